@@ -1,0 +1,183 @@
+r"""Denoisers: E[x_0 | x_t], and the networks that they are made from.
+
+A *network* is any module called as network(x, time, cond) with x (B, C, *S) and time (B,); what it
+predicts is a matter of its training. A *denoiser* is called as denoiser(x_t, t, cond), with t of
+shape () or (B,), and returns the posterior mean D = E[x_0 | x_t]. The conversion happens here and
+nowhere else: with x_t = alpha x_0 + sigma z every target is affine in D,
+
+    noise     eps   = (x_t - alpha D) / sigma
+    velocity  v     = alpha eps - sigma D
+    flow      u     = eps - D
+    score     s     = (alpha D - x_t) / sigma^2
+
+and D, unlike eps and the score, is finite and informative at all SNRs from zero to infinity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from diff_core.condition import Condition
+from diff_core.schedule import Schedule, broadcast
+
+__all__ = [
+    "Denoiser",
+    "FromEps",
+    "FromFlow",
+    "FromScore",
+    "FromV",
+    "FromX0",
+    "Preconditioned",
+]
+
+
+class Denoiser(nn.Module):
+    """Base of all denoisers: `schedule`, and forward(x_t, t, cond) -> E[x_0 | x_t].
+
+    `config` holds the keywords of the constructor, from which `diff_core.io` rebuilds it.
+    """
+
+    schedule: Schedule
+    config: dict[str, Any]
+
+    def __init__(self, schedule: Schedule) -> None:
+        super().__init__()
+        self.schedule = schedule
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        """E[x_0 | x_t] with the shape of x_t (B, C, *S); t in [0, 1] has shape () or (B,)."""
+        raise NotImplementedError
+
+    def check(self, times: Tensor) -> None:
+        """Raise ValueError if the denoiser is not defined at one of `times`, a tensor on the CPU.
+
+        Samplers call it once, before the first step, so that nothing need be checked on the way.
+        """
+
+
+class _FromNetwork(Denoiser):
+    """A denoiser whose network is given t itself as its time."""
+
+    def __init__(self, network: nn.Module, schedule: Schedule) -> None:
+        super().__init__(schedule)
+        self.network = network
+        self.config = {"network": network, "schedule": schedule}
+
+    def _predict(self, x_t: Tensor, t: Tensor, cond: Condition | None) -> Tensor:
+        return self.network(x_t, _row_times(t, x_t), cond)
+
+    def _scales(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
+        return broadcast(self.schedule.alpha(t), x_t), broadcast(self.schedule.sigma(t), x_t)
+
+
+class FromX0(_FromNetwork):
+    """The network predicts x_0 (data prediction)."""
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        return self._predict(x_t, t, cond)
+
+
+class FromV(_FromNetwork):
+    """The network predicts v = alpha z - sigma x_0.
+
+    Progressive Distillation for Fast Sampling of Diffusion Models (Salimans and Ho, 2022),
+    appendix D. With any alpha and sigma, D = (alpha x_t - sigma v) / (alpha^2 + sigma^2).
+    """
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        alpha, sigma = self._scales(x_t, t)
+        v = self._predict(x_t, t, cond)
+        return (alpha * x_t - sigma * v) / (alpha * alpha + sigma * sigma)
+
+
+class FromFlow(_FromNetwork):
+    """The network predicts z - x_0, which is dx_t/dt on the straight path of `RectifiedFlow`.
+
+    Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow (Liu et al.,
+    2022), equation 1. With any alpha and sigma, D = (x_t - sigma u) / (alpha + sigma).
+    """
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        alpha, sigma = self._scales(x_t, t)
+        return (x_t - sigma * self._predict(x_t, t, cond)) / (alpha + sigma)
+
+
+class _OverAlpha(_FromNetwork):
+    """A network whose prediction says nothing of x_0 where alpha is 0: D divides by alpha."""
+
+    def check(self, times: Tensor) -> None:
+        """Raise ValueError where alpha is 0."""
+        vanishing = times[self.schedule.alpha(times) == 0]
+        if vanishing.numel():
+            raise ValueError(
+                f"t = {vanishing.flatten()[0].item():g} has alpha = 0, where "
+                f"{type(self).__name__} cannot recover x_0; expected times with alpha > 0 (start "
+                "the grid below it), or a network that predicts x_0, v or flow"
+            )
+
+
+class FromEps(_OverAlpha):
+    """The network predicts the noise z: D = (x_t - sigma eps) / alpha.
+
+    Denoising Diffusion Probabilistic Models (Ho et al., 2020), equation 15. Not defined at
+    alpha = 0: samplers raise ValueError before they start, a direct call returns Inf or NaN.
+    """
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        alpha, sigma = self._scales(x_t, t)
+        return (x_t - sigma * self._predict(x_t, t, cond)) / alpha
+
+
+class FromScore(_OverAlpha):
+    """The network predicts the score grad log p_t: D = (x_t + sigma^2 s) / alpha.
+
+    Tweedie's formula, as in Score-Based Generative Modeling through Stochastic Differential
+    Equations (Song et al., 2021). Not defined at alpha = 0, like `FromEps`.
+    """
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        alpha, sigma = self._scales(x_t, t)
+        return (x_t + sigma * sigma * self._predict(x_t, t, cond)) / alpha
+
+
+class Preconditioned(Denoiser):
+    r"""EDM's preconditioning, for any schedule.
+
+    Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022),
+    table 1, applied to x_t / alpha at noise level sigma / alpha and multiplied out:
+
+        D = alpha s_d^2 / n^2 x_t  +  sigma s_d / n F(x_t / n, ln(sigma / alpha) / 4)
+
+    with s_d = sigma_data, the standard deviation of the data, and n^2 = sigma^2 + alpha^2 s_d^2,
+    the variance of x_t. The network F sees and predicts unit variance, and knows the noise level
+    but not the schedule, so that it can be sampled with another one. Finite everywhere: at
+    sigma = 0 it returns x_t / alpha, at alpha = 0 a multiple of F. The network's time is kept
+    within +-5 (sigma / alpha from e^-20 to e^20).
+    """
+
+    def __init__(self, network: nn.Module, schedule: Schedule, sigma_data: float = 0.5) -> None:
+        """Raise ValueError unless sigma_data is above 0."""
+        super().__init__(schedule)
+        if not sigma_data > 0:
+            raise ValueError(f"sigma_data is {sigma_data}; expected a number above 0")
+        self.network = network
+        self.sigma_data = sigma_data
+        self.config = {"network": network, "schedule": schedule, "sigma_data": sigma_data}
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
+        norm = torch.hypot(sigma, alpha * self.sigma_data)
+        skip = alpha * (self.sigma_data / norm) ** 2
+        out = sigma * (self.sigma_data / norm)
+        time = (sigma.log() - alpha.log()).clamp(-20, 20) / 4
+        prediction = self.network(x_t / broadcast(norm, x_t), _row_times(time, x_t), cond)
+        return broadcast(skip, x_t) * x_t + broadcast(out, x_t) * prediction
+
+
+def _row_times(t: Tensor, x: Tensor) -> Tensor:
+    """t of shape () or (B,) as (B,), in the dtype of x but never below float32."""
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    return t.to(dtype).expand(x.shape[0])

@@ -1,0 +1,91 @@
+"""Time grids: 1-D float64 tensors on the CPU that fall from a noisy time to a clean one."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from diff_core.schedule import Schedule, log_snr
+
+__all__ = ["check_times", "karras", "uniform", "uniform_log_snr"]
+
+
+def check_times(times: Tensor) -> Tensor:
+    """`times` in float64 on the CPU.
+
+    Raises ValueError unless it is 1-D, has at least 2 entries, lies in [0, 1] and falls strictly.
+    """
+    if times.ndim != 1 or times.numel() < 2:
+        raise ValueError(f"times has shape {tuple(times.shape)}; expected (K + 1,) with K >= 1")
+    times = times.detach().to("cpu", torch.float64)
+    values = times.tolist()
+    if not (values[0] <= 1 and values[-1] >= 0):
+        raise ValueError(f"times goes from {values[0]} to {values[-1]}; expected it in [0, 1]")
+    for k, (here, after) in enumerate(zip(values, values[1:], strict=False)):
+        if not after < here:
+            raise ValueError(
+                f"times[{k + 1}] = {after} is not below times[{k}] = {here}; expected a strictly "
+                "decreasing grid"
+            )
+    return times
+
+
+def uniform(steps: int, start: float = 1.0, stop: float = 0.0) -> Tensor:
+    """steps + 1 times at equal distances from `start` to `stop`.
+
+    On a `Tabulated` schedule of N entries with N a multiple of `steps`, these are the entries that
+    the "trailing" spacing of Common Diffusion Noise Schedules and Sample Steps are Flawed (Lin et
+    al., 2024) visits.
+    """
+    return check_times(torch.linspace(start, stop, _count(steps) + 1, dtype=torch.float64))
+
+
+def uniform_log_snr(
+    schedule: Schedule, steps: int, start: float = 0.999, stop: float = 1e-3
+) -> Tensor:
+    """steps + 1 times at equal distances in log-SNR from `start` to `stop`, both in (0, 1).
+
+    The spacing of DPM-Solver: A Fast ODE Solver for Diffusion Probabilistic Model Sampling in
+    Around 10 Steps (Lu et al., 2022). It does not reach t = 0, where the log-SNR is infinite: use
+    a small `stop`, or append 0.
+    """
+    ends = log_snr(schedule, torch.tensor([start, stop], dtype=torch.float64))
+    if not bool(ends.isfinite().all()):
+        raise ValueError(
+            f"start = {start}, stop = {stop} have log-SNR {ends.tolist()}; expected finite values"
+        )
+    levels = torch.linspace(ends[0].item(), ends[1].item(), _count(steps) + 1, dtype=torch.float64)
+    return check_times(schedule.time(levels).clamp(stop, start))
+
+
+def karras(
+    schedule: Schedule,
+    steps: int,
+    sigma_min: float = 0.002,
+    sigma_max: float = 80.0,
+    rho: float = 7.0,
+) -> Tensor:
+    """steps + 1 times: `steps` noise levels sigma/alpha from sigma_max to sigma_min, then 0.
+
+    Equation 5 of Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al.,
+    2022), on any schedule. sigma_max is lowered to the schedule's own greatest level.
+    Raises ValueError unless 0 < sigma_min < sigma_max and rho > 0.
+    """
+    top = -log_snr(schedule, torch.ones((), dtype=torch.float64))
+    sigma_max = min(sigma_max, top.exp().item())
+    if not 0 < sigma_min < sigma_max or not rho > 0:
+        raise ValueError(
+            f"given sigma_min={sigma_min}, sigma_max={sigma_max} (the schedule's own greatest "
+            f"level counted), rho={rho}; expected 0 < sigma_min < sigma_max and rho > 0"
+        )
+    ramp = torch.linspace(
+        sigma_max ** (1 / rho), sigma_min ** (1 / rho), _count(steps), dtype=torch.float64
+    )
+    times = schedule.time(-rho * ramp.log())
+    return check_times(torch.cat([times, times.new_zeros(1)]))
+
+
+def _count(steps: int) -> int:
+    if steps < 1:
+        raise ValueError(f"steps is {steps}; expected at least 1")
+    return steps

@@ -1,0 +1,130 @@
+"""The sampling loop, and what a sampler is.
+
+A sampler is a frozen dataclass. `plan` turns a schedule and a grid into plain Python floats, once
+and in float64; `step` does tensor arithmetic with them. Nothing is kept in the sampler between
+steps, so that one may serve many samplings at a time, and nothing on the way reads a value back
+from the device. The loop is short on purpose: write your own around `plan` and `step` where you
+need gradients through a sampling, or a stop half-way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from diff_core.condition import Condition
+from diff_core.denoiser import Denoiser
+from diff_core.grid import check_times
+from diff_core.noise import Noise
+from diff_core.schedule import Schedule, log_snr
+
+__all__ = ["Denoise", "Memory", "OnStep", "Plan", "Sampler", "levels", "sample"]
+
+Denoise = Callable[[Tensor, int], Tensor]
+"""denoise(x, k) = E[x_0 | x at times[k]]."""
+
+Memory = tuple[Tensor, ...]
+"""What a multistep method carries from step to step; empty before the first."""
+
+OnStep = Callable[[int, Tensor, Tensor], None]
+"""on_step(k, x, x_0): after step k, x is the state at times[k + 1], x_0 the last estimate."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All the numbers of a sampling of K steps.
+
+    `times`, `alpha`, `sigma` and `log_snr` have K + 1 entries, `coefficients` has K rows, whose
+    meaning is the sampler's own. Step k goes from times[k] to times[k + 1].
+    """
+
+    times: tuple[float, ...]
+    alpha: tuple[float, ...]
+    sigma: tuple[float, ...]
+    log_snr: tuple[float, ...]
+    coefficients: tuple[tuple[float, ...], ...] = ()
+
+    @property
+    def steps(self) -> int:
+        return len(self.times) - 1
+
+
+class Sampler(Protocol):
+    """A frozen dataclass without hidden state.
+
+    `order` is the order of convergence (weak order for a stochastic sampler) in the step size.
+    """
+
+    @property
+    def order(self) -> int: ...
+
+    @property
+    def stochastic(self) -> bool: ...
+
+    def plan(self, schedule: Schedule, times: Tensor) -> Plan:
+        """All coefficients of the walk down `times`; ValueError if `times` is not a grid."""
+        ...
+
+    def step(
+        self, denoise: Denoise, x: Tensor, k: int, plan: Plan, memory: Memory, noise: Noise | None
+    ) -> tuple[Tensor, Memory]:
+        """State at times[k + 1] from the state x at times[k]."""
+        ...
+
+
+def sample(
+    denoiser: Denoiser,
+    sampler: Sampler,
+    x: Tensor,
+    times: Tensor,
+    *,
+    noise: Noise | None = None,
+    cond: Condition | None = None,
+    on_step: OnStep | None = None,
+) -> Tensor:
+    """Walk x (B, C, *S) from times[0] to times[-1] and return it there.
+
+    times: (K + 1,), strictly decreasing in [0, 1] (see `grid`); x is a draw at times[0], such as
+        sigma(1) z from `Noise` at k = -1. Where times[-1] is 0 the last estimate of x_0 itself
+        is returned.
+    noise: needed by stochastic samplers only.
+    on_step: called as on_step(k, x, x_0) after each of the K steps; it may raise to stop.
+
+    Gradients are off; a denoiser that needs them inside (guidance) may turn them on for itself.
+    Raises ValueError for a bad grid, a denoiser not defined on it, or a missing `noise`.
+    """
+    if sampler.stochastic and noise is None:
+        raise ValueError(f"noise is None; expected a source of noise for {sampler}")
+    plan = sampler.plan(denoiser.schedule, times)
+    denoiser.check(torch.tensor(plan.times, dtype=torch.float64))
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    moments = torch.tensor(plan.times, dtype=dtype).to(x.device).unbind()
+    estimate = x
+
+    def denoise(x: Tensor, k: int) -> Tensor:
+        nonlocal estimate
+        estimate = denoiser(x, moments[k], cond)
+        return estimate
+
+    memory: Memory = ()
+    with torch.no_grad():
+        for k in range(plan.steps):
+            x, memory = sampler.step(denoise, x, k, plan, memory, noise)
+            if on_step is not None:
+                on_step(k, x, estimate)
+    return x
+
+
+def levels(schedule: Schedule, times: Tensor) -> Plan:
+    """A plan without coefficients: the schedule on a checked grid, in float64."""
+    times = check_times(times)
+    return Plan(
+        times=tuple(times.tolist()),
+        alpha=tuple(schedule.alpha(times).tolist()),
+        sigma=tuple(schedule.sigma(times).tolist()),
+        log_snr=tuple(log_snr(schedule, times).tolist()),
+    )

@@ -1,0 +1,302 @@
+r"""Noise schedules: the Gaussian path x_t = alpha(t) x_0 + sigma(t) z for continuous t in [0, 1].
+
+t = 0 is clean (alpha = 1, sigma = 0) and t = 1 is the noisiest point. There are no integer steps:
+a network trained on a table of steps is served by `Tabulated`. All that a sampler needs is alpha,
+sigma and the *log-SNR* lambda(t) = log(alpha(t) / sigma(t)), which falls strictly from +inf.
+
+Every function is elementwise: t may have any shape, dtype and device, and the answer has the same.
+Values outside [0, 1] are not defined; `forward`, `grid` and the samplers check for them.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+__all__ = [
+    "Cosine",
+    "Edm",
+    "RectifiedFlow",
+    "Schedule",
+    "Tabulated",
+    "VarianceExploding",
+    "VariancePreserving",
+    "broadcast",
+    "check_time",
+    "log_snr",
+]
+
+
+@runtime_checkable
+class Schedule(Protocol):
+    """What a diffusion path is to the rest of the package."""
+
+    def alpha(self, t: Tensor) -> Tensor:
+        """Scale of the signal at time t."""
+        ...
+
+    def sigma(self, t: Tensor) -> Tensor:
+        """Standard deviation of the noise at time t."""
+        ...
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        """Inverse of `log_snr`; a value out of the schedule's range gives the nearer end."""
+        ...
+
+
+def log_snr(schedule: Schedule, t: Tensor) -> Tensor:
+    """lambda(t) = log(alpha(t) / sigma(t)); -inf where alpha is 0, +inf where sigma is 0.
+
+    A bridge has alpha = sigma = 0 at t = 1; the limit of the ratio there is 0, hence -inf.
+    """
+    alpha = schedule.alpha(t)
+    return torch.where(alpha > 0, alpha.log() - schedule.sigma(t).log(), -math.inf)
+
+
+def broadcast(coef: Tensor, x: Tensor) -> Tensor:
+    """`coef` of shape () or (B,) in the dtype of x (B, ...), shaped to multiply it.
+
+    Raises ValueError if `coef` is neither a scalar nor one number per row of x.
+    """
+    if coef.ndim == 0:
+        return coef.to(x.dtype)
+    if coef.ndim > 1 or coef.shape[0] != x.shape[0]:
+        raise ValueError(
+            f"coef has shape {tuple(coef.shape)}; expected () or ({x.shape[0]},), one number for "
+            f"each row of x {tuple(x.shape)}"
+        )
+    return coef.to(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
+
+
+def check_time(name: str, t: Tensor) -> None:
+    """Raise ValueError unless all of t is in [0, 1].
+
+    Checked on the CPU only: on an accelerator, reading the answer would stall it at every call.
+    """
+    if t.device.type != "cpu" or torch.compiler.is_compiling():
+        return
+    if not bool(((t >= 0) & (t <= 1)).all()):
+        raise ValueError(
+            f"{name} is outside [0, 1]: given values from {t.min().item():g} to "
+            f"{t.max().item():g}; expected 0 (clean) to 1 (noisiest)"
+        )
+
+
+def _positive_range(owner: str, low_name: str, low: float, high_name: str, high: float) -> None:
+    if not 0 < low < high < math.inf:
+        raise ValueError(
+            f"{owner}: given {low_name}={low}, {high_name}={high}; "
+            f"expected 0 < {low_name} < {high_name}"
+        )
+
+
+@dataclass(frozen=True)
+class VariancePreserving:
+    """DDPM's linear betas in the limit of many steps: alpha^2 + sigma^2 = 1.
+
+    log alpha(t) = -(beta_max - beta_min) t^2 / 4 - beta_min t / 2: equation 33 of Score-Based
+    Generative Modeling through Stochastic Differential Equations (Song et al., 2021).
+    """
+
+    beta_min: float = 0.1
+    beta_max: float = 20.0
+
+    def __post_init__(self) -> None:
+        _positive_range(type(self).__name__, "beta_min", self.beta_min, "beta_max", self.beta_max)
+
+    def _log_alpha(self, t: Tensor) -> Tensor:
+        return t * (-0.25 * (self.beta_max - self.beta_min) * t - 0.5 * self.beta_min)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self._log_alpha(t).exp()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return (-torch.expm1(2 * self._log_alpha(t))).sqrt()
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        # a t^2 + b t = c with c = -log alpha; this root has no cancellation for small c
+        a, b = 0.25 * (self.beta_max - self.beta_min), 0.5 * self.beta_min
+        c = 0.5 * torch.logaddexp(-2 * log_snr, torch.zeros_like(log_snr))
+        return (2 * c / (b + (b * b + 4 * a * c).sqrt())).clamp(max=1)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): zero SNR at t = 1.
+
+    Improved Denoising Diffusion Probabilistic Models (Nichol and Dhariwal, 2021), without the
+    small offset that its discrete steps needed.
+    """
+
+    def alpha(self, t: Tensor) -> Tensor:
+        # the sine of the complement is exactly 0 at t = 1, where the cosine rounds to -4e-8
+        return torch.sin((1 - t) * (math.pi / 2))
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return torch.sin(t * (math.pi / 2))
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        return torch.atan((-log_snr).exp()) * (2 / math.pi)
+
+
+@dataclass(frozen=True)
+class VarianceExploding:
+    """alpha = 1, sigma^2 = sigma_min^2 ((sigma_max / sigma_min)^(2 t) - 1).
+
+    Equation 31 of Score-Based Generative Modeling through Stochastic Differential Equations (Song
+    et al., 2021) with the noise that it starts from taken off, so that t = 0 is clean.
+    """
+
+    sigma_min: float = 0.01
+    sigma_max: float = 50.0
+
+    def __post_init__(self) -> None:
+        _positive_range(
+            type(self).__name__, "sigma_min", self.sigma_min, "sigma_max", self.sigma_max
+        )
+
+    @property
+    def _log_ratio(self) -> float:
+        return math.log(self.sigma_max / self.sigma_min)
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return self.sigma_min * torch.expm1(2 * self._log_ratio * t).sqrt()
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        variance = (-2 * log_snr).exp() / self.sigma_min**2
+        return (torch.log1p(variance) / (2 * self._log_ratio)).clamp(max=1)
+
+
+@dataclass(frozen=True)
+class Edm:
+    """alpha = 1, sigma = sigma_max t.
+
+    Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022), with
+    time scaled to [0, 1].
+    """
+
+    sigma_max: float = 80.0
+
+    def __post_init__(self) -> None:
+        if not 0 < self.sigma_max < math.inf:
+            raise ValueError(f"Edm: given sigma_max={self.sigma_max}; expected a number above 0")
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return torch.ones_like(t)
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return self.sigma_max * t
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        return ((-log_snr).exp() / self.sigma_max).clamp(max=1)
+
+
+@dataclass(frozen=True)
+class RectifiedFlow:
+    """alpha = 1 - t, sigma = t: the straight path, with zero SNR at t = 1.
+
+    Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow (Liu et al.,
+    2022); Flow Matching for Generative Modeling (Lipman et al., 2022).
+    """
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return 1 - t
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return t.clone()
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        return torch.sigmoid(-log_snr)
+
+
+@dataclass(frozen=True)
+class Tabulated:
+    """A variance-preserving schedule through a table of alpha^2, as discrete-time models have it.
+
+    Entry i of `alphas_cumprod` (N entries, as in Denoising Diffusion Probabilistic Models, Ho et
+    al., 2020) is alpha^2 at t = (i + 1) / N; between the entries the log-SNR is linear in t. From
+    the first entry to t = 0 sigma/alpha goes linearly to 0. A last entry of 0 (zero terminal SNR,
+    Common Diffusion Noise Schedules and Sample Steps are Flawed, Lin et al., 2024) is met the same
+    way: alpha/sigma goes linearly to 0 in the last interval, so that all stays finite.
+
+    Raises ValueError unless the table has at least 2 entries and falls strictly within (0, 1),
+    where the last one may be 0.
+    """
+
+    alphas_cumprod: tuple[float, ...] = field(repr=False)
+
+    def __post_init__(self) -> None:
+        table = tuple(float(a) for a in self.alphas_cumprod)
+        object.__setattr__(self, "alphas_cumprod", table)
+        if len(table) < 2:
+            raise ValueError(f"alphas_cumprod has {len(table)} entries; expected at least 2")
+        if not (table[0] < 1 and table[-1] >= 0):
+            raise ValueError(
+                f"alphas_cumprod goes from {table[0]} to {table[-1]}; expected values in (0, 1), "
+                "where the last may be 0"
+            )
+        for i, (here, after) in enumerate(zip(table, table[1:], strict=False)):
+            if not after < here:
+                raise ValueError(
+                    f"alphas_cumprod[{i + 1}] = {after} is not below the entry before, {here}; "
+                    "expected a strictly decreasing table"
+                )
+
+    @cached_property
+    def _tables(self) -> dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]]:
+        return {}
+
+    def _table(self, like: Tensor) -> tuple[Tensor, Tensor]:
+        """Log-SNR (N,) at the entries and its rise (N - 1,) to the next, beside `like`."""
+        key = (like.device, like.dtype)
+        if key not in self._tables:
+            entries = [0.5 * (math.log(a) - math.log1p(-a)) for a in self.alphas_cumprod if a > 0]
+            if self._zero_terminal:
+                entries.append(entries[-1])
+            level = torch.tensor(entries, dtype=torch.float64)
+            self._tables[key] = (level.to(*key), level.diff().to(*key))
+        return self._tables[key]
+
+    @property
+    def _zero_terminal(self) -> bool:
+        return self.alphas_cumprod[-1] == 0
+
+    def _log_snr(self, t: Tensor) -> Tensor:
+        level, rise = self._table(t)
+        position = t * len(self.alphas_cumprod) - 1
+        i = position.floor().clamp(0, len(self.alphas_cumprod) - 2).long()
+        fraction = (position - i).clamp(min=0)
+        value = level[i] + fraction * rise[i] - (position + 1).clamp(max=1).log()
+        if self._zero_terminal:
+            last = i == len(self.alphas_cumprod) - 2
+            value = value + torch.where(last, 1 - fraction, 1.0).log()
+        return value
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return torch.sigmoid(2 * self._log_snr(t)).sqrt()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return torch.sigmoid(-2 * self._log_snr(t)).sqrt()
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        level, rise = self._table(log_snr)
+        steps = len(self.alphas_cumprod)
+        last = steps - 2 if self._zero_terminal else steps - 1
+        # -level ascends; the repeated entry of a zero terminal SNR is left out of the search
+        i = torch.searchsorted(-level[: last + 1], -log_snr.contiguous(), right=True) - 1
+        i = i.clamp(0, max(last - 1, 0))
+        fraction = (log_snr - level[i]) / rise[i] if last > 0 else torch.zeros_like(log_snr)
+        position = i + 1 + fraction.clamp(0, 1)
+        if self._zero_terminal:
+            noisy = steps - (log_snr - level[last]).clamp(max=0).exp()
+            position = torch.where(log_snr < level[last], noisy, position)
+        clean = (level[0] - log_snr).clamp(max=0).exp()
+        return torch.where(log_snr > level[0], clean, position) / steps

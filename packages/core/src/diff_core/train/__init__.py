@@ -1,0 +1,35 @@
+"""Training: an objective, a data set, a loop."""
+
+from __future__ import annotations
+
+from diff_core.train.config import TrainConfig, learning_rate
+from diff_core.train.ema import Ema
+from diff_core.train.loop import Samples, TrainingError, train
+from diff_core.train.objective import (
+    Denoising,
+    Objective,
+    edm_weight,
+    eps_weight,
+    min_snr_weight,
+    v_weight,
+    x0_weight,
+)
+from diff_core.train.state import load_state, save_state
+
+__all__ = [
+    "Denoising",
+    "Ema",
+    "Objective",
+    "Samples",
+    "TrainConfig",
+    "TrainingError",
+    "edm_weight",
+    "eps_weight",
+    "learning_rate",
+    "load_state",
+    "min_snr_weight",
+    "save_state",
+    "train",
+    "v_weight",
+    "x0_weight",
+]

@@ -1,0 +1,96 @@
+"""What a denoiser is trained to do.
+
+Every usual loss is the squared error of E[x_0 | x_t] with a weight w(lambda), lambda the log of
+alpha/sigma (Kingma and Gao, Understanding Diffusion Objectives as the ELBO with Simple Data
+Augmentation, 2023). With the signal-to-noise ratio s = exp(2 lambda):
+
+    noise prediction   w = s                     (Ho et al., DDPM, 2020)
+    data prediction    w = 1
+    v-prediction       w = s + 1                 (Salimans and Ho, Progressive Distillation, 2022)
+    EDM                w = (1/s + d^2) s / d^2   (Karras et al., EDM, 2022; d = sigma_data)
+    min-SNR            w = min(s, gamma)         (Hang et al., Min-SNR Weighting, 2023)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from diff_core.condition import Condition
+from diff_core.denoiser import Denoiser
+from diff_core.forward import marginal
+from diff_core.schedule import log_snr
+
+__all__ = [
+    "Denoising",
+    "Objective",
+    "Weight",
+    "edm_weight",
+    "eps_weight",
+    "min_snr_weight",
+    "v_weight",
+    "x0_weight",
+]
+
+Weight = Callable[[Tensor], Tensor]
+
+
+class Objective(Protocol):
+    """Loss of each sample of a batch; all randomness comes from the generator."""
+
+    def __call__(
+        self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> Tensor: ...
+
+
+def eps_weight(log_snr: Tensor) -> Tensor:
+    """exp(2 lambda)."""
+    return torch.exp(2 * log_snr)
+
+
+def x0_weight(log_snr: Tensor) -> Tensor:
+    """1."""
+    return torch.ones_like(log_snr)
+
+
+def v_weight(log_snr: Tensor) -> Tensor:
+    """exp(2 lambda) + 1."""
+    return torch.exp(2 * log_snr) + 1
+
+
+def edm_weight(sigma_data: float = 0.5) -> Weight:
+    """(sigma^2 + d^2) / (sigma d)^2 with sigma = exp(-lambda)."""
+    return lambda log_snr: torch.exp(2 * log_snr) + 1 / sigma_data**2
+
+
+def min_snr_weight(gamma: float = 5.0) -> Weight:
+    """min(exp(2 lambda), gamma)."""
+    return lambda log_snr: torch.exp(2 * log_snr).clamp(max=gamma)
+
+
+@dataclass(frozen=True)
+class Denoising:
+    """w(lambda_t) |D(x_t, t) - x_0|^2, mean over a sample's entries, t uniform in (t_min, 1].
+
+    The batch holds `x_0` (B, C, *S) and, if the network takes them, `vector` (B, D) and
+    `channels` (B, C', *S). t_min keeps weights finite that grow without bound at t = 0.
+    """
+
+    weight: Weight = x0_weight
+    t_min: float = 1e-3
+
+    def __call__(
+        self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> Tensor:
+        x_0 = batch["x_0"]
+        uniform = torch.rand(x_0.shape[0], generator=generator)
+        t = (self.t_min + (1 - self.t_min) * (1 - uniform)).to(x_0)
+        noise = torch.randn(x_0.shape, generator=generator).to(x_0)
+        cond = Condition(vector=batch.get("vector"), channels=batch.get("channels"))
+        x_t = marginal(denoiser.schedule, x_0, t, noise)
+        error = (denoiser(x_t, t, cond) - x_0).square().flatten(1).mean(1)
+        return self.weight(log_snr(denoiser.schedule, t)) * error

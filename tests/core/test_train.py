@@ -1,0 +1,172 @@
+"""Training: the loop learns, resumes bit for bit, averages, and survives bad numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from diff_core.denoiser import Denoiser, FromX0
+from diff_core.io import CheckpointError
+from diff_core.nn import UNet
+from diff_core.schedule import Cosine, log_snr
+from diff_core.train import (
+    Denoising,
+    Ema,
+    TrainConfig,
+    TrainingError,
+    edm_weight,
+    eps_weight,
+    learning_rate,
+    min_snr_weight,
+    train,
+    v_weight,
+    x0_weight,
+)
+
+
+class Waves:
+    """Sines of random phase; item i is a function of i."""
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        phase = torch.rand(1, generator=torch.Generator().manual_seed(index))
+        return {"x_0": torch.sin(2 * math.pi * (torch.arange(16) / 8 + phase))[None]}
+
+
+def model() -> FromX0:
+    torch.manual_seed(0)
+    return FromX0(UNet(1, 1, 1, (8, 16), blocks=1, embedding=16), Cosine())
+
+
+CONFIG = TrainConfig(
+    steps=12, batch_size=4, warmup=3, checkpoint_every=5, validate_every=6, log_every=4
+)
+
+
+def test_resume_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
+    whole = train(model(), Denoising(), Waves(), CONFIG, directory=tmp_path / "whole")
+
+    class Stop(Exception):
+        pass
+
+    class Stopping(Waves):
+        def __getitem__(self, index: int) -> dict[str, Tensor]:
+            if index >= 7 * CONFIG.batch_size:  # two steps after the checkpoint of step 5
+                raise Stop
+            return super().__getitem__(index)
+
+    with pytest.raises(Stop):
+        train(model(), Denoising(), Stopping(), CONFIG, directory=tmp_path / "parts")
+    resumed = train(model(), Denoising(), Waves(), CONFIG, directory=tmp_path / "parts")
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    states = [load_file(tmp_path / name / "state.safetensors") for name in ("whole", "parts")]
+    assert states[0].keys() == states[1].keys()
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_loader_processes_do_not_change_the_result(tmp_path: Path) -> None:
+    configs = [CONFIG, TrainConfig(**(CONFIG.__dict__ | {"workers": 2}))]
+    results = [
+        train(model(), Denoising(), Waves(), config, directory=tmp_path / str(config.workers))
+        for config in configs
+    ]
+    for a, b in zip(results[0].parameters(), results[1].parameters(), strict=True):
+        assert torch.equal(a, b)
+
+
+@pytest.mark.slow
+def test_training_lowers_the_loss_and_writes_a_log(tmp_path: Path) -> None:
+    config = TrainConfig(steps=200, batch_size=16, learning_rate=3e-3, warmup=20, log_every=10)
+    denoiser = model()
+    objective = Denoising(v_weight, t_min=0.05)
+    batch = torch.utils.data.default_collate([Waves()[i] for i in range(10_000, 10_064)])
+
+    def score(network: Denoiser, step: int) -> dict[str, float]:
+        with torch.no_grad():
+            return {
+                "loss": float(objective(network, batch, torch.Generator().manual_seed(1)).mean())
+            }
+
+    before = score(denoiser, 0)["loss"]
+    trained = train(denoiser, objective, Waves(), config, directory=tmp_path, validate=score)
+    assert score(trained, 0)["loss"] < 0.5 * before
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "loss" in line] == list(range(10, 201, 10))
+    assert lines[-1]["validation"]["loss"] == pytest.approx(score(trained, 200)["loss"])
+
+
+def test_state_of_another_model_is_refused(tmp_path: Path) -> None:
+    train(model(), Denoising(), Waves(), CONFIG, directory=tmp_path)
+    other = FromX0(UNet(1, 1, 1, (8, 8)), Cosine())
+    with pytest.raises(CheckpointError, match="another model"):
+        train(other, Denoising(), Waves(), CONFIG, directory=tmp_path)
+    (tmp_path / "state.safetensors").write_bytes(b"torn")
+    with pytest.raises(CheckpointError, match="damaged"):
+        train(model(), Denoising(), Waves(), CONFIG, directory=tmp_path)
+
+
+def test_bad_steps_are_skipped_and_too_many_stop_the_run(tmp_path: Path) -> None:
+    class Poisoned(Waves):
+        def __init__(self, bad: range) -> None:
+            self.bad = bad
+
+        def __getitem__(self, index: int) -> dict[str, Tensor]:
+            item = super().__getitem__(index)
+            return {"x_0": item["x_0"] * math.nan} if index // 4 in self.bad else item
+
+    some = train(model(), Denoising(), Poisoned(range(3, 5)), CONFIG, directory=tmp_path / "some")
+    assert all(torch.isfinite(p).all() for p in some.parameters())
+    config = TrainConfig(**(CONFIG.__dict__ | {"patience": 4}))
+    with pytest.raises(TrainingError, match="4 steps in a row"):
+        train(model(), Denoising(), Poisoned(range(3, 9)), config, directory=tmp_path / "many")
+
+
+def test_ema_is_the_weighted_mean_of_the_weights() -> None:
+    network = nn.Linear(1, 1, bias=False)
+    average = Ema(network, 0.8)
+    expected = float(network.weight.detach())
+    for step in range(30):
+        nn.init.constant_(network.weight, float(step))
+        average.update(network, step)
+        decay = min(0.8, (1 + step) / (10 + step))
+        expected = decay * expected + (1 - decay) * step
+    assert float(average.module.weight.detach()) == pytest.approx(expected, rel=1e-5)
+
+
+def test_learning_rate_rises_then_follows_half_a_cosine() -> None:
+    config = TrainConfig(steps=1100, warmup=100, learning_rate=1.0, final_rate=0.1)
+    assert learning_rate(config, 0) == pytest.approx(0.01)
+    assert learning_rate(config, 99) == pytest.approx(1.0)
+    assert learning_rate(config, 600) == pytest.approx(0.55)
+    assert learning_rate(config, 1100) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    "change", [{"steps": 0}, {"ema": 1.0}, {"final_rate": 1.0}, {"batch_size": 0}]
+)
+def test_config_out_of_range_is_named(change: dict[str, float]) -> None:
+    with pytest.raises(ValueError, match=next(iter(change))):
+        TrainConfig(**(CONFIG.__dict__ | change))
+
+
+def test_weights_turn_x0_error_into_the_error_of_each_parametrisation() -> None:
+    schedule, t = Cosine(), torch.linspace(0.05, 0.95, 7, dtype=torch.float64)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    x_0, noise, guess = torch.randn(3, 7, dtype=torch.float64)
+    x_t = alpha * x_0 + sigma * noise
+    eps = (x_t - alpha * guess) / sigma
+    level = log_snr(schedule, t)
+    error = (guess - x_0).square()
+    torch.testing.assert_close(eps_weight(level) * error, (eps - noise).square())
+    velocity = (alpha * eps - sigma * guess) - (alpha * noise - sigma * x_0)
+    torch.testing.assert_close(v_weight(level) * error, velocity.square())
+    torch.testing.assert_close(x0_weight(level) * error, error)
+    ratio = sigma / alpha
+    torch.testing.assert_close(edm_weight(0.3)(level), (ratio**2 + 0.09) / (ratio * 0.3) ** 2)
+    assert (min_snr_weight(5.0)(level) <= 5.0).all()

@@ -11,7 +11,7 @@ __all__ = ["Condition"]
 
 @dataclass(frozen=True)
 class Condition:
-    """All the conditioning that the networks of this package understand; a domain only fills it in.
+    """All the conditioning that the networks here understand; a domain only fills it in.
 
     vector:   (B, D)      a label, a speaker, a dose: modulates every block (FiLM)
     channels: (B, C, *S)  an aligned signal (noisy input, mel, mask): concatenated to the input

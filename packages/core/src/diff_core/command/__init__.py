@@ -1,0 +1,25 @@
+"""What the commands of all domains share; needs the extra `diff-core[command]` (typer, rich).
+
+Files in and out (`FileKind`), one line for each fault (`Failures`), a progress bar (`bar`), and
+the exit codes: 0 all done, 1 some inputs failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+from diff_core.command.failures import Failures, explain
+from diff_core.command.inputs import FileKind, Job, Source
+from diff_core.command.progress import Bar, bar
+from diff_core.command.run import Device, run, version_of
+
+__all__ = [
+    "Bar",
+    "Device",
+    "Failures",
+    "FileKind",
+    "Job",
+    "Source",
+    "bar",
+    "explain",
+    "run",
+    "version_of",
+]

@@ -1,0 +1,51 @@
+"""Faults, told in one line each."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+
+__all__ = ["Failures", "explain"]
+
+
+def explain(fault: BaseException) -> str:
+    """One line saying what went wrong and, where that is known, what to do."""
+    if isinstance(fault, MemoryError):
+        return "out of memory; close other programs, or use a smaller input"
+    if isinstance(fault, OSError) and fault.strerror:
+        where = f" ({fault.filename})" if fault.filename else ""
+        remedy = "choose another folder with -o, or check permissions and free space"
+        return f"{fault.strerror}{where}; {remedy}"
+    text = " ".join(str(fault).split())
+    if isinstance(fault, ValueError | OSError | RuntimeError):
+        return text or type(fault).__name__
+    return f"unexpected {type(fault).__name__}: {text}; run again with --debug and report it"
+
+
+class Failures:
+    """Inputs that failed, each told in one line on standard error as it happens."""
+
+    def __init__(self, command: str, *, debug: bool = False) -> None:
+        self.command, self.debug = command, debug
+        self.names: list[str] = []
+
+    def add(self, name: str, fault: BaseException | str) -> str:
+        """Tells of `fault`, with a traceback if `debug`, and returns its text."""
+        text = fault if isinstance(fault, str) else explain(fault)
+        if self.debug and isinstance(fault, BaseException):
+            traceback.print_exception(fault)
+        text = text.removeprefix(f"{name}: ")
+        self.warn(name, text)
+        self.names.append(name)
+        return text
+
+    def warn(self, name: str, text: str) -> None:
+        """Tells of something that the user should know and that is no failure."""
+        print(f"{self.command}: {name}: {text}", file=sys.stderr)
+
+    def finish(self, total: int) -> int:
+        """The exit code; with several inputs also the list of those that failed."""
+        if self.names and total > 1:
+            failed = f"{len(self.names)} of {total} failed"
+            print(f"{self.command}: {failed}: {', '.join(self.names)}", file=sys.stderr)
+        return 1 if self.names else 0

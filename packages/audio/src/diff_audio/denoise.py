@@ -1,0 +1,200 @@
+"""`python -m diff_audio.denoise in.wav`: writes in_denoised.wav beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diff_audio.files import SUFFIXES
+from diff_core.command import Device, Failures, FileKind, bar, run, version_of
+
+__all__ = ["app", "main"]
+
+COMMAND = "diff_audio.denoise"
+TAG = "_denoised"
+SOUND = FileKind("sound files", SUFFIXES)
+CLIPPED = (
+    "{} samples lay beyond full scale and were cut off; "
+    "lower the level of the input, or convert it to a float WAV first"
+)
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+class Quality(StrEnum):
+    draft = "draft"
+    better = "better"
+    best = "best"
+
+
+PASSES = {Quality.draft: 1, Quality.better: 4, Quality.best: 8}
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(version_of("diff-audio"))
+        raise typer.Exit
+
+
+@app.command()
+def denoise(
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help="File, or folder; default: NAME_denoised beside the input."
+        ),
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
+    ] = False,
+    recursive: Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")] = False,
+    quality: Annotated[
+        Quality | None,
+        typer.Option(help="Network passes: draft 1 (the default), better 4, best 8."),
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, max=64, help="Network passes, instead of --quality.")
+    ] = None,
+    samples: Annotated[
+        int,
+        typer.Option(
+            min=1, help="Average this many posterior samples (4 passes each by default)."
+        ),
+    ] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    limit: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0, metavar="DB", help="Take away at most this many dB; 0 changes nothing."
+        ),
+    ] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Draw the first two minutes, before and after, into this PNG."),
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.auto,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
+    weights: Annotated[
+        Path | None, typer.Option(help="A model of your own training (.safetensors).")
+    ] = None,
+    nan_to_zero: Annotated[
+        bool, typer.Option("--nan-to-zero", help="Take NaN and Inf samples for silence.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each file.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_version, is_eager=True, help="Print the version and stop."
+        ),
+    ] = False,
+) -> int:
+    """Remove noise from recordings of speech.
+
+    Rate, channels, length, format and tags stay as they are. Nothing is uploaded or downloaded.
+
+    Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
+    """
+    del version
+    if steps is not None and quality is not None:
+        raise typer.BadParameter(
+            "--steps and --quality both set the number of passes; give one of them"
+        )
+    if steps is None:
+        steps = PASSES[quality or (Quality.draft if samples == 1 else Quality.better)]
+    if samples > 1 and steps == 1:
+        raise typer.BadParameter(
+            "--samples above 1 needs 2 passes or more: a single pass is not random"
+        )
+    failures = Failures(COMMAND, debug=debug)
+
+    def is_product(path: Path) -> bool:
+        if output is None:
+            return path.stem.endswith(TAG)
+        return output.resolve() in path.resolve().parents
+
+    sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
+    jobs = SOUND.plan(sources, output, TAG, failures)
+    total = len(jobs) + len(failures.names)
+    if picture is not None and len(jobs) > 1:
+        raise typer.BadParameter("--picture draws one recording, but several are given")
+    if not jobs:
+        return failures.finish(total)
+
+    import torch
+
+    from diff_audio.enhancer import Denoiser, Settings
+    from diff_audio.recording import denoise_file, draw
+    from diff_core.device import pick_device
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        pick_device(device.value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    try:
+        model = Denoiser.from_pretrained(weights, device=device.value)
+    except ValueError as error:
+        failures.add("the model", error)
+        return 1
+    settings = Settings(steps=steps, samples=samples, seed=seed, limit_db=limit)
+
+    sizes = [job.source.stat().st_size if job.source.is_file() else 0 for job in jobs]
+    with bar(float(sum(sizes)), quiet=quiet) as progress:
+        for job, size in zip(jobs, sizes, strict=True):
+            name = str(job.source)
+
+            def advance(share: float, size: int = size, name: str = job.source.name) -> None:
+                progress.at(share * size, name)
+
+            try:
+                job.target.parent.mkdir(parents=True, exist_ok=True)
+                outcome = denoise_file(
+                    model,
+                    job.source,
+                    job.target,
+                    settings,
+                    overwrite=overwrite,
+                    nan_to_zero=nan_to_zero,
+                    on_progress=advance,
+                )
+                if picture is not None:
+                    draw(job.source, job.target, picture)
+            except Exception as error:  # one bad file must not stop the others
+                text = failures.add(name, error)
+                if as_json:
+                    progress.say(json.dumps({"input": name, "error": text}))
+                continue
+            finally:
+                progress.add(size)
+            if outcome.clipped:
+                failures.warn(name, CLIPPED.format(outcome.clipped))
+            if as_json:
+                progress.say(json.dumps(dataclasses.asdict(outcome)))
+            elif not quiet:
+                times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
+                speed = f"{outcome.seconds / outcome.took:.1f} x real time"
+                progress.say(f"{name} -> {outcome.output}  ({times}, {speed})")
+    return failures.finish(total)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(app, COMMAND, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""Scores against closed forms, independent implementations, and what must not change them."""
+
+import numpy as np
+import pytest
+import scipy.signal
+from hypothesis import given
+from hypothesis import strategies as st
+from skimage.metrics import structural_similarity
+
+from diff_audio import metrics
+
+
+def noise(seed: int, length: int = 16_000) -> np.ndarray:
+    return np.random.default_rng(seed).standard_normal(length)
+
+
+@given(st.floats(-30, 30), st.floats(0.01, 100), st.floats(-1, 1))
+def test_si_sdr_of_orthogonal_error_is_its_energy_ratio(decibels, scale, offset):
+    signal = noise(0) - noise(0).mean()
+    error = noise(1) - noise(1).mean()
+    error -= error @ signal / (signal @ signal) * signal
+    error *= np.linalg.norm(signal) / np.linalg.norm(error) * 10 ** (-decibels / 20)
+    found = metrics.si_sdr(signal + offset, scale * (signal + error) - offset)
+    assert found == pytest.approx(decibels, abs=1e-6)
+
+
+def test_si_sdr_at_its_limits():
+    assert metrics.si_sdr(noise(0), np.zeros(16_000)) == -np.inf
+    assert metrics.si_sdr(noise(0), 3 * noise(0)) > 250
+    assert np.isnan(metrics.si_sdr(np.zeros(100), noise(0, 100)))
+
+
+def decibel_pictures(reference, estimate):
+    """The spectrograms by scipy, in the documented definition."""
+    pictures = []
+    for wave in (reference, estimate):
+        _, _, spectrum = scipy.signal.stft(
+            wave, window="hann", nperseg=512, noverlap=384, boundary=None, padded=False
+        )
+        pictures.append(np.abs(spectrum) ** 2)
+    peak = pictures[0].max()
+    return [10 * np.log10(np.maximum(p / peak, 1e-8)) for p in pictures]
+
+
+def test_lsd_equals_the_definition_by_scipy():
+    ref, est = noise(0), noise(0) + 0.3 * noise(1)
+    a, b = decibel_pictures(ref, est)
+    expected = np.sqrt((((a - b) / 10) ** 2).mean(axis=0)).mean()
+    assert metrics.lsd(ref, est) == pytest.approx(expected, rel=1e-9)
+
+
+def test_lsd_of_a_gain_is_the_gain_in_bels():
+    assert metrics.lsd(noise(0), 10 * noise(0)) == pytest.approx(2.0, abs=1e-9)
+
+
+def test_psnr_and_ssim_equal_scikit_image_on_scipys_spectrogram():
+    ref, est = noise(0), noise(0) + 0.3 * noise(1)
+    a, b = (np.clip(picture, -80, 0) for picture in decibel_pictures(ref, est))
+    psnr, ssim = metrics.spectrogram_psnr_ssim(ref, est)
+    assert psnr == pytest.approx(10 * np.log10(80**2 / ((a - b) ** 2).mean()), rel=1e-9)
+    assert ssim == pytest.approx(structural_similarity(a, b, data_range=80), rel=1e-9)
+
+
+def test_equal_recordings_have_perfect_scores(speechlike):
+    wave = speechlike(3.0)[0]
+    names = [name for name in metrics.METRICS if name != "pesq"]
+    found = metrics.score(wave, wave, names)
+    perfect = {"si_sdr": np.inf, "estoi": 1.0, "lsd": 0.0, "psnr": np.inf, "ssim": 1.0}
+    assert found == pytest.approx(perfect, abs=1e-6)
+
+
+def test_estoi_falls_with_noise(speechlike):
+    wave = speechlike(3.0)[0]
+    scores = [metrics.estoi(wave, wave + g * noise(1, len(wave))) for g in (0.001, 0.1, 1.0)]
+    assert scores == sorted(scores, reverse=True) and scores[0] > 0.8 > 0.5 > scores[2]
+
+
+@pytest.mark.pesq
+def test_pesq_of_equal_recordings_is_the_top_of_the_scale(speechlike):
+    wave = speechlike(3.0)[0]
+    assert metrics.pesq_wb(wave, wave) == pytest.approx(4.644, abs=0.001)
+    assert metrics.pesq_wb(wave, wave + 0.1 * noise(1, len(wave))) < 4
+
+
+@pytest.mark.parametrize("name", [n for n in metrics.METRICS if n != "pesq"])
+def test_a_silent_reference_has_no_score(name):
+    assert np.isnan(metrics.score(np.zeros(16_000), noise(0), [name])[name])
+
+
+@pytest.mark.parametrize(
+    ("reference", "estimate", "said"),
+    [
+        (np.ones(5), np.ones(6), "equal length"),
+        (np.ones((2, 5)), np.ones((2, 5)), "(T,)"),
+        (np.ones(0), np.ones(0), "empty"),
+        (np.ones(5), np.full(5, np.nan), "NaN"),
+    ],
+)
+def test_what_cannot_be_compared_is_refused(reference, estimate, said):
+    with pytest.raises(ValueError, match="reference and estimate") as caught:
+        metrics.si_sdr(reference, estimate)
+    assert said in str(caught.value)
+
+
+@given(st.integers(-2400, 2400))
+def test_align_undoes_a_delay(lag):
+    wave = np.pad(noise(3, 8000), 2400)
+    moved, found = metrics.align(wave, np.roll(wave, lag))
+    assert found == lag
+    np.testing.assert_array_equal(moved, wave)
+
+
+def test_align_looks_no_further_than_told():
+    wave = np.pad(noise(3, 8000), 2400)
+    assert abs(metrics.align(wave, np.roll(wave, 500), max_lag=100)[1]) <= 100
+
+
+def test_interval_covers_the_true_mean_95_times_in_100():
+    rng = np.random.default_rng(0)
+    hits = 0
+    for _ in range(2000):
+        mean, half, count = metrics.mean_interval(rng.standard_normal(5))
+        assert count == 5
+        hits += abs(mean) <= half
+    assert hits / 2000 == pytest.approx(0.95, abs=0.02)
+
+
+def test_interval_leaves_undefined_scores_out():
+    mean, half, count = metrics.mean_interval([1.0, np.nan, 3.0, np.inf])
+    assert (mean, count) == (2.0, 2) and half > 0
+    assert metrics.mean_interval([])[2] == 0

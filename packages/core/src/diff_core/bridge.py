@@ -14,17 +14,16 @@ first step is the limit u_s = alpha_s D (+ sigma_s z), exact in every precision.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from diff_core.condition import Condition
-from diff_core.denoiser import Denoiser
+from diff_core.denoiser import Denoise, Denoiser
 from diff_core.noise import Noise
-from diff_core.sample.loop import Sampler, sample
-from diff_core.schedule import broadcast, check_time
+from diff_core.sample.loop import OnStep, Sampler, sample
+from diff_core.schedule import broadcast, check_time, floats
 
 __all__ = ["SchroedingerBridge", "Shifted", "bridge_marginal", "sample_bridge"]
 
@@ -115,6 +114,11 @@ class Shifted(Denoiser):
     def check(self, times: Tensor) -> None:
         self.denoiser.check(times)
 
+    def on_grid(self, times: Tensor, like: Tensor, cond: Condition | None = None) -> Denoise:
+        denoise = self.denoiser.on_grid(times, like, cond)
+        shifts = floats(self.bridge.shift(times))
+        return lambda u, k: denoise(torch.add(u, self.y, alpha=shifts[k]), k)
+
 
 def sample_bridge(
     denoiser: Denoiser,
@@ -124,7 +128,7 @@ def sample_bridge(
     *,
     noise: Noise | None = None,
     cond: Condition | None = None,
-    on_step: Callable[[int, Tensor, Tensor], None] | None = None,
+    on_step: OnStep | None = None,
 ) -> Tensor:
     """Walk the bridge from y (B, C, *S) at times[0] = 1 to x_0, shape (B, C, *S).
 
@@ -134,17 +138,16 @@ def sample_bridge(
     Raises ValueError unless times[0] is 1.
     """
     if times.ndim != 1 or times.numel() < 2 or times[0] != 1:
-        raise ValueError(f"times is {times.tolist()}; expected a bridge to start at 1")
+        raise ValueError(f"times is {floats(times)}; expected a bridge to start at 1")
     if cond is None or cond.channels is None:
         cond = replace(cond or Condition(), channels=y)
     shifted = Shifted(denoiser, y)
-    report = on_step
-    if on_step is not None:
-        shifts = shifted.bridge.shift(times.double().cpu()).tolist()
+    shifts = floats(shifted.bridge.shift(times.double()))
 
-        def report(k: int, u: Tensor, x_0: Tensor) -> None:
+    def unshift(k: int, u: Tensor, x_0: Tensor) -> None:
+        if on_step is not None:
             on_step(k, u + shifts[k + 1] * y, x_0)
 
     return sample(
-        shifted, sampler, torch.zeros_like(y), times, noise=noise, cond=cond, on_step=report
+        shifted, sampler, torch.zeros_like(y), times, noise=noise, cond=cond, on_step=unshift
     )

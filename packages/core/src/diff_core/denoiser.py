@@ -15,15 +15,17 @@ and D, unlike eps and the score, is finite and informative at all SNRs from zero
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from diff_core.condition import Condition
-from diff_core.schedule import Schedule, broadcast
+from diff_core.schedule import Schedule, broadcast, floats
 
 __all__ = [
+    "Denoise",
     "Denoiser",
     "FromEps",
     "FromFlow",
@@ -32,6 +34,9 @@ __all__ = [
     "FromX0",
     "Preconditioned",
 ]
+
+Denoise = Callable[[Tensor, int], Tensor]
+"""denoise(x, k) = E[x_0 | x at times[k]], for a grid of times known to it."""
 
 
 class Denoiser(nn.Module):
@@ -57,55 +62,93 @@ class Denoiser(nn.Module):
         Samplers call it once, before the first step, so that nothing need be checked on the way.
         """
 
+    def on_grid(self, times: Tensor, like: Tensor, cond: Condition | None = None) -> Denoise:
+        """The same answers for the states x, of the shape of `like`, at the given times.
 
-class _FromNetwork(Denoiser):
-    """A denoiser whose network is given t itself as its time."""
+        What depends on the times (float64, on the CPU) alone is made here, once for a sampling.
+        """
+        moments = _beside(times, like).unbind()
+        return lambda x, k: self(x, moments[k], cond)
+
+
+class FromX0(Denoiser):
+    """The network predicts x_0 (data prediction). It is given t itself as its time."""
 
     def __init__(self, network: nn.Module, schedule: Schedule) -> None:
         super().__init__(schedule)
         self.network = network
         self.config = {"network": network, "schedule": schedule}
 
-    def _predict(self, x_t: Tensor, t: Tensor, cond: Condition | None) -> Tensor:
-        return self.network(x_t, _row_times(t, x_t), cond)
-
-    def _scales(self, x_t: Tensor, t: Tensor) -> tuple[Tensor, Tensor]:
-        return broadcast(self.schedule.alpha(t), x_t), broadcast(self.schedule.sigma(t), x_t)
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        return self.network(x_t, _rows(_beside(t, x_t), x_t), cond)
 
 
-class FromX0(_FromNetwork):
-    """The network predicts x_0 (data prediction)."""
+class _Affine(Denoiser):
+    """D = skip x_t + out F(scale x_t, time), with numbers that depend on t."""
+
+    def __init__(self, network: nn.Module, schedule: Schedule) -> None:
+        super().__init__(schedule)
+        self.network = network
+        self.config = {"network": network, "schedule": schedule}
+
+    def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        """skip and out."""
+        raise NotImplementedError
+
+    def _inner(self, alpha: Tensor, sigma: Tensor, t: Tensor) -> tuple[Tensor | None, Tensor]:
+        """scale (None for 1) and the network's time."""
+        return None, t
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        return self._predict(x_t, t, cond)
+        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
+        skip, out = self._outer(alpha, sigma)
+        scale, time = self._inner(alpha, sigma, t)
+        scaled = x_t if scale is None else broadcast(scale, x_t) * x_t
+        prediction = self.network(scaled, _rows(_beside(time, x_t), x_t), cond)
+        return broadcast(skip, x_t) * x_t + broadcast(out, x_t) * prediction
+
+    def on_grid(self, times: Tensor, like: Tensor, cond: Condition | None = None) -> Denoise:
+        """`Denoiser.on_grid`; it calls the network itself: compile or hook that, not this."""
+        if type(self).forward is not _Affine.forward:
+            return super().on_grid(times, like, cond)
+        alpha, sigma = self.schedule.alpha(times), self.schedule.sigma(times)
+        skip, out = (floats(weight) for weight in self._outer(alpha, sigma))
+        scale, time = self._inner(alpha, sigma, times)
+        scales = None if scale is None else floats(scale)
+        rows = _beside(time, like)[:, None].expand(-1, like.shape[0]).unbind()
+
+        def denoise(x: Tensor, k: int) -> Tensor:
+            prediction = self.network(x if scales is None else x * scales[k], rows[k], cond)
+            return torch.add(x * skip[k], prediction, alpha=out[k])
+
+        return denoise
 
 
-class FromV(_FromNetwork):
-    """The network predicts v = alpha z - sigma x_0.
+class FromV(_Affine):
+    """The network predicts v = alpha z - sigma x_0. It is given t itself as its time.
 
     Progressive Distillation for Fast Sampling of Diffusion Models (Salimans and Ho, 2022),
     appendix D. With any alpha and sigma, D = (alpha x_t - sigma v) / (alpha^2 + sigma^2).
     """
 
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        alpha, sigma = self._scales(x_t, t)
-        v = self._predict(x_t, t, cond)
-        return (alpha * x_t - sigma * v) / (alpha * alpha + sigma * sigma)
+    def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        power = alpha * alpha + sigma * sigma
+        return alpha / power, -sigma / power
 
 
-class FromFlow(_FromNetwork):
+class FromFlow(_Affine):
     """The network predicts z - x_0, which is dx_t/dt on the straight path of `RectifiedFlow`.
 
     Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow (Liu et al.,
-    2022), equation 1. With any alpha and sigma, D = (x_t - sigma u) / (alpha + sigma).
+    2022), equation 1. With any alpha and sigma, D = (x_t - sigma u) / (alpha + sigma). The network
+    is given t itself as its time.
     """
 
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        alpha, sigma = self._scales(x_t, t)
-        return (x_t - sigma * self._predict(x_t, t, cond)) / (alpha + sigma)
+    def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        return 1 / (alpha + sigma), -sigma / (alpha + sigma)
 
 
-class _OverAlpha(_FromNetwork):
+class _OverAlpha(_Affine):
     """A network whose prediction says nothing of x_0 where alpha is 0: D divides by alpha."""
 
     def check(self, times: Tensor) -> None:
@@ -122,28 +165,27 @@ class _OverAlpha(_FromNetwork):
 class FromEps(_OverAlpha):
     """The network predicts the noise z: D = (x_t - sigma eps) / alpha.
 
-    Denoising Diffusion Probabilistic Models (Ho et al., 2020), equation 15. Not defined at
-    alpha = 0: samplers raise ValueError before they start, a direct call returns Inf or NaN.
+    Denoising Diffusion Probabilistic Models (Ho et al., 2020), equation 15. It is given t itself
+    as its time. Not defined at alpha = 0: samplers raise ValueError before they start, a direct
+    call returns Inf or NaN.
     """
 
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        alpha, sigma = self._scales(x_t, t)
-        return (x_t - sigma * self._predict(x_t, t, cond)) / alpha
+    def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        return 1 / alpha, -sigma / alpha
 
 
 class FromScore(_OverAlpha):
     """The network predicts the score grad log p_t: D = (x_t + sigma^2 s) / alpha.
 
     Tweedie's formula, as in Score-Based Generative Modeling through Stochastic Differential
-    Equations (Song et al., 2021). Not defined at alpha = 0, like `FromEps`.
+    Equations (Song et al., 2021). Time and the case alpha = 0 are as in `FromEps`.
     """
 
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        alpha, sigma = self._scales(x_t, t)
-        return (x_t + sigma * sigma * self._predict(x_t, t, cond)) / alpha
+    def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        return 1 / alpha, sigma * sigma / alpha
 
 
-class Preconditioned(Denoiser):
+class Preconditioned(_Affine):
     r"""EDM's preconditioning, for any schedule.
 
     Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022),
@@ -160,24 +202,29 @@ class Preconditioned(Denoiser):
 
     def __init__(self, network: nn.Module, schedule: Schedule, sigma_data: float = 0.5) -> None:
         """Raise ValueError unless sigma_data is above 0."""
-        super().__init__(schedule)
+        super().__init__(network, schedule)
         if not sigma_data > 0:
             raise ValueError(f"sigma_data is {sigma_data}; expected a number above 0")
-        self.network = network
         self.sigma_data = sigma_data
-        self.config = {"network": network, "schedule": schedule, "sigma_data": sigma_data}
+        self.config["sigma_data"] = sigma_data
 
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        norm = torch.hypot(sigma, alpha * self.sigma_data)
-        skip = alpha * (self.sigma_data / norm) ** 2
-        out = sigma * (self.sigma_data / norm)
+    def _norm(self, alpha: Tensor, sigma: Tensor) -> Tensor:
+        return torch.hypot(sigma, alpha * self.sigma_data)
+
+    def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
+        ratio = self.sigma_data / self._norm(alpha, sigma)
+        return alpha * ratio * ratio, sigma * ratio
+
+    def _inner(self, alpha: Tensor, sigma: Tensor, t: Tensor) -> tuple[Tensor | None, Tensor]:
         time = (sigma.log() - alpha.log()).clamp(-20, 20) / 4
-        prediction = self.network(x_t / broadcast(norm, x_t), _row_times(time, x_t), cond)
-        return broadcast(skip, x_t) * x_t + broadcast(out, x_t) * prediction
+        return 1 / self._norm(alpha, sigma), time
 
 
-def _row_times(t: Tensor, x: Tensor) -> Tensor:
-    """t of shape () or (B,) as (B,), in the dtype of x but never below float32."""
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    return t.to(dtype).expand(x.shape[0])
+def _beside(t: Tensor, x: Tensor) -> Tensor:
+    """t on the device of x and in its dtype, but never below float32."""
+    return t.to(x.device, torch.promote_types(x.dtype, torch.float32))
+
+
+def _rows(t: Tensor, x: Tensor) -> Tensor:
+    """t of shape () or (B,) as (B,)."""
+    return t.expand(x.shape[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diff_core.schedule import Schedule, broadcast, check_time, log_snr
+from diff_core.schedule import Schedule, broadcast, check_time, floats, log_snr
 
 __all__ = ["marginal", "transition"]
 
@@ -33,7 +33,7 @@ def transition(schedule: Schedule, x_s: Tensor, s: Tensor, t: Tensor, noise: Ten
     check_time("s", s)
     check_time("t", t)
     if t.device.type == "cpu" and not bool((s < t).all()):
-        raise ValueError(f"s = {s.tolist()} is not before t = {t.tolist()}; expected s < t")
+        raise ValueError(f"s = {floats(s)} is not before t = {floats(t)}; expected s < t")
     scale = schedule.alpha(t) / schedule.alpha(s)
     fresh = -torch.expm1(2 * (log_snr(schedule, t) - log_snr(schedule, s)))
     deviation = schedule.sigma(t) * fresh.sqrt()

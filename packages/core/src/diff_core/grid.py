@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diff_core.schedule import Schedule, log_snr
+from diff_core.schedule import Schedule, floats, log_snr
 
 __all__ = ["check_times", "karras", "uniform", "uniform_log_snr"]
 
@@ -18,7 +18,7 @@ def check_times(times: Tensor) -> Tensor:
     if times.ndim != 1 or times.numel() < 2:
         raise ValueError(f"times has shape {tuple(times.shape)}; expected (K + 1,) with K >= 1")
     times = times.detach().to("cpu", torch.float64)
-    values = times.tolist()
+    values = floats(times)
     if not (values[0] <= 1 and values[-1] >= 0):
         raise ValueError(f"times goes from {values[0]} to {values[-1]}; expected it in [0, 1]")
     for k, (here, after) in enumerate(zip(values, values[1:], strict=False)):
@@ -52,10 +52,12 @@ def uniform_log_snr(
     ends = log_snr(schedule, torch.tensor([start, stop], dtype=torch.float64))
     if not bool(ends.isfinite().all()):
         raise ValueError(
-            f"start = {start}, stop = {stop} have log-SNR {ends.tolist()}; expected finite values"
+            f"start = {start}, stop = {stop} have log-SNR {floats(ends)}; expected finite values"
         )
     levels = torch.linspace(ends[0].item(), ends[1].item(), _count(steps) + 1, dtype=torch.float64)
-    return check_times(schedule.time(levels).clamp(stop, start))
+    times = schedule.time(levels)
+    times[0], times[-1] = start, stop
+    return check_times(times)
 
 
 def karras(

@@ -49,4 +49,8 @@ class Keyed:
             np.random.Generator(np.random.Philox(key=key)).standard_normal(
                 dtype=np.float32, out=row
             )
-        return torch.from_numpy(rows).reshape(like.shape).to(like.device, like.dtype)
+        noise = torch.as_tensor(rows).reshape(like.shape)
+        if like.is_cuda:
+            # from pinned memory the copy does not make the CPU wait for the device
+            noise = noise.pin_memory()
+        return noise.to(like.device, like.dtype, non_blocking=like.is_cuda)

@@ -11,12 +11,13 @@ Values outside [0, 1] are not defined; `forward`, `grid` and the samplers check 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
+
+from diff_core.tabulated import Tabulated
 
 __all__ = [
     "Cosine",
@@ -28,6 +29,8 @@ __all__ = [
     "VariancePreserving",
     "broadcast",
     "check_time",
+    "floats",
+    "log_ratio",
     "log_snr",
 ]
 
@@ -54,8 +57,12 @@ def log_snr(schedule: Schedule, t: Tensor) -> Tensor:
 
     A bridge has alpha = sigma = 0 at t = 1; the limit of the ratio there is 0, hence -inf.
     """
-    alpha = schedule.alpha(t)
-    return torch.where(alpha > 0, alpha.log() - schedule.sigma(t).log(), -math.inf)
+    return log_ratio(schedule.alpha(t), schedule.sigma(t))
+
+
+def log_ratio(alpha: Tensor, sigma: Tensor) -> Tensor:
+    """`log_snr` from the two coefficients."""
+    return torch.where(alpha > 0, alpha.log() - sigma.log(), -math.inf)
 
 
 def broadcast(coef: Tensor, x: Tensor) -> Tensor:
@@ -71,6 +78,11 @@ def broadcast(coef: Tensor, x: Tensor) -> Tensor:
             f"each row of x {tuple(x.shape)}"
         )
     return coef.to(x.dtype).reshape(-1, *(1,) * (x.ndim - 1))
+
+
+def floats(t: Tensor) -> tuple[float, ...]:
+    """The values of a small tensor as Python floats."""
+    return tuple(t.detach().flatten().cpu().numpy().tolist())
 
 
 def check_time(name: str, t: Tensor) -> None:
@@ -215,88 +227,3 @@ class RectifiedFlow:
 
     def time(self, log_snr: Tensor) -> Tensor:
         return torch.sigmoid(-log_snr)
-
-
-@dataclass(frozen=True)
-class Tabulated:
-    """A variance-preserving schedule through a table of alpha^2, as discrete-time models have it.
-
-    Entry i of `alphas_cumprod` (N entries, as in Denoising Diffusion Probabilistic Models, Ho et
-    al., 2020) is alpha^2 at t = (i + 1) / N; between the entries the log-SNR is linear in t. From
-    the first entry to t = 0 sigma/alpha goes linearly to 0. A last entry of 0 (zero terminal SNR,
-    Common Diffusion Noise Schedules and Sample Steps are Flawed, Lin et al., 2024) is met the same
-    way: alpha/sigma goes linearly to 0 in the last interval, so that all stays finite.
-
-    Raises ValueError unless the table has at least 2 entries and falls strictly within (0, 1),
-    where the last one may be 0.
-    """
-
-    alphas_cumprod: tuple[float, ...] = field(repr=False)
-
-    def __post_init__(self) -> None:
-        table = tuple(float(a) for a in self.alphas_cumprod)
-        object.__setattr__(self, "alphas_cumprod", table)
-        if len(table) < 2:
-            raise ValueError(f"alphas_cumprod has {len(table)} entries; expected at least 2")
-        if not (table[0] < 1 and table[-1] >= 0):
-            raise ValueError(
-                f"alphas_cumprod goes from {table[0]} to {table[-1]}; expected values in (0, 1), "
-                "where the last may be 0"
-            )
-        for i, (here, after) in enumerate(zip(table, table[1:], strict=False)):
-            if not after < here:
-                raise ValueError(
-                    f"alphas_cumprod[{i + 1}] = {after} is not below the entry before, {here}; "
-                    "expected a strictly decreasing table"
-                )
-
-    @cached_property
-    def _tables(self) -> dict[tuple[torch.device, torch.dtype], tuple[Tensor, Tensor]]:
-        return {}
-
-    def _table(self, like: Tensor) -> tuple[Tensor, Tensor]:
-        """Log-SNR (N,) at the entries and its rise (N - 1,) to the next, beside `like`."""
-        key = (like.device, like.dtype)
-        if key not in self._tables:
-            entries = [0.5 * (math.log(a) - math.log1p(-a)) for a in self.alphas_cumprod if a > 0]
-            if self._zero_terminal:
-                entries.append(entries[-1])
-            level = torch.tensor(entries, dtype=torch.float64)
-            self._tables[key] = (level.to(*key), level.diff().to(*key))
-        return self._tables[key]
-
-    @property
-    def _zero_terminal(self) -> bool:
-        return self.alphas_cumprod[-1] == 0
-
-    def _log_snr(self, t: Tensor) -> Tensor:
-        level, rise = self._table(t)
-        position = t * len(self.alphas_cumprod) - 1
-        i = position.floor().clamp(0, len(self.alphas_cumprod) - 2).long()
-        fraction = (position - i).clamp(min=0)
-        value = level[i] + fraction * rise[i] - (position + 1).clamp(max=1).log()
-        if self._zero_terminal:
-            last = i == len(self.alphas_cumprod) - 2
-            value = value + torch.where(last, 1 - fraction, 1.0).log()
-        return value
-
-    def alpha(self, t: Tensor) -> Tensor:
-        return torch.sigmoid(2 * self._log_snr(t)).sqrt()
-
-    def sigma(self, t: Tensor) -> Tensor:
-        return torch.sigmoid(-2 * self._log_snr(t)).sqrt()
-
-    def time(self, log_snr: Tensor) -> Tensor:
-        level, rise = self._table(log_snr)
-        steps = len(self.alphas_cumprod)
-        last = steps - 2 if self._zero_terminal else steps - 1
-        # -level ascends; the repeated entry of a zero terminal SNR is left out of the search
-        i = torch.searchsorted(-level[: last + 1], -log_snr.contiguous(), right=True) - 1
-        i = i.clamp(0, max(last - 1, 0))
-        fraction = (log_snr - level[i]) / rise[i] if last > 0 else torch.zeros_like(log_snr)
-        position = i + 1 + fraction.clamp(0, 1)
-        if self._zero_terminal:
-            noisy = steps - (log_snr - level[last]).clamp(max=0).exp()
-            position = torch.where(log_snr < level[last], noisy, position)
-        clean = (level[0] - log_snr).clamp(max=0).exp()
-        return torch.where(log_snr > level[0], clean, position) / steps

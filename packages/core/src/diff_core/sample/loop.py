@@ -17,15 +17,12 @@ import torch
 from torch import Tensor
 
 from diff_core.condition import Condition
-from diff_core.denoiser import Denoiser
+from diff_core.denoiser import Denoise, Denoiser
 from diff_core.grid import check_times
 from diff_core.noise import Noise
-from diff_core.schedule import Schedule, log_snr
+from diff_core.schedule import Schedule, floats, log_ratio
 
 __all__ = ["Denoise", "Memory", "OnStep", "Plan", "Sampler", "levels", "sample"]
-
-Denoise = Callable[[Tensor, int], Tensor]
-"""denoise(x, k) = E[x_0 | x at times[k]]."""
 
 Memory = tuple[Tensor, ...]
 """What a multistep method carries from step to step; empty before the first."""
@@ -100,18 +97,18 @@ def sample(
     if sampler.stochastic and noise is None:
         raise ValueError(f"noise is None; expected a source of noise for {sampler}")
     plan = sampler.plan(denoiser.schedule, times)
-    denoiser.check(torch.tensor(plan.times, dtype=torch.float64))
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    moments = torch.tensor(plan.times, dtype=dtype).to(x.device).unbind()
+    grid = torch.tensor(plan.times, dtype=torch.float64)
+    denoiser.check(grid)
     estimate = x
 
     def denoise(x: Tensor, k: int) -> Tensor:
         nonlocal estimate
-        estimate = denoiser(x, moments[k], cond)
+        estimate = bound(x, k)
         return estimate
 
     memory: Memory = ()
     with torch.no_grad():
+        bound = denoiser.on_grid(grid, x, cond)
         for k in range(plan.steps):
             x, memory = sampler.step(denoise, x, k, plan, memory, noise)
             if on_step is not None:
@@ -122,9 +119,10 @@ def sample(
 def levels(schedule: Schedule, times: Tensor) -> Plan:
     """A plan without coefficients: the schedule on a checked grid, in float64."""
     times = check_times(times)
+    alpha, sigma = schedule.alpha(times), schedule.sigma(times)
     return Plan(
-        times=tuple(times.tolist()),
-        alpha=tuple(schedule.alpha(times).tolist()),
-        sigma=tuple(schedule.sigma(times).tolist()),
-        log_snr=tuple(log_snr(schedule, times).tolist()),
+        times=floats(times),
+        alpha=floats(alpha),
+        sigma=floats(sigma),
+        log_snr=floats(log_ratio(alpha, sigma)),
     )

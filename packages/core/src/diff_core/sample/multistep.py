@@ -28,10 +28,10 @@ __all__ = ["DpmSolverPP2M"]
 class DpmSolverPP2M:
     """DPM-Solver++(2M), algorithm 2 of the paper. Order 2, one call a step.
 
-    With h = lambda_s - lambda_t, the line through the last two values of D has the weight
+    With h = lambda_s - lambda_t, the slope through the last two values of D has the weight
     (1 - e^-h) h / 2 of the paper ("midpoint"), or its exact integral h - (1 - e^-h) ("heun", the
-    name diffusers gives it), which is somewhat more accurate. The first step, and one from
-    alpha = 0 or to sigma = 0, are of order 1: it is DDIM's.
+    name diffusers gives it): exact for D linear in lambda, but no better on coarse grids. The
+    first step, and one from alpha = 0 or to sigma = 0, are of order 1: DDIM's.
     Raises ValueError for another `correction`.
     """
 

@@ -1,0 +1,154 @@
+"""Schedules: their closed forms, ends, inverses and errors."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from diff_core import (
+    Cosine,
+    Edm,
+    RectifiedFlow,
+    Schedule,
+    SchroedingerBridge,
+    Tabulated,
+    VarianceExploding,
+    VariancePreserving,
+    broadcast,
+    log_snr,
+)
+
+LINEAR = tuple(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)).tolist())
+
+
+def f64(value: float) -> torch.Tensor:
+    return torch.tensor(value, dtype=torch.float64)
+
+
+@given(t=st.floats(1e-3, 1 - 1e-3))
+def test_time_is_the_inverse_of_log_snr(schedule: Schedule, t: float) -> None:
+    assert schedule.time(log_snr(schedule, f64(t))).item() == pytest.approx(t, abs=1e-9)
+
+
+@given(level=st.floats(-8, 30))
+def test_time_of_any_level_is_in_range_and_nearest(schedule: Schedule, level: float) -> None:
+    t = schedule.time(f64(level))
+    assert 0 <= t <= 1
+    reached = log_snr(schedule, t).item()
+    lowest = log_snr(schedule, f64(1.0)).item()
+    assert reached == pytest.approx(max(level, lowest), abs=1e-8)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_clean_at_zero_and_falling(schedule: Schedule, dtype: torch.dtype) -> None:
+    t = torch.linspace(0, 1, 101, dtype=dtype)
+    alpha, sigma = schedule.alpha(t), schedule.sigma(t)
+    assert alpha.dtype == dtype and alpha.shape == t.shape
+    assert alpha[0] == 1 and sigma[0] == 0
+    assert torch.isfinite(alpha).all() and torch.isfinite(sigma).all()
+    assert (alpha >= 0).all() and (sigma >= 0).all()
+    levels = log_snr(schedule, t)
+    assert levels[0] == math.inf
+    assert (levels[1:] < levels[:-1]).all()
+
+
+@pytest.mark.parametrize(
+    "schedule",
+    [VariancePreserving(), Cosine(), Tabulated(LINEAR), Tabulated((0.9, 0.4, 0.0))],
+    ids=repr,
+)
+def test_variance_preserved(schedule: Schedule) -> None:
+    t = torch.rand(64, dtype=torch.float64)
+    torch.testing.assert_close(
+        schedule.alpha(t) ** 2 + schedule.sigma(t) ** 2, torch.ones_like(t), rtol=0, atol=1e-14
+    )
+
+
+def test_closed_forms() -> None:
+    t = f64(0.3)
+    # the integral of beta(t) = beta_min + t (beta_max - beta_min), by quadrature
+    grid = np.linspace(0, 0.3, 100_001)
+    integral = np.trapezoid(0.1 + grid * 19.9, grid)
+    assert VariancePreserving().alpha(t).item() == pytest.approx(math.exp(-integral / 2), rel=1e-8)
+    assert Cosine().alpha(t).item() == pytest.approx(math.cos(0.15 * math.pi))
+    assert Cosine().sigma(t).item() == pytest.approx(math.sin(0.15 * math.pi))
+    expected = 0.01 * math.sqrt((50 / 0.01) ** 0.6 - 1)
+    assert VarianceExploding().sigma(t).item() == pytest.approx(expected)
+    assert Edm(sigma_max=10).sigma(t).item() == pytest.approx(3.0)
+    assert RectifiedFlow().alpha(t).item() == pytest.approx(0.7)
+
+
+def test_variance_preserving_is_the_limit_of_the_table() -> None:
+    # beta_i = beta(t_i) / N: the discrete chain of DDPM approaches the continuous one
+    errors = []
+    for steps in (1000, 2000):
+        table = np.cumprod(1 - np.linspace(0.1, 20, steps) / steps)
+        t = torch.linspace(0.1, 0.9, 9, dtype=torch.float64)
+        difference = Tabulated(tuple(table)).alpha(t) - VariancePreserving().alpha(t)
+        errors.append(difference.abs().max().item())
+    assert errors[0] < 0.01
+    assert errors[1] == pytest.approx(errors[0] / 2, rel=0.1)
+
+
+def test_table_is_met_at_its_points() -> None:
+    schedule = Tabulated(LINEAR)
+    t = torch.arange(1, 1001, dtype=torch.float64) / 1000
+    torch.testing.assert_close(
+        schedule.alpha(t) ** 2, torch.tensor(LINEAR, dtype=torch.float64), rtol=1e-11, atol=0
+    )
+
+
+def test_table_with_zero_terminal_snr() -> None:
+    schedule = Tabulated((0.9, 0.5, 0.0))
+    t = torch.tensor([2 / 3, 5 / 6, 1.0], dtype=torch.float64)
+    # alpha/sigma falls linearly from 1 at the entry of 0.5 to 0
+    torch.testing.assert_close(
+        schedule.alpha(t) / schedule.sigma(t), torch.tensor([1, 0.5, 0], dtype=torch.float64)
+    )
+    assert schedule.alpha(f64(1.0)) == 0 and schedule.sigma(f64(1.0)) == 1
+    assert log_snr(schedule, f64(1.0)) == -math.inf
+    assert schedule.time(f64(-math.inf)) == 1
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ((0.5,), "at least 2"),
+        ((1.0, 0.5), r"\(0, 1\)"),
+        ((0.9, -0.1), r"\(0, 1\)"),
+        ((0.9, 0.9), r"alphas_cumprod\[1\]"),
+        ((0.9, float("nan"), 0.1), "alphas_cumprod"),
+    ],
+)
+def test_bad_table(table: tuple[float, ...], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Tabulated(table)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: VariancePreserving(beta_min=2, beta_max=1),
+        lambda: VarianceExploding(sigma_min=0),
+        lambda: Edm(sigma_max=-1),
+        lambda: SchroedingerBridge(k=1),
+        lambda: SchroedingerBridge(c=0),
+    ],
+)
+def test_bad_parameters(make: object) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        make()
+
+
+def test_broadcast() -> None:
+    x = torch.zeros(3, 2, 5)
+    assert broadcast(f64(2.0), x).shape == ()
+    assert broadcast(torch.ones(3, dtype=torch.float64), x).shape == (3, 1, 1)
+    assert broadcast(torch.ones(3, dtype=torch.float64), x).dtype == x.dtype
+    with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
+        broadcast(torch.ones(2), x)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -27,13 +26,7 @@ CLIPPED = (
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
-class Quality(StrEnum):
-    draft = "draft"
-    better = "better"
-    best = "best"
-
-
-PASSES = {Quality.draft: 1, Quality.better: 4, Quality.best: 8}
+SAMPLE_STEPS = 4
 
 
 def _version(wanted: bool) -> None:
@@ -57,12 +50,14 @@ def denoise(
         bool, typer.Option("--overwrite", help="Replace outputs that exist.")
     ] = False,
     recursive: Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")] = False,
-    quality: Annotated[
-        Quality | None,
-        typer.Option(help="Network passes: draft 1 (the default), better 4, best 8."),
-    ] = None,
     steps: Annotated[
-        int | None, typer.Option(min=1, max=64, help="Network passes, instead of --quality.")
+        int | None,
+        typer.Option(
+            min=1,
+            max=64,
+            help="Network passes. 1, the default, is the most faithful; more walk the bridge to "
+            "one likely recording: crisper, less faithful.",
+        ),
     ] = None,
     samples: Annotated[
         int,
@@ -108,12 +103,8 @@ def denoise(
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
     del version
-    if steps is not None and quality is not None:
-        raise typer.BadParameter(
-            "--steps and --quality both set the number of passes; give one of them"
-        )
     if steps is None:
-        steps = PASSES[quality or (Quality.draft if samples == 1 else Quality.better)]
+        steps = 1 if samples == 1 else SAMPLE_STEPS
     if samples > 1 and steps == 1:
         raise typer.BadParameter(
             "--samples above 1 needs 2 passes or more: a single pass is not random"

@@ -8,6 +8,7 @@ equals an uninterrupted one bit for bit, and nothing random needs saving.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -135,9 +136,8 @@ def train(
             if validate and (done % config.validate_every == 0 or done == config.steps):
                 scores = validate(ema.module, done)
                 report(done, {"validation": scores})
-                progress.write(
-                    "  ".join([f"step {done}"] + [f"{k} {v:.4g}" for k, v in scores.items()])
-                )
+                line = "  ".join([f"step {done}"] + [f"{k} {v:.4g}" for k, v in scores.items()])
+                progress.write(line, file=sys.stderr)
     return ema.module
 
 

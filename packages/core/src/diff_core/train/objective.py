@@ -9,6 +9,10 @@ Augmentation, 2023). With the signal-to-noise ratio s = exp(2 lambda):
     v-prediction       w = s + 1                 (Salimans and Ho, Progressive Distillation, 2022)
     EDM                w = (1/s + d^2) s / d^2   (Karras et al., EDM, 2022; d = sigma_data)
     min-SNR            w = min(s, gamma)         (Hang et al., Min-SNR Weighting, 2023)
+    P2                 w = s / (k + s)^gamma     (Choi et al., Perception Prioritized Training of
+                                                  Diffusion Models, 2022)
+
+`train.uncertainty` learns a weight: the inverse of the loss at each level.
 """
 
 from __future__ import annotations
@@ -32,6 +36,7 @@ __all__ = [
     "edm_weight",
     "eps_weight",
     "min_snr_weight",
+    "p2_weight",
     "v_weight",
     "x0_weight",
 ]
@@ -72,6 +77,21 @@ def min_snr_weight(gamma: float = 5.0) -> Weight:
     return lambda log_snr: torch.exp(2 * log_snr).clamp(max=gamma)
 
 
+def p2_weight(gamma: float = 1.0, k: float = 1.0) -> Weight:
+    """s / (k + s)^gamma with s = exp(2 lambda): the paper's weight of the error of
+    eps is 1 / (k + s)^gamma.
+
+    Less weight where the noise is small and what is left to learn cannot be seen. gamma = 0 is
+    `eps_weight`.
+    """
+    return lambda log_snr: torch.exp(2 * log_snr - gamma * _log_sum(2 * log_snr, k))
+
+
+def _log_sum(log_s: Tensor, k: float) -> Tensor:
+    """ln(k + s), without overflow."""
+    return torch.logaddexp(log_s, torch.full_like(log_s, k).log())
+
+
 @dataclass(frozen=True)
 class Denoising:
     """w(lambda_t) |D(x_t, t) - x_0|^2, mean over a sample's entries, t uniform in (t_min, 1].
@@ -86,6 +106,13 @@ class Denoising:
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
     ) -> Tensor:
+        level, error = self.error(denoiser, batch, generator)
+        return self.weight(level) * error
+
+    def error(
+        self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """The log-SNR drawn for each sample, and its squared error without the weight; (B,)."""
         x_0 = batch["x_0"]
         uniform = torch.rand(x_0.shape[0], generator=generator)
         t = (self.t_min + (1 - self.t_min) * (1 - uniform)).to(x_0)
@@ -93,4 +120,4 @@ class Denoising:
         cond = Condition(vector=batch.get("vector"), channels=batch.get("channels"))
         x_t = marginal(denoiser.schedule, x_0, t, noise)
         error = (denoiser(x_t, t, cond) - x_0).square().flatten(1).mean(1)
-        return self.weight(log_snr(denoiser.schedule, t)) * error
+        return log_snr(denoiser.schedule, t), error

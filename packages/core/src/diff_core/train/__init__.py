@@ -11,10 +11,12 @@ from diff_core.train.objective import (
     edm_weight,
     eps_weight,
     min_snr_weight,
+    p2_weight,
     v_weight,
     x0_weight,
 )
 from diff_core.train.state import load_state, save_state
+from diff_core.train.uncertainty import Uncertain, UncertaintyWeighted
 
 __all__ = [
     "Denoising",
@@ -23,11 +25,14 @@ __all__ = [
     "Samples",
     "TrainConfig",
     "TrainingError",
+    "Uncertain",
+    "UncertaintyWeighted",
     "edm_weight",
     "eps_weight",
     "learning_rate",
     "load_state",
     "min_snr_weight",
+    "p2_weight",
     "save_state",
     "train",
     "v_weight",

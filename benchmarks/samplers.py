@@ -1,4 +1,4 @@
-"""Overhead per step of the samplers, and their error for a number of network calls.
+"""Overhead per step of the samplers; their error is in sampler_errors.py.
 
     python benchmarks/samplers.py [--repeats 15]
 
@@ -7,10 +7,6 @@ by the steps, with a network that returns its input. It is CPU time, and the rou
 contenders in turn, so that other load on the machine matters little; printed are the medians over
 the rounds of the time and of its ratio to diffusers' DDIM in the same round. Each pays for its
 planning (set_timesteps) and for the conversion of the noise prediction on its 1000-entry table.
-
-Error: root mean square distance to the exact probability-flow map of a 1-D mixture of two
-Gaussians from t = 1 to 0, all on DDPM's linear table, network calls counted. Ours work between the
-table's entries, so they take any grid; diffusers' take its integer timesteps ("trailing").
 """
 
 from __future__ import annotations
@@ -37,13 +33,10 @@ from diff_core import (
     RectifiedFlow,
     Sampler,
     Tabulated,
-    karras,
     uniform,
-    uniform_log_snr,
 )
 from diff_core.denoiser import FromFlow
-from diff_core.exact import ExactDenoiser, Mixture
-from diff_core.sample import sample
+from diff_core.sample import Deis, DpmSolverPP2S, DpmSolverPP3M, UniPC, sample
 
 STEPS = 50
 PEER = "diffusers DDIM"
@@ -99,12 +92,29 @@ def contenders() -> dict[str, tuple[Callable[[], Tensor], int]]:
         ),
         "diffusers DDPM": (theirs(lambda: diffusers.DDPMScheduler(clip_sample=False)), STEPS),
         "diffusers DPM++2M": (theirs(diffusers.DPMSolverMultistepScheduler), STEPS),
+        "diffusers DPM++2M SDE": (
+            theirs(
+                lambda: diffusers.DPMSolverMultistepScheduler(algorithm_type="sde-dpmsolver++")
+            ),
+            STEPS,
+        ),
+        "diffusers DPM++3M": (
+            theirs(lambda: diffusers.DPMSolverMultistepScheduler(solver_order=3)),
+            STEPS,
+        ),
+        "diffusers UniPC": (theirs(diffusers.UniPCMultistepScheduler), STEPS),
+        "diffusers DEIS": (theirs(diffusers.DEISMultistepScheduler), STEPS),
         "diffusers FlowMatchEuler": (theirs(diffusers.FlowMatchEulerDiscreteScheduler), STEPS),
         "ours Ddim": (ours(Ddim(), eps), STEPS),
         "ours Ddim eta=1": (ours(Ddim(eta=1.0), eps), STEPS),
         "ours Ancestral": (ours(Ancestral(), eps), STEPS),
         "ours Euler": (ours(Euler(), eps), STEPS),
         "ours DpmSolverPP2M": (ours(DpmSolverPP2M(), eps), STEPS),
+        "ours DpmSolverPP2M eta=1": (ours(DpmSolverPP2M(eta=1.0), eps), STEPS),
+        "ours DpmSolverPP3M": (ours(DpmSolverPP3M(), eps), STEPS + 1),
+        "ours UniPC": (ours(UniPC(), eps), STEPS),
+        "ours Deis 2": (ours(Deis(order=2), eps), STEPS),
+        "ours DpmSolverPP2S (2 calls)": (ours(DpmSolverPP2S(), eps), 2 * STEPS - 1),
         "ours Heun (2 calls a step)": (ours(Heun(), eps), 2 * STEPS - 1),
         "ours Euler, flow": (ours(Euler(), flow), STEPS),
     }
@@ -132,73 +142,9 @@ def overhead(repeats: int) -> None:
         print(f"{name:28}{micro / STEPS:10.1f}{micro / calls:10.1f}{ratio:18.2f}")
 
 
-def errors() -> None:
-    """Print the error for 10 to 160 network calls."""
-    schedule = table()
-    mixture = Mixture(
-        torch.tensor([0.3, 0.7]).double(),
-        torch.tensor([-1.0, 0.8]).double(),
-        torch.tensor([0.3, 0.4]).double(),
-    )
-    denoiser = ExactDenoiser(mixture, schedule)
-    x = torch.linspace(-2.5, 2.5, 101, dtype=torch.float64)[:, None]
-    one, zero = torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-    exact = mixture.flow(schedule, x, one, zero)
-
-    def distance(got: Tensor) -> float:
-        return (got - exact).square().mean().sqrt().item()
-
-    def peer(scheduler: diffusers.SchedulerMixin, calls: int) -> float:
-        scheduler.set_timesteps(calls)
-        state = x
-        for index in scheduler.timesteps:
-            t = (index.double() + 1) / 1000
-            x_0 = denoiser(state, t)
-            state = scheduler.step(x_0, index, state).prev_sample.double()
-        return distance(state)
-
-    common = {
-        "beta_schedule": "linear",
-        "timestep_spacing": "trailing",
-        "prediction_type": "sample",
-    }
-    grids: dict[str, Callable[[int], Tensor]] = {
-        "uniform": uniform,
-        "log-SNR": lambda n: torch.cat(
-            [uniform_log_snr(schedule, n - 1, 1.0, 1e-4), zero.reshape(1)]
-        ),
-        "karras": lambda n: karras(schedule, n),
-    }
-    counts = (10, 20, 40, 100)
-    print("\nRMS error to the exact flow, by network calls")
-    print(f"{'':36}" + "".join(f"{n:>11}" for n in counts))
-    rows: dict[str, Callable[[int], float]] = {
-        "diffusers DDIM": lambda n: peer(diffusers.DDIMScheduler(clip_sample=False, **common), n),
-        "diffusers DPM++2M": lambda n: peer(
-            diffusers.DPMSolverMultistepScheduler(final_sigmas_type="zero", **common), n
-        ),
-        "diffusers DPM++2M karras": lambda n: peer(
-            diffusers.DPMSolverMultistepScheduler(
-                final_sigmas_type="zero", use_karras_sigmas=True, **common
-            ),
-            n,
-        ),
-    }
-    for sampler in (Ddim(), DpmSolverPP2M(), DpmSolverPP2M(correction="heun"), Heun()):
-        for name, grid in grids.items():
-
-            def mine(n: int, s: Sampler = sampler, g: Callable[[int], Tensor] = grid) -> float:
-                return distance(sample(denoiser, s, x, g(n // 2 if s == Heun() else n)))
-
-            rows[f"ours {sampler} {name}".replace("correction=", "")] = mine
-    for name, row in rows.items():
-        print(f"{name:36}" + "".join(f"{row(n):11.2e}" for n in counts))
-
-
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--repeats", type=int, default=15, help="rounds of timing (default 15)")
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore", category=DeprecationWarning, module="diffusers")
     overhead(parser.parse_args().repeats)
-    errors()

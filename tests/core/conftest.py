@@ -16,6 +16,8 @@ from diff_core import (
     VarianceExploding,
     VariancePreserving,
 )
+from diff_core.bridge import I2sb, OrnsteinUhlenbeck, SchroedingerBridgeVP
+from diff_core.schedule import ShiftedSnr, Sigmoid
 
 PATHS: dict[str, Schedule] = {
     "variance-preserving": VariancePreserving(),
@@ -24,7 +26,16 @@ PATHS: dict[str, Schedule] = {
     "edm": Edm(),
     "rectified-flow": RectifiedFlow(),
     "ddpm-table": Tabulated(tuple(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)).tolist())),
+    "sigmoid": Sigmoid(),
+    "shifted-flow": ShiftedSnr(RectifiedFlow(), 3.0),
     "zero-terminal-table": Tabulated((0.9, 0.4, 0.1, 0.0)),
+}
+
+BRIDGES: dict[str, Schedule] = {
+    "bridge": SchroedingerBridge(),
+    "bridge-vp": SchroedingerBridgeVP(),
+    "ouve": OrnsteinUhlenbeck(),
+    "i2sb": I2sb(),
 }
 
 
@@ -40,7 +51,7 @@ def path(request: pytest.FixtureRequest) -> Schedule:
     return PATHS[request.param]
 
 
-@pytest.fixture(params=[*PATHS, "bridge"], scope="session")
+@pytest.fixture(params=[*PATHS, *BRIDGES], scope="session")
 def schedule(request: pytest.FixtureRequest) -> Schedule:
-    """Every schedule, the bridge's shifted path (no noise at t = 1) among them."""
-    return PATHS.get(request.param, SchroedingerBridge())
+    """Every schedule, the bridges' shifted paths (most without noise at t = 1) among them."""
+    return (PATHS | BRIDGES)[request.param]

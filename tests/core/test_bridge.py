@@ -196,7 +196,7 @@ def test_errors() -> None:
     denoiser = FromX0(Net(), BRIDGE)
     with pytest.raises(ValueError, match="start at 1"):
         sample_bridge(denoiser, Ddim(), y, uniform(3, start=0.9))
-    with pytest.raises(ValueError, match="Cosine; expected SchroedingerBridge"):
+    with pytest.raises(ValueError, match="Cosine; expected a bridge"):
         sample_bridge(FromX0(Net(), Cosine()), Ddim(), y, uniform(3))
     with pytest.raises(ValueError, match=r"y has shape \(3, 2, 4\)"):
         bridge_marginal(BRIDGE, x_0, y[..., :4], torch.tensor(0.5), x_0)

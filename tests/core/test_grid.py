@@ -14,7 +14,7 @@ from diff_core import (
     uniform,
     uniform_log_snr,
 )
-from diff_core.grid import check_times
+from diff_core.grid import check_times, quadratic, trailing
 
 
 def test_uniform() -> None:
@@ -22,6 +22,19 @@ def test_uniform() -> None:
     assert times.dtype == torch.float64
     assert times.tolist() == [1, 0.75, 0.5, 0.25, 0]
     assert uniform(1, start=0.5, stop=0.25).tolist() == [0.5, 0.25]
+
+
+def test_quadratic() -> None:
+    assert quadratic(4).tolist() == [1, 0.5625, 0.25, 0.0625, 0]
+    assert quadratic(2, start=0.64, stop=0.04).tolist() == pytest.approx([0.64, 0.25, 0.04])
+
+
+def test_trailing_visits_entries() -> None:
+    assert trailing(1000, 4).tolist() == [1, 0.75, 0.5, 0.25, 0]
+    assert trailing(10, 3).tolist() == pytest.approx([1, 0.7, 0.3, 0])
+    assert trailing(7, 7).tolist() == pytest.approx([i / 7 for i in range(7, -1, -1)])
+    with pytest.raises(ValueError, match="steps is 8"):
+        trailing(7, 8)
 
 
 def test_uniform_log_snr_has_equal_steps(schedule: Schedule) -> None:

@@ -11,23 +11,17 @@ import torch
 from torch import Tensor, nn
 
 from diff_core import (
-    Ancestral,
     Condition,
     Cosine,
-    Ddim,
     Denoiser,
-    DpmSolverPP2M,
     Edm,
-    Euler,
     FromEps,
     FromFlow,
     FromV,
     FromX0,
-    Heun,
     Keyed,
     Preconditioned,
     RectifiedFlow,
-    Sampler,
     Schedule,
     Tabulated,
     VarianceExploding,
@@ -37,10 +31,56 @@ from diff_core import (
     uniform_log_snr,
 )
 from diff_core.exact import ExactDenoiser, Gaussian, Mixture
-from diff_core.sample import sample
+from diff_core.sample import (
+    Ancestral,
+    Consistency,
+    Ddim,
+    Deis,
+    Dpm2,
+    DpmSolverPP2M,
+    DpmSolverPP2S,
+    DpmSolverPP3M,
+    DpmSolverPP3S,
+    Euler,
+    Heun,
+    HeunChurn,
+    Lms,
+    PredictorCorrector,
+    Sampler,
+    UniPC,
+    sample,
+)
 
-ODE: list[Sampler] = [Ddim(), Euler(), Heun(), DpmSolverPP2M(), DpmSolverPP2M(correction="heun")]
-ALL: list[Sampler] = [*ODE, Ancestral(), Ancestral(temperature=0.7), Ddim(eta=0.5), Ddim(eta=1.0)]
+ODE: list[Sampler] = [
+    Ddim(),
+    Euler(),
+    Heun(),
+    Dpm2(),
+    DpmSolverPP2S(),
+    DpmSolverPP3S(),
+    DpmSolverPP2M(),
+    DpmSolverPP2M(correction="heun"),
+    DpmSolverPP3M(),
+    Deis(order=2),
+    Deis(order=3),
+    Lms(order=2),
+    Lms(order=3),
+    Lms(order=4),
+    UniPC(p=2),
+    UniPC(p=3),
+]
+SDE: list[Sampler] = [
+    Ancestral(),
+    Ddim(eta=1.0),
+    Ddim(eta=0.6),
+    DpmSolverPP2M(eta=1.0),
+    DpmSolverPP2M(correction="heun", eta=0.5),
+    DpmSolverPP3M(eta=1.0),
+    HeunChurn(s_churn=5.0),
+    PredictorCorrector(),
+    PredictorCorrector(predictor=Ancestral(), corrections=2),
+]
+ALL: list[Sampler] = [*ODE, *SDE, Ancestral(temperature=0.7), HeunChurn(), Consistency()]
 each_ode = pytest.mark.parametrize("sampler", ODE, ids=repr)
 each = pytest.mark.parametrize("sampler", ALL, ids=repr)
 
@@ -97,27 +137,29 @@ def test_order_against_the_exact_flow(sampler: Sampler, schedule: Schedule) -> N
     )
 
 
-@pytest.mark.parametrize("sampler", [Ancestral(), Ddim(eta=1.0), Ddim(eta=0.6)], ids=repr)
+@pytest.mark.parametrize("sampler", SDE, ids=repr)
 @pytest.mark.parametrize("schedule", [VariancePreserving(), Edm(sigma_max=10)], ids=repr)
 def test_weak_order_on_a_gaussian_without_sampling(sampler: Sampler, schedule: Schedule) -> None:
     # every sampler is affine on a Gaussian: with unit vectors as noise, row 0 carries the start
-    # and row k + 1 the noise of step k, so that the variance of the output is a sum of squares
+    # and each other row one of the noises, so that the variance of the output is a sum of squares
     gaussian = Gaussian(tensor([0.0]), tensor([0.25]))
     denoiser = ExactDenoiser(gaussian, schedule)
     start, stop = (schedule.time(tensor(level)) for level in (-2.0, 2.0))
-
-    def unit(k: int, like: Tensor) -> Tensor:
-        noise = torch.zeros_like(like)
-        noise[k + 1] = 1
-        return noise
 
     def variance_at(t: Tensor) -> float:
         return (schedule.alpha(t) ** 2 * 0.25 + schedule.sigma(t) ** 2).item()
 
     errors: list[float] = []
-    for steps in (64, 128, 256, 512):
-        x = torch.zeros(steps + 1, 1, dtype=torch.float64)
+    for steps in (128, 256, 512, 1024):
+        x = torch.zeros(3 * steps + 1, 1, dtype=torch.float64)
         x[0] = math.sqrt(variance_at(start))
+        rows: dict[int, int] = {}
+
+        def unit(k: int, like: Tensor, rows: dict[int, int] = rows) -> Tensor:
+            noise = torch.zeros_like(like)
+            noise[rows.setdefault(k, len(rows) + 1)] = 1
+            return noise
+
         times = uniform_log_snr(schedule, steps, start.item(), stop.item())
         got = sample(denoiser, sampler, x, times, noise=unit).square().sum().item()
         errors.append(abs(got - variance_at(stop)))
@@ -293,7 +335,9 @@ def test_progress_reports_states_and_estimates(sampler: Sampler) -> None:
 
 
 def test_number_of_network_calls() -> None:
-    expected = {Ddim(): 5, Euler(): 5, Heun(): 9, DpmSolverPP2M(): 5}
+    expected: dict[Sampler, int] = {Ddim(): 5, Euler(): 5, Heun(): 9, DpmSolverPP2M(): 5}
+    expected |= {Dpm2(): 9, DpmSolverPP2S(): 9, DpmSolverPP3S(): 13, DpmSolverPP3M(): 6}
+    expected |= {Deis(2): 5, Deis(3): 6, Lms(2): 5, Lms(3): 6, Lms(4): 9, UniPC(2): 5, UniPC(3): 7}
     for sampler, count in expected.items():
         calls: list[float] = []
 

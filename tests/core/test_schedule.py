@@ -22,6 +22,7 @@ from diff_core import (
     broadcast,
     log_snr,
 )
+from diff_core.schedule import ShiftedSnr, Sigmoid
 
 LINEAR = tuple(np.cumprod(1 - np.linspace(1e-4, 0.02, 1000)).tolist())
 
@@ -59,7 +60,14 @@ def test_clean_at_zero_and_falling(schedule: Schedule, dtype: torch.dtype) -> No
 
 @pytest.mark.parametrize(
     "schedule",
-    [VariancePreserving(), Cosine(), Tabulated(LINEAR), Tabulated((0.9, 0.4, 0.0))],
+    [
+        VariancePreserving(),
+        Cosine(),
+        Sigmoid(tau=0.7),
+        ShiftedSnr(Cosine(), 4.0),
+        Tabulated(LINEAR),
+        Tabulated((0.9, 0.4, 0.0)),
+    ],
     ids=repr,
 )
 def test_variance_preserved(schedule: Schedule) -> None:
@@ -81,6 +89,34 @@ def test_closed_forms() -> None:
     assert VarianceExploding().sigma(t).item() == pytest.approx(expected)
     assert Edm(sigma_max=10).sigma(t).item() == pytest.approx(3.0)
     assert RectifiedFlow().alpha(t).item() == pytest.approx(0.7)
+    # Jabri et al.'s own lines, with start = -3, end = 3, tau = 0.9
+    low, high, here = (1 / (1 + math.exp(-u / 0.9)) for u in (-3, 3, 0.3 * 6 - 3))
+    expected = (high - here) / (high - low)
+    assert Sigmoid(tau=0.9).alpha(t).item() ** 2 == pytest.approx(expected, rel=1e-13)
+
+
+@pytest.mark.parametrize("base", [Cosine(), RectifiedFlow(), Sigmoid()], ids=repr)
+@given(t=st.floats(1e-6, 1), factor=st.floats(0.1, 10))
+def test_shift_multiplies_the_noise_level(base: Schedule, t: float, factor: float) -> None:
+    shifted, time = ShiftedSnr(base, factor), f64(t)
+    # cross-multiplied, so that alpha = 0 at t = 1 is met too
+    left = shifted.sigma(time) * base.alpha(time)
+    right = factor * base.sigma(time) * shifted.alpha(time)
+    assert left.item() == pytest.approx(right.item(), rel=1e-7, abs=1e-7)
+
+
+def test_shift_of_the_straight_path_is_the_papers() -> None:
+    # Esser et al., equation 23; the path stays alpha + sigma = 1
+    t = torch.linspace(0, 1, 11, dtype=torch.float64)
+    schedule = ShiftedSnr(RectifiedFlow(), 3.0)
+    torch.testing.assert_close(schedule.sigma(t), 3 * t / (1 + 2 * t))
+    torch.testing.assert_close(schedule.alpha(t) + schedule.sigma(t), torch.ones_like(t))
+
+
+def test_less_noise_on_a_schedule_that_does_not_end_in_noise() -> None:
+    shifted = ShiftedSnr(VariancePreserving(), 0.5)
+    expected = log_snr(VariancePreserving(), f64(1.0)) + math.log(2)
+    assert log_snr(shifted, f64(1.0)).item() == pytest.approx(expected.item())
 
 
 def test_variance_preserving_is_the_limit_of_the_table() -> None:
@@ -136,6 +172,10 @@ def test_bad_table(table: tuple[float, ...], message: str) -> None:
         lambda: VariancePreserving(beta_min=2, beta_max=1),
         lambda: VarianceExploding(sigma_min=0),
         lambda: Edm(sigma_max=-1),
+        lambda: Sigmoid(start=3, end=-3),
+        lambda: Sigmoid(tau=0),
+        lambda: ShiftedSnr(Cosine(), 0),
+        lambda: ShiftedSnr(VariancePreserving(), 2),
         lambda: SchroedingerBridge(k=1),
         lambda: SchroedingerBridge(c=0),
     ],

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from diff_core.schedule import Schedule, floats, log_snr
 
-__all__ = ["check_times", "karras", "uniform", "uniform_log_snr"]
+__all__ = ["check_times", "karras", "quadratic", "trailing", "uniform", "uniform_log_snr"]
 
 
 def check_times(times: Tensor) -> Tensor:
@@ -38,6 +38,32 @@ def uniform(steps: int, start: float = 1.0, stop: float = 0.0) -> Tensor:
     al., 2024) visits.
     """
     return check_times(torch.linspace(start, stop, _count(steps) + 1, dtype=torch.float64))
+
+
+def quadratic(steps: int, start: float = 1.0, stop: float = 0.0) -> Tensor:
+    """steps + 1 times with square roots at equal distances: closer together near the clean end.
+
+    Denoising Diffusion Implicit Models (Song et al., 2021), appendix D.2.
+    """
+    return uniform(steps, start**0.5, stop**0.5).square()
+
+
+def trailing(entries: int, steps: int) -> Tensor:
+    """steps + 1 times, all but the last entries of a `Tabulated` schedule of that many, then 0.
+
+    The "trailing" spacing of Common Diffusion Noise Schedules and Sample Steps are Flawed (Lin et
+    al., 2024), rounded as diffusers does it: for a network that knows no times between entries.
+    Raises ValueError for more steps than entries.
+    """
+    if not _count(steps) <= entries:
+        raise ValueError(f"steps is {steps}; expected at most the number of entries, {entries}")
+    # Python rounds halves to even, as numpy does
+    return check_times(
+        torch.tensor(
+            [round(entries - k * entries / steps) / entries for k in range(steps)] + [0.0],
+            dtype=torch.float64,
+        )
+    )
 
 
 def uniform_log_snr(

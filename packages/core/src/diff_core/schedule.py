@@ -24,6 +24,8 @@ __all__ = [
     "Edm",
     "RectifiedFlow",
     "Schedule",
+    "ShiftedSnr",
+    "Sigmoid",
     "Tabulated",
     "VarianceExploding",
     "VariancePreserving",
@@ -227,3 +229,89 @@ class RectifiedFlow:
 
     def time(self, log_snr: Tensor) -> Tensor:
         return torch.sigmoid(-log_snr)
+
+
+@dataclass(frozen=True)
+class Sigmoid:
+    """alpha^2 falls along a logistic curve from u = start to u = end: zero SNR at t = 1.
+
+    alpha^2 = (v(end) - v(u)) / (v(end) - v(start)), v(u) = 1 / (1 + e^(-u / tau)), u = start +
+    t (end - start): Scalable Adaptive Computation for Iterative Generation (Jabri et al., 2022),
+    appendix B. Raises ValueError unless start < end and tau > 0.
+    """
+
+    start: float = -3.0
+    end: float = 3.0
+    tau: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (-math.inf < self.start < self.end < math.inf and 0 < self.tau < math.inf):
+            raise ValueError(f"given {self}; expected start < end and tau > 0")
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        return self.start / self.tau, self.end / self.tau
+
+    def _share(self, part: Tensor, near: float, far: float) -> Tensor:
+        """(v(near) - v(near + part (far - near))) / (v(near) - v(far)), without cancellation."""
+
+        def difference(part: Tensor) -> Tensor:
+            # v(a) - v(b) = sinh((a - b) / 2) / (2 cosh(a / 2) cosh(b / 2))
+            turn = part * (0.5 * (far - near))
+            return torch.sinh(turn) / torch.cosh(0.5 * near + turn)
+
+        return difference(part) / difference(torch.ones_like(part))
+
+    def alpha(self, t: Tensor) -> Tensor:
+        start, end = self._ends
+        return self._share(1 - t, end, start).sqrt()
+
+    def sigma(self, t: Tensor) -> Tensor:
+        start, end = self._ends
+        return self._share(t, start, end).sqrt()
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        start, end = self._ends
+        low, high = 1 / (1 + math.exp(-start)), 1 / (1 + math.exp(-end))
+        # v rises from v(start) by sigma^2 (v(end) - v(start)); then u = logit(v)
+        rise = torch.sigmoid(-2 * log_snr) * (high - low)
+        logit = torch.log1p(rise / low) - torch.log1p(-rise * (1 + math.exp(start)))
+        return (logit / (end - start)).clamp(max=1)
+
+
+@dataclass(frozen=True)
+class ShiftedSnr:
+    """Another schedule with sigma / alpha multiplied by `factor` at every time.
+
+    It is the same path run through at another pace: more noise for longer at factor > 1, as large
+    images and long signals need. simple diffusion (Hoogeboom et al., 2023) takes the ratio of the
+    sides of the images, Scaling Rectified Flow Transformers (Esser et al., 2024), equation 23, the
+    root of the ratio of their numbers of entries, which is the same.
+    Raises ValueError unless factor > 0, or if it is above 1 and the schedule's SNR at t = 1 is not
+    zero: there is no more noise to go to.
+    """
+
+    schedule: Schedule
+    factor: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.factor < math.inf:
+            raise ValueError(f"factor is {self.factor}; expected a number above 0")
+        lowest = log_snr(self.schedule, torch.ones((), dtype=torch.float64)).item()
+        if self.factor > 1 and lowest > -math.inf:
+            raise ValueError(
+                f"factor is {self.factor} and {self.schedule} ends at log-SNR {lowest:g}; "
+                "expected a schedule with alpha(1) = 0, or a factor of at most 1"
+            )
+
+    def _inner(self, t: Tensor) -> Tensor:
+        return self.schedule.time(log_snr(self.schedule, t) - math.log(self.factor))
+
+    def alpha(self, t: Tensor) -> Tensor:
+        return self.schedule.alpha(self._inner(t))
+
+    def sigma(self, t: Tensor) -> Tensor:
+        return self.schedule.sigma(self._inner(t))
+
+    def time(self, log_snr: Tensor) -> Tensor:
+        return self.schedule.time(log_snr + math.log(self.factor))

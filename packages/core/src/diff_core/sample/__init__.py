@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+from diff_core.sample.adams import Deis, Lms
+from diff_core.sample.adaptive import sample_adaptive
 from diff_core.sample.ancestral import Ancestral, Ddim
+from diff_core.sample.churn import HeunChurn
+from diff_core.sample.consistency import Consistency
+from diff_core.sample.corrector import PredictorCorrector
 from diff_core.sample.loop import Denoise, Memory, OnStep, Plan, Sampler, levels, sample
-from diff_core.sample.multistep import DpmSolverPP2M
-from diff_core.sample.runge_kutta import Euler, Heun
+from diff_core.sample.multistep import DpmSolverPP2M, DpmSolverPP3M
+from diff_core.sample.runge_kutta import Dpm2, Euler, Heun
+from diff_core.sample.singlestep import DpmSolverPP2S, DpmSolverPP3S
+from diff_core.sample.unipc import UniPC
 
 __all__ = [
     "Ancestral",
+    "Consistency",
     "Ddim",
+    "Deis",
     "Denoise",
+    "Dpm2",
     "DpmSolverPP2M",
+    "DpmSolverPP2S",
+    "DpmSolverPP3M",
+    "DpmSolverPP3S",
     "Euler",
     "Heun",
+    "HeunChurn",
+    "Lms",
     "Memory",
     "OnStep",
     "Plan",
+    "PredictorCorrector",
     "Sampler",
+    "UniPC",
     "levels",
     "sample",
+    "sample_adaptive",
 ]

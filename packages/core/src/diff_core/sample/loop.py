@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -36,7 +37,8 @@ class Plan:
     """All the numbers of a sampling of K steps.
 
     `times`, `alpha`, `sigma` and `log_snr` have K + 1 entries, `coefficients` has K rows, whose
-    meaning is the sampler's own. Step k goes from times[k] to times[k + 1].
+    meaning is the sampler's own. Step k goes from times[k] to times[k + 1]; a method that calls
+    the denoiser at times in between names them in row k of `stages`.
     """
 
     times: tuple[float, ...]
@@ -44,10 +46,26 @@ class Plan:
     sigma: tuple[float, ...]
     log_snr: tuple[float, ...]
     coefficients: tuple[tuple[float, ...], ...] = ()
+    stages: tuple[tuple[float, ...], ...] = ()
 
     @property
     def steps(self) -> int:
         return len(self.times) - 1
+
+    @property
+    def grid(self) -> tuple[float, ...]:
+        """All times that a denoiser is called at: `times`, then the stages step by step."""
+        return self.times + tuple(t for row in self.stages for t in row)
+
+    @cached_property
+    def stage(self) -> tuple[range, ...]:
+        """Where in `grid` the stages of each of the K steps are; empty without stages."""
+        found: list[range] = []
+        first = len(self.times)
+        for row in self.stages:
+            found.append(range(first, first + len(row)))
+            first += len(row)
+        return tuple(found)
 
 
 class Sampler(Protocol):
@@ -97,7 +115,7 @@ def sample(
     if sampler.stochastic and noise is None:
         raise ValueError(f"noise is None; expected a source of noise for {sampler}")
     plan = sampler.plan(denoiser.schedule, times)
-    grid = torch.tensor(plan.times, dtype=torch.float64)
+    grid = torch.tensor(plan.grid, dtype=torch.float64)
     denoiser.check(grid)
     estimate = x
 

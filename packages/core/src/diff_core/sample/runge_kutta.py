@@ -15,9 +15,10 @@ from torch import Tensor
 
 from diff_core.noise import Noise
 from diff_core.sample.loop import Denoise, Memory, Plan, levels
+from diff_core.sample.stages import advance, one_call, past, stage_times
 from diff_core.schedule import Schedule
 
-__all__ = ["Euler", "Heun"]
+__all__ = ["Dpm2", "Euler", "Heun"]
 
 
 def _first_stages(schedule: Schedule, times: Tensor) -> Plan:
@@ -96,3 +97,44 @@ class Heun:
         if second > 0:
             end = torch.add(x, estimate, alpha=first).add_(denoise(end, k + 1), alpha=second)
         return end, ()
+
+
+@dataclass(frozen=True)
+class Dpm2:
+    """The midpoint method with the middle in log rho (DPM-Solver-2 of Karras et al.). Order 2.
+
+    Two calls a step; a step from alpha = 0 or to sigma = 0 is Euler's, one call.
+    """
+
+    @property
+    def order(self) -> int:
+        return 2
+
+    @property
+    def stochastic(self) -> bool:
+        return False
+
+    def plan(self, schedule: Schedule, times: Tensor) -> Plan:
+        """Rows as in `stages.advance`, with one stage."""
+        plan = levels(schedule, times)
+        rows: list[tuple[float, ...]] = []
+        stages: list[tuple[float, ...]] = []
+        for k in range(plan.steps):
+            row, inner = one_call(plan, k), ()
+            if past(plan, k) >= 0:
+                inner = stage_times(plan, k, schedule, (0.5,))
+                middle = torch.tensor(inner[0], dtype=torch.float64)
+                alpha, sigma = schedule.alpha(middle).item(), schedule.sigma(middle).item()
+                # q to the middle; y_s = q^2 y - (1 - q) w D_t + w D_m with w = 1/q - q
+                gap = 0.5 * (plan.log_snr[k] - plan.log_snr[k + 1])
+                slope = -2 * plan.alpha[k + 1] * math.sinh(gap)
+                euler = (sigma / plan.sigma[k], -alpha * math.expm1(gap))
+                row = (*euler, row[0], slope * math.expm1(gap), slope)
+            rows.append(row)
+            stages.append(inner)
+        return replace(plan, coefficients=tuple(rows), stages=tuple(stages))
+
+    def step(
+        self, denoise: Denoise, x: Tensor, k: int, plan: Plan, memory: Memory, noise: Noise | None
+    ) -> tuple[Tensor, Memory]:
+        return advance(denoise, x, denoise(x, k), plan.coefficients[k], plan.stage[k]), ()

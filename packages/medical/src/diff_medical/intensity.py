@@ -1,0 +1,53 @@
+"""The intensity scale on which networks see a scan: the same in training and in use."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Modality", "Scale", "recognise", "scale"]
+
+Modality = Literal["mr", "ct"]
+
+CT_OFFSET = -1000.0  # HU of air
+CT_SCALE = 1500.0  # water at 2/3, most bone below 1.7
+
+
+class Scale(NamedTuple):
+    """normalised = (scan - offset) / scale."""
+
+    offset: float
+    scale: float
+
+    def normalise(self, volume: NDArray[np.floating]) -> NDArray[np.float32]:
+        return ((volume - self.offset) / self.scale).astype(np.float32)
+
+    def restore(self, volume: NDArray[np.floating]) -> NDArray[np.float32]:
+        return (volume * self.scale + self.offset).astype(np.float32)
+
+
+def recognise(volume: NDArray[np.floating]) -> Modality:
+    """CT if the values reach well below zero as Hounsfield units of air do, else MR."""
+    return "ct" if float(np.min(volume)) < -500 and float(np.mean(volume < -500)) > 0.01 else "mr"
+
+
+def scale(volume: NDArray[np.floating], modality: Modality) -> Scale:
+    """Offset and scale of a volume of any shape, finite values.
+
+    CT has a unit of its own: -1000 HU becomes 0, +500 HU becomes 1. MR has none: zero stays zero
+    and the 99.5th percentile of the foreground (all above a tenth of the 99th percentile of the
+    absolute values) becomes 1. A volume of zeros has scale 1.
+
+    Raises ValueError for an empty volume.
+    """
+    if volume.size == 0:
+        raise ValueError(f"volume is empty, shape {volume.shape}; expected at least one voxel")
+    if modality == "ct":
+        return Scale(CT_OFFSET, CT_SCALE)
+    step = max(1, volume.size // 4_000_000)
+    values = np.abs(volume.reshape(-1)[::step])
+    foreground = values[values > 0.1 * np.percentile(values, 99)]
+    bright = float(np.percentile(foreground, 99.5)) if foreground.size else float(values.max())
+    return Scale(0.0, bright if bright > 0 else 1.0)

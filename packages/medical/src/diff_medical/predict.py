@@ -1,0 +1,148 @@
+"""From slabs to volumes: the posterior mean of a whole scan by a slice network."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from diff_core.denoiser import Denoiser
+
+from .network import SIGMA_MAX, SlabNetwork
+from .slabs import Slab, slab_axes, slabs
+
+__all__ = ["posterior_mean"]
+
+BATCH_PIXELS = 1 << 17  # pixels per network call: more do not fit the cache of a CPU
+TILE = 768  # a plane larger than this along an axis is processed in tiles
+
+
+@torch.no_grad()
+def posterior_mean(
+    denoiser: Denoiser,
+    volume: Tensor,
+    sigma: float,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    *,
+    axes: Sequence[int] | None = None,
+    stride: int | None = None,
+    tile: int = TILE,
+    progress: Callable[[float], None] | None = None,
+) -> Tensor:
+    """E[x_0 | volume = x_0 + sigma z] of (X, Y, Z), on the scale of `diff_medical.intensity`.
+
+    sigma:    standard deviation of the noise on the same scale, >= 0; 0 returns the volume. Above
+              SIGMA_MAX, where the network ends, volume and sigma are scaled down together.
+    spacing:  mm; decides the stacking directions unless `axes` gives them: all three for
+              near-isotropic voxels, whose estimates are averaged, else the thick one alone
+    stride:   slices between windows, see `diff_medical.slabs`; by default 3 where three
+              directions are averaged and 1 where there is only one, so that every voxel is
+              estimated three times
+    tile:     planes longer than this are cut into overlapping tiles; the overlap is the receptive
+              field, so the result does not depend on it
+    progress: called with the finished share, 0 to 1
+
+    The result is float32 on the CPU; the network runs wherever its weights are. Memory beside the
+    volume and the result: one float32 copy of the volume and one batch.
+
+    Raises ValueError for a volume that is not 3-D, axes outside 0 to 2 or a negative sigma.
+    """
+    if volume.ndim != 3 or volume.numel() == 0:
+        raise ValueError(f"volume is {tuple(volume.shape)}; expected (X, Y, Z), not empty")
+    if not (math.isfinite(sigma) and sigma >= 0):
+        raise ValueError(f"sigma is {sigma}; expected a number >= 0")
+    axes = tuple(slab_axes(spacing) if axes is None else axes)
+    if not axes or any(axis not in (0, 1, 2) for axis in axes):
+        raise ValueError(f"axes is {axes}; expected one or more of 0, 1, 2")
+    volume = volume.detach().to("cpu", torch.float32)
+    if sigma == 0:
+        return volume.clone()
+    shrink = max(1.0, sigma / SIGMA_MAX)
+    source = volume / shrink if shrink > 1 else volume
+    stride = stride or (1 if len(axes) == 1 else 3)
+    mean = torch.zeros_like(source)
+    for number, axis in enumerate(axes):
+
+        def share(done: float, number: int = number) -> None:
+            if progress is not None:
+                progress((number + done) / len(axes))
+
+        stack = source.movedim(axis, 0)
+        result = mean.movedim(axis, 0)
+        _add_stack(denoiser, stack, sigma / shrink, result, len(axes), stride, tile, share)
+    return mean.mul_(shrink) if shrink > 1 else mean
+
+
+def _add_stack(
+    denoiser: Denoiser,
+    stack: Tensor,
+    sigma: float,
+    result: Tensor,
+    parts: int,
+    stride: int,
+    tile: int,
+    progress: Callable[[float], None],
+) -> None:
+    """Adds 1 / parts of the estimate of a stack (D, H, W) to `result`, in place."""
+    network = denoiser.network
+    if not isinstance(network, SlabNetwork):
+        raise ValueError(f"network is a {type(network).__name__}; expected a SlabNetwork")
+    made = slabs(stack.shape[0], network.slices, stride=stride)
+    times = [0] * stack.shape[0]
+    for slab in made:
+        for position in slab.kept:
+            times[slab.slices[position]] += 1
+    device = next(network.parameters()).device
+    t = denoiser.schedule.time(torch.tensor(-math.log(sigma), device=device))
+    per_call = max(1, BATCH_PIXELS // (stack.shape[1] * stack.shape[2]))
+    for start in range(0, len(made), per_call):
+        group = made[start : start + per_call]
+        batch = torch.stack([stack[list(slab.slices)] for slab in group])
+        estimate = _planes(denoiser, batch, t, network, tile, device)
+        _scatter(group, estimate, times, parts, result)
+        progress(min(1.0, (start + per_call) / len(made)))
+
+
+def _scatter(
+    group: list[Slab], estimate: Tensor, times: list[int], parts: int, result: Tensor
+) -> None:
+    for slab, planes in zip(group, estimate, strict=True):
+        for position in slab.kept:
+            index = slab.slices[position]
+            result[index].add_(planes[position], alpha=1 / (parts * times[index]))
+
+
+def _planes(
+    denoiser: Denoiser,
+    batch: Tensor,
+    t: Tensor,
+    network: SlabNetwork,
+    tile: int,
+    device: torch.device,
+) -> Tensor:
+    """The denoiser on slabs (B, S, H, W), in tiles where the planes are large."""
+    height, width = batch.shape[-2:]
+    if max(height, width) <= tile:
+        return denoiser(batch.to(device), t).cpu()
+    result = torch.empty_like(batch)
+    for outer_y, inner_y, crop_y in _tiles(height, tile, network):
+        for outer_x, inner_x, crop_x in _tiles(width, tile, network):
+            estimate = denoiser(batch[..., outer_y, outer_x].to(device), t).cpu()
+            result[..., inner_y, inner_x] = estimate[..., crop_y, crop_x]
+    return result
+
+
+def _tiles(length: int, tile: int, network: SlabNetwork) -> Iterator[tuple[slice, slice, slice]]:
+    """What to read, what to write, and where in what was read that lies: along one axis.
+
+    Tiles start on the network's coarsest grid and read its reach beyond what they write.
+    """
+    grid = network.multiple
+    step = max(grid, tile // grid * grid)
+    halo = -(-network.reach // grid) * grid
+    for start in range(0, length, step):
+        stop = min(start + step, length)
+        low, high = max(0, start - halo), min(length, stop + halo)
+        yield slice(low, high), slice(start, stop), slice(start - low, stop - low)

@@ -1,0 +1,90 @@
+"""Scores of an enhancer in training: fixed scans, fixed noise, the whole inference path."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from diff_core.denoiser import Denoiser
+
+from .corpus import Row, read_scan
+from .intensity import recognise, scale
+from .metrics import score
+from .predict import posterior_mean
+
+__all__ = ["Case", "Validation"]
+
+LEVELS = (0.05, 0.10)
+CROP = 160
+
+
+@dataclass(frozen=True)
+class Case:
+    """A clean volume (X, Y, Z), divided by its maximum, and its spacing in mm."""
+
+    name: str
+    clean: NDArray[np.float32]
+    spacing: tuple[float, float, float]
+
+    def noisy(self, level: float) -> NDArray[np.float32]:
+        """With Gaussian noise of `level` of the maximum, the same at each call."""
+        noise = np.random.default_rng(0).standard_normal(self.clean.shape)
+        return (self.clean + level * noise).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Validation:
+    """PSNR (dB) and SSIM (`diff_medical.metrics`), data range = maximum of the scan, all voxels.
+
+    Called as validation(denoiser, step). The scan is the central CROP x CROP x CROP voxels, the
+    noise Gaussian, its level LEVELS of the maximum of the whole scan and known to the denoiser.
+
+    stride: of `posterior_mean`; the default is the quick one
+    """
+
+    cases: tuple[Case, ...]
+    stride: int | None = 3
+
+    @classmethod
+    def of(cls, rows: Sequence[Row], *, warn: Callable[[str], None] = print) -> Validation:
+        """The MR scans of the split "val" among `rows`; those that cannot be read go to `warn`."""
+        cases: list[Case] = []
+        for row in rows:
+            if row.split != "val":
+                continue
+            try:
+                values, spacing = read_scan(row.path)
+            except ValueError as error:
+                warn(f"skipped {row.path}: {error}")
+                continue
+            if (row.modality or recognise(values)) == "mr" and values.max() > 0:
+                starts = [max(0, (n - CROP) // 2) for n in values.shape]
+                window = tuple(slice(start, start + CROP) for start in starts)
+                name = row.path.name.split(".")[0]
+                cases.append(Case(name, values[window] / values.max(), spacing))
+        return cls(tuple(cases))
+
+    def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
+        scores: dict[str, float] = {}
+        for level in LEVELS:
+            each = [self._score(denoiser, case, level) for case in self.cases]
+            for metric, values in zip(("psnr", "ssim"), zip(*each, strict=True), strict=False):
+                scores[f"{metric} {level:.0%}"] = round(float(np.mean(values)), 4)
+        return scores
+
+    def _score(self, denoiser: Denoiser, case: Case, level: float) -> tuple[float, float]:
+        noisy = case.noisy(level)
+        to = scale(noisy, "mr")
+        estimate = posterior_mean(
+            denoiser,
+            torch.from_numpy(to.normalise(noisy)),
+            level / to.scale,
+            case.spacing,
+            stride=self.stride,
+        )
+        found = score(case.clean, to.restore(estimate.numpy()), data_range=1.0)
+        return found.psnr, found.ssim

@@ -10,7 +10,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diff_core.bridge import SchroedingerBridge, Shifted, bridge_marginal, sample_bridge
+    from diff_core.bridge import (
+        Bridge,
+        I2sb,
+        OrnsteinUhlenbeck,
+        SchroedingerBridge,
+        SchroedingerBridgeVP,
+        Shifted,
+        bridge_marginal,
+        sample_bridge,
+    )
     from diff_core.condition import Condition
     from diff_core.denoiser import (
         Denoiser,
@@ -22,14 +31,41 @@ if TYPE_CHECKING:
         Preconditioned,
     )
     from diff_core.forward import marginal, transition
-    from diff_core.grid import karras, uniform, uniform_log_snr
+    from diff_core.grid import (
+        karras,
+        quadratic,
+        trailing,
+        uniform,
+        uniform_log_snr,
+    )
     from diff_core.noise import Keyed, Noise
-    from diff_core.sample import Ancestral, Ddim, DpmSolverPP2M, Euler, Heun, Plan, Sampler
+    from diff_core.sample import (
+        Ancestral,
+        Consistency,
+        Ddim,
+        Deis,
+        Dpm2,
+        DpmSolverPP2M,
+        DpmSolverPP2S,
+        DpmSolverPP3M,
+        DpmSolverPP3S,
+        Euler,
+        Heun,
+        HeunChurn,
+        Lms,
+        Plan,
+        PredictorCorrector,
+        Sampler,
+        UniPC,
+        sample_adaptive,
+    )
     from diff_core.schedule import (
         Cosine,
         Edm,
         RectifiedFlow,
         Schedule,
+        ShiftedSnr,
+        Sigmoid,
         Tabulated,
         VarianceExploding,
         VariancePreserving,
@@ -39,11 +75,18 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Ancestral",
+    "Bridge",
     "Condition",
+    "Consistency",
     "Cosine",
     "Ddim",
+    "Deis",
     "Denoiser",
+    "Dpm2",
     "DpmSolverPP2M",
+    "DpmSolverPP2S",
+    "DpmSolverPP3M",
+    "DpmSolverPP3S",
     "Edm",
     "Euler",
     "FromEps",
@@ -52,16 +95,25 @@ __all__ = [
     "FromV",
     "FromX0",
     "Heun",
+    "HeunChurn",
+    "I2sb",
     "Keyed",
+    "Lms",
     "Noise",
+    "OrnsteinUhlenbeck",
     "Plan",
     "Preconditioned",
+    "PredictorCorrector",
     "RectifiedFlow",
     "Sampler",
     "Schedule",
     "SchroedingerBridge",
+    "SchroedingerBridgeVP",
     "Shifted",
+    "ShiftedSnr",
+    "Sigmoid",
     "Tabulated",
+    "UniPC",
     "VarianceExploding",
     "VariancePreserving",
     "bridge_marginal",
@@ -69,7 +121,10 @@ __all__ = [
     "karras",
     "log_snr",
     "marginal",
+    "quadratic",
+    "sample_adaptive",
     "sample_bridge",
+    "trailing",
     "transition",
     "uniform",
     "uniform_log_snr",

@@ -66,11 +66,11 @@ def enhance(
 
     import torch
 
+    from diff_core.device import pick_device
     from diff_core.io import Card, CheckpointError, save
     from diff_core.train import TrainConfig, TrainingError, train
 
     from .corpus import build_corpus, find_scans
-    from .enhancer import pick_device
     from .network import slab_denoiser
     from .objective import SlabDenoising
     from .patches import Patches

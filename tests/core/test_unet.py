@@ -1,4 +1,4 @@
-"""The U-Net: equal across dimensions, any size, conditions checked, able to learn."""
+"""The U-Net: equal across dimensions, layouts and compilers, checked, sparing, able to learn."""
 
 from __future__ import annotations
 
@@ -91,6 +91,9 @@ def test_conditions_change_the_result_and_are_checked() -> None:
         ({"spatial": 4}, "spatial is 4"),
         ({"factors": (2, 2, 2)}, "factors"),
         ({"kernel": 4}, "kernel"),
+        ({"blocks": (1, 1, 1)}, r"blocks is \(1, 1, 1\); expected .* or 2 of them"),
+        ({"blocks": 0}, "blocks is 0"),
+        ({"magnitude_preserving": True, "norm": "none"}, "norm is 'none'.*leave them out"),
         ({"attention": (5,)}, "attention"),
         ({"norm": "batch"}, "norm"),
         ({"activation": "tanh"}, "activation"),
@@ -107,26 +110,100 @@ def test_wrong_input_is_named() -> None:
         network(torch.randn(1, 2, 8).double(), torch.tensor(0.5))
     with pytest.raises(ValueError, match="time is"):
         network(torch.randn(2, 2, 8, 8).double(), torch.tensor([0.5, 0.5, 0.5]))
+    with pytest.raises(ValueError, match=r"x is torch.float32; expected .* torch.float64"):
+        network(torch.randn(2, 2, 8, 8), torch.tensor(0.5))
+    with pytest.raises(ValueError, match=r"x is on meta; expected the network's cpu"):
+        network(torch.empty(2, 2, 8, 8, device="meta"), torch.tensor(0.5))
+    with pytest.raises(ValueError, match=r"time is on meta; expected cpu"):
+        network(torch.randn(2, 2, 8, 8).double(), torch.empty((), device="meta"))
+    with pytest.raises(ValueError, match=r"time is torch.complex64; expected real"):
+        network(torch.randn(2, 2, 8, 8).double(), torch.tensor(0.5j))
+    told = build(2, vector_dim=3)
+    with pytest.raises(ValueError, match="cond.vector is on meta"):
+        told(
+            torch.randn(2, 2, 8, 8).double(),
+            torch.tensor(0.5),
+            Condition(vector=torch.empty(2, 3, device="meta")),
+        )
+
+
+def kept_by(network: nn.Module, x: Tensor, cond: Condition) -> int:
+    """Bytes that wait for the backward pass, parameters left out; then runs that pass."""
+    sizes: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        sizes[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        result = network(x, torch.tensor(0.5), cond)
+    for parameter in network.parameters():
+        sizes.pop(parameter.untyped_storage().data_ptr(), None)
+    result.square().sum().backward()
+    return sum(sizes.values())
 
 
 def test_checkpointing_changes_memory_not_numbers() -> None:
-    plain, saving = build(2), build(2, checkpoint=(0, 1))
-    x = torch.randn(1, 2, 8, 8, dtype=torch.float64)
-    time = torch.tensor(0.5)
-    kept: dict[str, int] = {}
-    for name, network in (("plain", plain), ("saving", saving)):
-        sizes: list[int] = []
+    levels: list[tuple[int, ...]] = [(), (1,), (0,), (0, 1)]
+    networks = [build(2, checkpoint=chosen, token_dim=4, blocks=2) for chosen in levels]
+    x = torch.randn(2, 2, 16, 16, dtype=torch.float64)
+    cond = Condition(tokens=torch.randn(2, 3, 4).double(), lengths=torch.tensor([16, 9]))
+    kept = [kept_by(network, x, cond) for network in networks]
+    for network in networks[1:]:
+        for a, b in zip(networks[0].parameters(), network.parameters(), strict=True):
+            torch.testing.assert_close(a.grad, b.grad)
+    assert kept[0] > kept[1] > kept[2] > kept[3]
+    assert kept[3] < 0.3 * kept[0]
 
-        def pack(tensor: Tensor, sizes: list[int] = sizes) -> Tensor:
-            sizes.append(tensor.numel())
-            return tensor
 
-        with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
-            network(x, time).square().sum().backward()
-        kept[name] = sum(sizes)
-    for a, b in zip(plain.parameters(), saving.parameters(), strict=True):
+@pytest.mark.parametrize("spatial", [2, 3])
+@pytest.mark.parametrize("kwargs", [{}, {"norm": "frame", "rotary": True}])
+def test_channels_last_gives_equal_results(spatial: int, kwargs: dict[str, object]) -> None:
+    layout = torch.channels_last if spatial == 2 else torch.channels_last_3d
+    plain, last = build(spatial, heads=1, **kwargs), build(spatial, heads=1, **kwargs)
+    last.to(memory_format=layout)
+    x = torch.randn(2, 2, *(6, 7, 5)[:spatial], dtype=torch.float64)
+    results = [plain(x, torch.tensor(0.5)), last(x.to(memory_format=layout), torch.tensor(0.5))]
+    torch.testing.assert_close(*results)
+    for result in results:
+        result.square().sum().backward()
+    for a, b in zip(plain.parameters(), last.parameters(), strict=True):
         torch.testing.assert_close(a.grad, b.grad)
-    assert kept["saving"] < kept["plain"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kwargs",
+    [
+        {"rotary": True, "token_dim": 4, "checkpoint": (1,)},
+        {"norm": "frame", "attention": (), "blocks": (1, 2)},
+        {"magnitude_preserving": True},
+    ],
+)
+def test_compiles_to_one_graph(kwargs: dict[str, object]) -> None:
+    torch._dynamo.reset()
+    network = build(2, **kwargs)
+    x, time = torch.randn(2, 2, 6, 7).double(), torch.tensor([0.2, 0.7])
+    tokens = torch.randn(2, 3, 4).double() if "token_dim" in kwargs else None
+    cond = Condition(tokens=tokens, lengths=torch.tensor([7, 4]))
+    compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+    got, expected = compiled(x, time, cond), network(x, time, cond)
+    torch.testing.assert_close(got, expected)
+    torch.testing.assert_close(
+        torch.autograd.grad(got.square().sum(), list(network.parameters()), allow_unused=True),
+        torch.autograd.grad(
+            expected.square().sum(), list(network.parameters()), allow_unused=True
+        ),
+    )
+
+
+def test_blocks_per_level() -> None:
+    network = build(1, channels=(4, 8, 8), blocks=(1, 2, 3), attention=())
+    assert [len(level.blocks) for level in network.encoder] == [1, 2, 3]  # type: ignore[arg-type]
+    assert [len(level.blocks) for level in network.decoder] == [1, 2]  # type: ignore[arg-type]
+    same, number = UNet(1, 1, 1, (4, 8), blocks=(2, 2)), UNet(1, 1, 1, (4, 8), blocks=2)
+    assert list(same.state_dict()) == list(number.state_dict())
 
 
 def test_without_norm_and_bias_the_network_is_homogeneous() -> None:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from diff_core.nn.blocks import ResidualBlock, SelfAttention
+from diff_core.nn.attention import CrossAttention, SelfAttention
+from diff_core.nn.blocks import ResidualBlock
+from diff_core.nn.dit import DiT
 from diff_core.nn.embed import Embedding, FourierFeatures
-from diff_core.nn.layers import FrameNorm, conv, conv_transpose, make_activation, make_norm
+from diff_core.nn.layers import conv, conv_transpose, make_activation
+from diff_core.nn.norm import FrameNorm, GroupNorm, make_norm
+from diff_core.nn.rotary import Rotary
 from diff_core.nn.unet import UNet
 
 __all__ = [
+    "CrossAttention",
+    "DiT",
     "Embedding",
     "FourierFeatures",
     "FrameNorm",
+    "GroupNorm",
     "ResidualBlock",
+    "Rotary",
     "SelfAttention",
     "UNet",
     "conv",

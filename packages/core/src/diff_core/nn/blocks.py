@@ -1,13 +1,14 @@
-"""The two blocks of the U-Net: a modulated residual block and self-attention."""
+"""The residual block of the U-Net, modulated by the embedding."""
 
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from diff_core.nn.layers import Activation, Norm, conv, make_activation, make_norm
+from diff_core.nn.layers import Activation, conv, make_activation
+from diff_core.nn.lengths import blank
+from diff_core.nn.norm import Norm, make_norm
 
-__all__ = ["ResidualBlock", "SelfAttention"]
+__all__ = ["ResidualBlock"]
 
 
 class ResidualBlock(nn.Module):
@@ -18,7 +19,8 @@ class ResidualBlock(nn.Module):
     The last convolution starts at zero, so the block starts as the identity (or, when the number
     of channels changes, as a 1x1 convolution). Without `bias` there is no shift either: the
     block is then homogeneous of degree one in x for norm="none" and activation="relu".
-    Shapes: x (B, in_channels, *S), embedding (B, embedding) -> (B, out_channels, *S).
+    Shapes: x (B, in_channels, *S), embedding (B, embedding) -> (B, out_channels, *S); the mask
+    (B, 1, ..., S[-1]) is true where x is valid.
     """
 
     def __init__(
@@ -49,32 +51,13 @@ class ResidualBlock(nn.Module):
             else conv(spatial, in_channels, out_channels, 1, bias=bias)
         )
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
-        h = self.norm2(self.conv1(self.act(self.norm1(x))))
+    def forward(self, x: Tensor, embedding: Tensor, mask: Tensor | None = None) -> Tensor:
+        h = self.conv1(blank(self.act(self.norm1(x, mask)), mask))
+        h = self.norm2(h, mask)
         film = self.film(embedding)[(...,) + (None,) * self.spatial]
         if film.shape[1] == h.shape[1]:
             h = h * (1 + film)
         else:
             scale, shift = film.chunk(2, dim=1)
             h = h * (1 + scale) + shift
-        return self.skip(x) + self.conv2(self.act(h))
-
-
-class SelfAttention(nn.Module):
-    """Attention among all positions of (B, C, *S), added to its input; starts as the identity."""
-
-    def __init__(self, spatial: int, channels: int, heads: int, *, norm: Norm = "group") -> None:
-        super().__init__()
-        if channels % heads:
-            raise ValueError(f"heads is {heads}; expected a divisor of the {channels} channels")
-        self.heads = heads
-        self.norm = make_norm(norm, channels)
-        self.qkv = conv(spatial, channels, 3 * channels, 1)
-        self.out = conv(spatial, channels, channels, 1, zero=True)
-
-    def forward(self, x: Tensor) -> Tensor:
-        batch, channels = x.shape[:2]
-        qkv = self.qkv(self.norm(x)).view(batch, 3, self.heads, channels // self.heads, -1)
-        query, key, value = qkv.transpose(-1, -2).contiguous().unbind(1)
-        mixed = F.scaled_dot_product_attention(query, key, value)
-        return x + self.out(mixed.transpose(-1, -2).reshape(x.shape))
+        return self.skip(x) + self.conv2(blank(self.act(h), mask))

@@ -14,7 +14,8 @@ class FourierFeatures(nn.Module):
     """cos and sin of a scalar at geometrically spaced frequencies: (B,) -> (B, features).
 
     The frequencies are fixed, from 1/8 to 16 cycles per unit: smooth enough for log(sigma)/4 in
-    about [-2, 2], fine enough for t in [0, 1].
+    about [-2, 2], fine enough for t in [0, 1]. In a network of lower precision the angles are
+    still those of float32, where neighbouring times do not collide.
     """
 
     frequencies: Tensor
@@ -23,12 +24,19 @@ class FourierFeatures(nn.Module):
         super().__init__()
         if features % 2:
             raise ValueError(f"features is {features}; expected an even number")
-        frequencies = 2.0 ** torch.linspace(-3.0, 4.0, features // 2)
-        self.register_buffer("frequencies", 2.0 * math.pi * frequencies, persistent=False)
+        self.features = features
+        self.register_buffer("frequencies", _frequencies(features // 2), persistent=False)
 
     def forward(self, time: Tensor) -> Tensor:
-        angle = time[:, None].to(self.frequencies.dtype) * self.frequencies
-        return torch.cat([angle.cos(), angle.sin()], dim=1)
+        dtype, frequencies = self.frequencies.dtype, self.frequencies
+        if dtype.itemsize < 4:
+            frequencies = _frequencies(self.features // 2, time.device)
+        angle = time[:, None].to(frequencies.dtype) * frequencies
+        return torch.cat([angle.cos(), angle.sin()], dim=1).to(dtype)
+
+
+def _frequencies(number: int, device: torch.device | None = None) -> Tensor:
+    return 2.0 * math.pi * 2.0 ** torch.linspace(-3.0, 4.0, number, device=device)
 
 
 class Embedding(nn.Module):

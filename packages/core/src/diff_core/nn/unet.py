@@ -12,13 +12,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint as recompute
 
 from diff_core.condition import Condition
-from diff_core.nn.blocks import ResidualBlock, SelfAttention
-from diff_core.nn.embed import Embedding
-from diff_core.nn.layers import Activation, Norm, conv, conv_transpose
+from diff_core.nn.inputs import Inputs
+from diff_core.nn.layers import Activation
+from diff_core.nn.lengths import blank, extend, valid_cells
+from diff_core.nn.magnitude import normalise_weights
+from diff_core.nn.norm import Norm
+from diff_core.nn.parts import MagnitudeParts, Parts, UsualParts
 
 __all__ = ["UNet"]
 
@@ -27,51 +29,70 @@ class _Level(nn.Module):
     """The blocks at one resolution: residual, each followed by attention where asked for."""
 
     def __init__(
-        self, blocks: Sequence[ResidualBlock], attention: Sequence[SelfAttention]
+        self,
+        blocks: Sequence[nn.Module],
+        attention: Sequence[nn.Module],
+        cross: Sequence[nn.Module],
+        *,
+        checkpoint: bool,
     ) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
         self.attention = nn.ModuleList(attention)
-        self.checkpoint = False
+        self.cross = nn.ModuleList(cross)
+        self.checkpoint = checkpoint
 
-    def forward(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def forward(
+        self, x: Tensor, embedding: Tensor, mask: Tensor | None, tokens: Tensor | None
+    ) -> Tensor:
         if self.checkpoint and torch.is_grad_enabled():
-            return recompute(self._run, x, embedding, use_reentrant=False)  # type: ignore[return-value]
-        return self._run(x, embedding)
+            return recompute(self._run, x, embedding, mask, tokens, use_reentrant=False)  # type: ignore[return-value]
+        return self._run(x, embedding, mask, tokens)
 
-    def _run(self, x: Tensor, embedding: Tensor) -> Tensor:
+    def _run(
+        self, x: Tensor, embedding: Tensor, mask: Tensor | None, tokens: Tensor | None
+    ) -> Tensor:
         for i, block in enumerate(self.blocks):
-            x = block(x, embedding)
+            x = block(x, embedding, mask)
             if len(self.attention):
-                x = self.attention[i](x)
+                x = self.attention[i](x, mask)
+            if len(self.cross):
+                x = self.cross[i](x, tokens, mask)
         return x
 
 
 class UNet(nn.Module):
-    """A U-Net over 1, 2 or 3 axes, conditioned on time, a vector and aligned channels.
+    """A U-Net over 1, 2 or 3 axes, conditioned on time, a vector, aligned channels and tokens.
 
     spatial:       1, 2 or 3 axes
     in_channels:   channels of x; out_channels: of the result
     channels:      width of each level, finest first
-    blocks:        residual blocks per level, in the encoder and again in the decoder
+    blocks:        residual blocks per level, in the encoder and again in the decoder (at the
+                   coarsest level, where the two meet, once): one number, or one per level
     factors:       downsampling between levels: one number, or one per transition, each a number or
                    one per axis (thick slices: ((1, 2, 2), (2, 2, 2)))
     kernel:        odd, a number or one per axis
-    norm, activation, bias: see `diff_core.nn.layers`; norm="none", activation="relu" and
-                   bias=False make a network homogeneous of degree one
-    attention:     levels (0 = finest) with self-attention
+    norm, activation, bias: see `diff_core.nn.norm` and `layers`; norm="none", activation="relu"
+                   and bias=False make a network homogeneous of degree one
+    attention:     levels (0 = finest) with self-attention, and cross-attention if there are tokens
     heads:         attention heads
+    rotary:        whether self-attention knows the coordinates of positions, see `Rotary`
     vector_dim:    size of `Condition.vector`, 0 for none
     cond_channels: channels of `Condition.channels`, concatenated to x, 0 for none
+    token_dim:     size of each of `Condition.tokens`, 0 for none
     embedding:     width of the time and vector embedding
     checkpoint:    levels whose activations are recomputed in the backward pass to save memory
+    magnitude_preserving: layers that keep the magnitude of activations and weights in place of
+                   norm, activation and bias, see `diff_core.nn.magnitude`; wants inputs, vectors
+                   and tokens of about unit variance
 
     Any size is taken: the input is padded at the end (edge values) to a multiple of the product of
-    the factors and the result cropped. The last convolution starts at zero, so an untrained
-    network returns zero.
+    the factors and the result cropped. With `Condition.lengths` each signal of a batch gives what
+    it would give alone, and zeros beyond its end, see `diff_core.nn.lengths`. An untrained network
+    returns zero.
 
     Raises ValueError when the settings contradict each other, when an input has a wrong shape,
-    and when a condition is missing or is one that the network does not take.
+    dtype or device, and when a condition is missing or is one that the network does not take.
     """
 
     def __init__(
@@ -81,7 +102,7 @@ class UNet(nn.Module):
         out_channels: int,
         channels: Sequence[int] = (64, 128, 256),
         *,
-        blocks: int = 2,
+        blocks: int | Sequence[int] = 2,
         factors: int | Sequence[int | Sequence[int]] = 2,
         kernel: int | Sequence[int] = 3,
         norm: Norm = "group",
@@ -89,27 +110,45 @@ class UNet(nn.Module):
         bias: bool = True,
         attention: Sequence[int] = (),
         heads: int = 4,
+        rotary: bool = False,
         vector_dim: int = 0,
         cond_channels: int = 0,
+        token_dim: int = 0,
         embedding: int = 128,
         checkpoint: Sequence[int] = (),
+        magnitude_preserving: bool = False,
     ) -> None:
         super().__init__()
         if spatial not in (1, 2, 3):
             raise ValueError(f"spatial is {spatial}; expected 1, 2 or 3")
-        steps = _per_transition(factors, len(channels) - 1, spatial)
+        levels = len(channels)
+        steps = _per_transition(factors, levels - 1, spatial)
+        counts = [blocks] * levels if isinstance(blocks, int) else list(blocks)
+        if len(counts) != levels or min(counts, default=0) < 1:
+            raise ValueError(
+                f"blocks is {blocks}; expected a number of at least 1, or {levels} of them"
+            )
         kernel = tuple(kernel) if isinstance(kernel, Sequence) else (kernel,) * spatial
         if len(kernel) != spatial or any(k % 2 == 0 for k in kernel):
             raise ValueError(f"kernel is {kernel}; expected an odd number, or one per axis")
-        for name, levels in (("attention", attention), ("checkpoint", checkpoint)):
-            if any(not 0 <= level < len(channels) for level in levels):
-                raise ValueError(f"{name} is {tuple(levels)}; levels are 0 to {len(channels) - 1}")
+        for name, chosen in (("attention", attention), ("checkpoint", checkpoint)):
+            if any(not 0 <= level < levels for level in chosen):
+                raise ValueError(f"{name} is {tuple(chosen)}; levels are 0 to {levels - 1}")
+        if token_dim and not attention:
+            raise ValueError(
+                f"token_dim is {token_dim}, attention is (); name the levels that attend to tokens"
+            )
+        if magnitude_preserving and (norm, activation, bias) != ("group", "silu", True):
+            raise ValueError(
+                f"norm is {norm!r}, activation is {activation!r}, bias is {bias}; "
+                "magnitude_preserving replaces all three, leave them out"
+            )
         self.config: dict[str, object] = {
             "spatial": spatial,
             "in_channels": in_channels,
             "out_channels": out_channels,
             "channels": tuple(channels),
-            "blocks": blocks,
+            "blocks": blocks if isinstance(blocks, int) else tuple(blocks),
             "factors": tuple(steps),
             "kernel": kernel,
             "norm": norm,
@@ -117,108 +156,83 @@ class UNet(nn.Module):
             "bias": bias,
             "attention": tuple(attention),
             "heads": heads,
+            "rotary": rotary,
             "vector_dim": vector_dim,
             "cond_channels": cond_channels,
+            "token_dim": token_dim,
             "embedding": embedding,
             "checkpoint": tuple(checkpoint),
+            "magnitude_preserving": magnitude_preserving,
         }
-        self.spatial = spatial
-        self.in_channels = in_channels
-        self.vector_dim = vector_dim
-        self.cond_channels = cond_channels
+        self.inputs = Inputs(spatial, in_channels, vector_dim, cond_channels, token_dim)
         self.multiple = tuple(math.prod(step[axis] for step in steps) for axis in range(spatial))
+        self.parts: Parts = (
+            MagnitudeParts(spatial, kernel, embedding)
+            if magnitude_preserving
+            else UsualParts(spatial, kernel, embedding, norm, activation, bias)
+        )
+        parts = self.parts
 
-        def level(index: int) -> _Level:
-            width = channels[index]
-            made = _Level(
-                [
-                    ResidualBlock(
-                        spatial,
-                        width,
-                        width,
-                        embedding,
-                        kernel=kernel,
-                        norm=norm,
-                        activation=activation,
-                        bias=bias,
-                    )
-                    for _ in range(blocks)
-                ],
-                [SelfAttention(spatial, width, heads, norm=norm) for _ in range(blocks)]
-                if index in attention
-                else [],
+        def level(index: int, *, encoder: bool) -> _Level:
+            width, count = channels[index], counts[index]
+            attends = count if index in attention else 0
+            return _Level(
+                [parts.block(width, encoder=encoder) for _ in range(count)],
+                [parts.attention(width, heads, rotary=rotary) for _ in range(attends)],
+                [parts.cross(width, heads, token_dim) for _ in range(attends if token_dim else 0)],
+                checkpoint=index in checkpoint,
             )
-            made.checkpoint = index in checkpoint
-            return made
 
-        depth = range(len(steps))
-        self.embedding = Embedding(embedding, vector_dim)
-        self.stem = conv(spatial, in_channels + cond_channels, channels[0], kernel, bias=bias)
-        self.encoder = nn.ModuleList([level(i) for i in range(len(channels))])
+        depth = range(levels - 1)
+        self.embedding = parts.embedding(vector_dim)
+        self.stem = parts.stem(in_channels + cond_channels, channels[0])
+        self.encoder = nn.ModuleList([level(i, encoder=True) for i in range(levels)])
         self.down = nn.ModuleList(
-            [
-                conv(spatial, channels[i], channels[i + 1], steps[i], stride=steps[i], bias=bias)
-                for i in depth
-            ]
+            [parts.down(channels[i], channels[i + 1], steps[i]) for i in depth]
         )
-        self.up = nn.ModuleList(
-            [
-                conv_transpose(spatial, channels[i + 1], channels[i], steps[i], bias=bias)
-                for i in depth
-            ]
-        )
-        self.merge = nn.ModuleList(
-            [conv(spatial, 2 * channels[i], channels[i], 1, bias=bias) for i in depth]
-        )
-        self.decoder = nn.ModuleList([level(i) for i in depth])
-        self.head = conv(spatial, channels[0], out_channels, kernel, bias=bias, zero=True)
+        self.up = nn.ModuleList([parts.up(channels[i + 1], channels[i], steps[i]) for i in depth])
+        self.merge = nn.ModuleList([parts.merge(channels[i]) for i in depth])
+        self.decoder = nn.ModuleList([level(i, encoder=False) for i in depth])
+        self.head = parts.head(channels[0], out_channels)
+        # entries of the last axis that one cell of each level covers
+        self._cells = [math.prod(step[-1] for step in steps[:i]) for i in range(levels)]
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x (B, in_channels, *S), time () or (B,) -> (B, out_channels, *S)."""
         cond = cond or Condition()
-        self._check(x, time, cond)
+        self.inputs.check(x, time, cond, next(self.parameters()))
+        if self.training and self.config["magnitude_preserving"]:
+            normalise_weights(self)
+        lengths = None if cond.lengths is None else cond.lengths.to(x.device)
         if cond.channels is not None:
             x = torch.cat([x, cond.channels.to(x.dtype)], dim=1)
+        tokens = None if cond.tokens is None else cond.tokens.to(x.dtype)
         size = x.shape[2:]
-        x = _pad(x, self.multiple)
+        x = extend(x, self.multiple, lengths)
+        masks = self._masks(x, lengths)
         embedding = self.embedding(time.expand(x.shape[0]), cond.vector)
 
-        x = self.stem(x)
+        x = self.stem(blank(self.parts.enter(x), masks[0]))
         skips: list[Tensor] = []
         for i, encode in enumerate(self.encoder):
             if i > 0:
                 x = self.down[i - 1](x)
-            x = encode(x, embedding)
+            x = encode(x, embedding, masks[i], tokens)
             skips.append(x)
         skips.pop()
         for i in reversed(range(len(self.decoder))):
-            x = self.merge[i](torch.cat([self.up[i](x), skips[i]], dim=1))
-            x = self.decoder[i](x, embedding)
-        return self.head(x)[(..., *(slice(n) for n in size))]
+            x = self.merge[i](self.parts.join(self.up[i](x), skips[i]))
+            x = self.decoder[i](x, embedding, masks[i], tokens)
+        x = self.head(blank(x, masks[0]))[(..., *(slice(n) for n in size))]
+        return x if lengths is None else blank(x, valid_cells(lengths, 1, size[-1], x.ndim))
 
-    def _check(self, x: Tensor, time: Tensor, cond: Condition) -> None:
-        if x.ndim != self.spatial + 2 or x.shape[1] != self.in_channels:
-            axes = ", ".join("*" * self.spatial)
-            raise ValueError(f"x is {tuple(x.shape)}; expected (B, {self.in_channels}, {axes})")
-        if time.ndim > 1 or (time.ndim == 1 and time.shape[0] not in (1, x.shape[0])):
-            raise ValueError(f"time is {tuple(time.shape)}; expected () or ({x.shape[0]},)")
-        _expect("cond.vector", cond.vector, (x.shape[0], self.vector_dim), self.vector_dim > 0)
-        _expect(
-            "cond.channels",
-            cond.channels,
-            (x.shape[0], self.cond_channels, *x.shape[2:]),
-            self.cond_channels > 0,
-        )
-        _expect("cond.tokens", cond.tokens, (), False)
-        _expect("cond.lengths", cond.lengths, (), False)
-
-
-def _expect(name: str, given: Tensor | None, shape: tuple[int, ...], wanted: bool) -> None:
-    if wanted and (given is None or tuple(given.shape) != shape):
-        found = "None" if given is None else str(tuple(given.shape))
-        raise ValueError(f"{name} is {found}; expected {shape}")
-    if given is not None and not wanted:
-        raise ValueError(f"{name} is {tuple(given.shape)}; this network takes none")
+    def _masks(self, x: Tensor, lengths: Tensor | None) -> list[Tensor | None]:
+        """For each level, the cells that a signal reaches, its last one at the coarsest whole."""
+        if lengths is None:
+            return [None] * len(self._cells)
+        coarsest = self.multiple[-1]
+        whole = (lengths + coarsest - 1) // coarsest * coarsest
+        return [valid_cells(whole, cell, x.shape[-1] // cell, x.ndim) for cell in self._cells]
 
 
 def _per_transition(
@@ -232,11 +246,3 @@ def _per_transition(
             f"each a number or {spatial} numbers of at least 1"
         )
     return steps
-
-
-def _pad(x: Tensor, multiple: tuple[int, ...]) -> Tensor:
-    missing = [-n % m for n, m in zip(x.shape[2:], multiple, strict=True)]
-    if not any(missing):
-        return x
-    amounts = [amount for n in reversed(missing) for amount in (0, n)]
-    return F.pad(x, amounts, mode="replicate")

@@ -22,10 +22,13 @@ def before_after(
     spacing: tuple[float, float, float],
     path: str | os.PathLike[str],
     modality: str = "mr",
+    affine: NDArray[np.floating] | None = None,
 ) -> None:
     """Draws the middle planes of two volumes (X, Y, Z) and their difference into `path`.
 
-    The suffix of `path` decides the format (PNG, PDF, SVG). Voxels are drawn in their true
+    With the scan's `affine` (4, 4) the patient stands upright, facing up in axial planes, left on
+    the left ("neurological"); without, or with one that is not usable, axes are as stored. The
+    suffix of `path` decides the format (PNG, PDF, SVG). Voxels are drawn in their true
     proportions, both volumes on one grey scale (for CT the soft-tissue window), the residual on
     its own, symmetric around 0. Raises ValueError for shapes that differ or are not 3-D.
     """
@@ -35,6 +38,10 @@ def before_after(
     if noisy.shape != enhanced.shape or noisy.ndim != 3:
         raise ValueError(
             f"noisy is {noisy.shape}, enhanced {enhanced.shape}; expected one shape (X, Y, Z)"
+        )
+    if affine is not None:
+        (noisy, spacing), (enhanced, _) = (
+            _upright(volume, spacing, affine) for volume in (noisy, enhanced)
         )
     residual = noisy - enhanced
     low, high = CT_WINDOW if modality == "ct" else _window(enhanced)
@@ -79,6 +86,19 @@ def before_after(
     bar.set_label("HU" if modality == "ct" else "intensity", color="white", fontsize=9)
     with replacing(path) as temporary:
         figure.savefig(temporary, facecolor=figure.get_facecolor())
+
+
+def _upright(
+    volume: Array, spacing: tuple[float, float, float], affine: NDArray[np.floating]
+) -> tuple[Array, tuple[float, float, float]]:
+    """Volume and voxel sizes with the axes in the order right, front, head."""
+    from nibabel.orientations import apply_orientation, io_orientation
+
+    turn = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
+    if np.isnan(turn).any():
+        return volume, spacing
+    first, second, third = np.argsort(turn[:, 0])
+    return apply_orientation(volume, turn), (spacing[first], spacing[second], spacing[third])
 
 
 def _window(volume: Array) -> tuple[float, float]:

@@ -117,7 +117,8 @@ def enhance_file(
         if picture and index == 0:
             from .picture import before_after
 
-            before_after(volume, result.volume, scan.spacing, picture, result.modality)
+            turn = scan.image.affine
+            before_after(volume, result.volume, scan.spacing, picture, result.modality, turn)
         results.append(replace(result, volume=np.empty(0, np.float32)))
 
     label = f"diff-medical {version('diff-medical')} enhance"

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from diff_audio.files import SUFFIXES
-from diff_core.command import Device, Failures, FileKind, bar, run, version_of
+from diff_core.command import Device, Failures, FileKind, Job, process, run, version_of
 
 __all__ = ["app", "main"]
 
@@ -118,16 +117,15 @@ def denoise(
 
     sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SOUND.plan(sources, output, TAG, failures)
-    total = len(jobs) + len(failures.names)
     if picture is not None and len(jobs) > 1:
         raise typer.BadParameter("--picture draws one recording, but several are given")
     if not jobs:
-        return failures.finish(total)
+        return failures.finish(len(failures.names))
 
     import torch
 
     from diff_audio.enhancer import Denoiser, Settings
-    from diff_audio.recording import denoise_file, draw
+    from diff_audio.recording import Outcome, denoise_file, draw
     from diff_core.device import pick_device
 
     if threads:
@@ -143,43 +141,29 @@ def denoise(
         return 1
     settings = Settings(steps=steps, samples=samples, seed=seed, limit_db=limit)
 
-    sizes = [job.source.stat().st_size if job.source.is_file() else 0 for job in jobs]
-    with bar(float(sum(sizes)), quiet=quiet) as progress:
-        for job, size in zip(jobs, sizes, strict=True):
-            name = str(job.source)
+    def do(job: Job, advance: Callable[[float], None]) -> Outcome:
+        outcome = denoise_file(
+            model,
+            job.source,
+            job.target,
+            settings,
+            overwrite=overwrite,
+            nan_to_zero=nan_to_zero,
+            on_progress=advance,
+        )
+        if picture is not None:
+            draw(job.source, job.target, picture)
+        return outcome
 
-            def advance(share: float, size: int = size, name: str = job.source.name) -> None:
-                progress.at(share * size, name)
+    def line(outcome: Outcome) -> str:
+        times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
+        speed = f"{outcome.seconds / outcome.took:.1f} x real time"
+        return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
 
-            try:
-                job.target.parent.mkdir(parents=True, exist_ok=True)
-                outcome = denoise_file(
-                    model,
-                    job.source,
-                    job.target,
-                    settings,
-                    overwrite=overwrite,
-                    nan_to_zero=nan_to_zero,
-                    on_progress=advance,
-                )
-                if picture is not None:
-                    draw(job.source, job.target, picture)
-            except Exception as error:  # one bad file must not stop the others
-                text = failures.add(name, error)
-                if as_json:
-                    progress.say(json.dumps({"input": name, "error": text}))
-                continue
-            finally:
-                progress.add(size)
-            if outcome.clipped:
-                failures.warn(name, CLIPPED.format(outcome.clipped))
-            if as_json:
-                progress.say(json.dumps(dataclasses.asdict(outcome)))
-            elif not quiet:
-                times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
-                speed = f"{outcome.seconds / outcome.took:.1f} x real time"
-                progress.say(f"{name} -> {outcome.output}  ({times}, {speed})")
-    return failures.finish(total)
+    def warnings(outcome: Outcome) -> list[str]:
+        return [CLIPPED.format(outcome.clipped)] if outcome.clipped else []
+
+    return process(jobs, do, failures, line=line, warnings=warnings, quiet=quiet, as_json=as_json)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, bar, run, version_of
+from diff_core.command import Device, Failures, Job, process, run, version_of
 from diff_medical.files import SCANS
 
 __all__ = ["app", "main"]
@@ -144,11 +143,10 @@ def enhance(
 
     sources = SCANS.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SCANS.plan(sources, output, TAG, failures)
-    total = len(jobs) + len(failures.names)
     if picture is not None and len(jobs) > 1:
         raise typer.BadParameter("--picture draws one scan, but several are given")
     if not jobs:
-        return failures.finish(total)
+        return failures.finish(len(failures.names))
 
     import torch
 
@@ -172,46 +170,29 @@ def enhance(
         samples=samples, seed=seed,
     )  # fmt: skip
 
+    def do(job: Job, advance: Callable[[float], None]) -> Outcome:
+        return enhance_file(
+            enhancer,
+            job.source,
+            job.target,
+            settings,
+            float32=dtype is Datatype.float32,
+            residual=residual,
+            picture=picture,
+            overwrite=overwrite,
+            nan_to_zero=nan_to_zero,
+            on_progress=advance,
+        )
+
     def line(outcome: Outcome) -> str:
         kind = f"{outcome.modality.upper()}, {outcome.distribution} noise {outcome.sigma:.4g}"
         what = f"unchanged: {outcome.unchanged}" if outcome.unchanged else kind
         return f"{outcome.input} -> {outcome.output}  ({what}; {outcome.seconds:.1f} s)"
 
-    sizes = [job.source.stat().st_size if job.source.is_file() else 0 for job in jobs]
-    with bar(float(sum(sizes)), quiet=quiet) as progress:
-        for job, size in zip(jobs, sizes, strict=True):
-            name = str(job.source)
+    def warnings(outcome: Outcome) -> list[str]:
+        return [f"note: {note}" for note in outcome.notes]
 
-            def advance(share: float, size: int = size, name: str = job.source.name) -> None:
-                progress.at(share * size, name)
-
-            try:
-                outcome = enhance_file(
-                    enhancer,
-                    job.source,
-                    job.target,
-                    settings,
-                    float32=dtype is Datatype.float32,
-                    residual=residual,
-                    picture=picture,
-                    overwrite=overwrite,
-                    nan_to_zero=nan_to_zero,
-                    on_progress=advance,
-                )
-            except Exception as error:  # one bad file must not stop the others
-                text = failures.add(name, error)
-                if as_json:
-                    progress.say(json.dumps({"input": name, "error": text}))
-                continue
-            finally:
-                progress.add(size)
-            for note in outcome.notes:
-                failures.warn(name, f"note: {note}")
-            if as_json:
-                progress.say(json.dumps(dataclasses.asdict(outcome)))
-            elif not quiet:
-                progress.say(line(outcome))
-    return failures.finish(total)
+    return process(jobs, do, failures, line=line, warnings=warnings, quiet=quiet, as_json=as_json)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from diff_core.command.failures import Failures, explain
 from diff_core.command.inputs import FileKind, Job, Source
+from diff_core.command.process import process
 from diff_core.command.progress import Bar, bar
 from diff_core.command.run import Device, run, version_of
 
@@ -20,6 +21,7 @@ __all__ = [
     "Source",
     "bar",
     "explain",
+    "process",
     "run",
     "version_of",
 ]

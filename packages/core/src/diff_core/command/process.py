@@ -1,0 +1,63 @@
+"""One job after another: a bad file is told of and does not stop the others."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+from diff_core.command.failures import Failures
+from diff_core.command.inputs import Job
+from diff_core.command.progress import bar
+
+__all__ = ["process"]
+
+Outcome = TypeVar("Outcome")
+
+
+def process(
+    jobs: Sequence[Job],
+    do: Callable[[Job, Callable[[float], None]], Outcome],
+    failures: Failures,
+    *,
+    line: Callable[[Outcome], str],
+    warnings: Callable[[Outcome], Iterable[str]],
+    quiet: bool,
+    as_json: bool,
+) -> int:
+    """Does every job under one progress bar and returns the exit code.
+
+    do:       does one job, telling a callback the share done, 0 to 1; returns a dataclass
+    line:     what standard output says of an outcome, unless `quiet`
+    warnings: what standard error says of it, always
+    as_json:  standard output gets the outcome, or the error, as one line of JSON instead
+
+    The bar moves by the size of the inputs. Failures from before count among the inputs.
+    """
+    total = len(jobs) + len(failures.names)
+    sizes = [job.source.stat().st_size if job.source.is_file() else 0 for job in jobs]
+    with bar(float(sum(sizes)), quiet=quiet) as progress:
+        for job, size in zip(jobs, sizes, strict=True):
+            name = str(job.source)
+
+            def advance(share: float, size: int = size, label: str = job.source.name) -> None:
+                progress.at(share * size, label)
+
+            try:
+                job.target.parent.mkdir(parents=True, exist_ok=True)
+                outcome: Any = do(job, advance)
+            except Exception as error:  # one bad file must not stop the others
+                text = failures.add(name, error)
+                if as_json:
+                    progress.say(json.dumps({"input": name, "error": text}))
+                continue
+            finally:
+                progress.add(size)
+            for warning in warnings(outcome):
+                failures.warn(name, warning)
+            if as_json:
+                progress.say(json.dumps(dataclasses.asdict(outcome)))
+            elif not quiet:
+                progress.say(line(outcome))
+    return failures.finish(total)

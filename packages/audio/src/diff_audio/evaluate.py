@@ -182,8 +182,11 @@ def _table(
     for file, row in rows.items():
         yield f"{file:{width}}" + "".join(f"{row[name]:9.3f}" for name in names)
     for label, key in (("mean", "mean"), ("95 % +-", "half_width"), ("files", "count")):
-        form = "9.0f" if key == "count" else "9.3f"
-        yield f"{label:{width}}" + "".join(f"{means[name][key]:{form}}" for name in names)
+        form = ".0f" if key == "count" else ".3f"
+        values = (means[name][key] for name in names)
+        # an interval needs two files
+        cells = ("-" if math.isnan(value) else f"{value:{form}}" for value in values)
+        yield f"{label:{width}}" + "".join(f"{cell:>9}" for cell in cells)
 
 
 def _strict(row: dict[str, float]) -> dict[str, float | None]:

@@ -22,6 +22,7 @@ from diff_core.train import (
     TrainingError,
     edm_weight,
     eps_weight,
+    hours_trained,
     learning_rate,
     min_snr_weight,
     train,
@@ -170,3 +171,12 @@ def test_weights_turn_x0_error_into_the_error_of_each_parametrisation() -> None:
     ratio = sigma / alpha
     torch.testing.assert_close(edm_weight(0.3)(level), (ratio**2 + 0.09) / (ratio * 0.3) ** 2)
     assert (min_snr_weight(5.0)(level) <= 5.0).all()
+
+
+def test_hours_add_up_the_runs_of_a_log(tmp_path: Path) -> None:
+    seconds = [10.0, 1800.0, 5.0, 3600.0, 3600.0, 0.0, 1800.0]  # three runs
+    log = tmp_path / "log.jsonl"
+    log.write_text("".join(json.dumps({"seconds": s}) + "\n" for s in seconds))
+    assert hours_trained(log) == 2.0
+    log.write_text("")
+    assert hours_trained(log) == 0.0

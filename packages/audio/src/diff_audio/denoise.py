@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from diff_audio.files import SUFFIXES
-from diff_core.command import Device, Failures, FileKind, Job, process, run, version_of
+from diff_core.command import Device, Failures, FileKind, Job, process, run, use, version_of
 
 __all__ = ["app", "main"]
 
@@ -122,18 +122,10 @@ def denoise(
     if not jobs:
         return failures.finish(len(failures.names))
 
-    import torch
-
     from diff_audio.enhancer import Denoiser, Settings
     from diff_audio.recording import Outcome, denoise_file, draw
-    from diff_core.device import pick_device
 
-    if threads:
-        torch.set_num_threads(threads)
-    try:
-        pick_device(device.value)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    use(device, threads)
     try:
         model = Denoiser.from_pretrained(weights, device=device.value)
     except ValueError as error:

@@ -5,7 +5,6 @@ Heavy imports happen inside the command, so that --help is quick.
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import tomllib
@@ -137,7 +136,7 @@ def _train(
     from diff_core.denoiser import FromX0
     from diff_core.device import pick_device
     from diff_core.io import save
-    from diff_core.train import TrainConfig, train
+    from diff_core.train import TrainConfig, hours_trained, train
 
     where = pick_device(device.value).type
     config = _made(TrainConfig, recipe, "train", device=where)
@@ -160,13 +159,13 @@ def _train(
         f"{'bfloat16' if narrow else 'float32'} on {where}; unprocessed: {_line(noisy)}",
         flush=True,
     )
-    weights = out / "denoise.safetensors"
+    weights, log = out / "denoise.safetensors", out / "log.jsonl"
     scored: dict[int, dict[str, float]] = {}
 
     def validate(average: FromX0, step: int) -> dict[str, float]:
         """Also saves: a run that is cut short leaves weights that can be used."""
         scores = scored[step] = validation(average, step)
-        save(weights, average, _card(corpus, recipe, scores, noisy, step, _hours(out)))
+        save(weights, average, _card(corpus, recipe, scores, noisy, step, hours_trained(log)))
         return scores
 
     average = train(denoiser, objective, mixer, config, directory=out, validate=validate)
@@ -196,13 +195,6 @@ def _bfloat16(precision: Precision, device: str) -> bool:
 
 def _line(scores: dict[str, float]) -> str:
     return "  ".join(f"{name} {value:.4g}" for name, value in scores.items())
-
-
-def _hours(out: Path) -> float:
-    """Time that the run and those that it resumed have taken, from their log."""
-    seconds = [json.loads(line)["seconds"] for line in (out / "log.jsonl").open()]
-    ends = [now for now, after in zip(seconds, [*seconds[1:], 0.0], strict=True) if after < now]
-    return round(sum(ends) / 3600, 2)
 
 
 def _card(

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, Job, process, run, version_of
+from diff_core.command import Device, Failures, Job, process, run, use, version_of
 from diff_medical.files import SCANS
 
 __all__ = ["app", "main"]
@@ -148,18 +148,10 @@ def enhance(
     if not jobs:
         return failures.finish(len(failures.names))
 
-    import torch
-
-    from diff_core.device import pick_device
     from diff_medical.enhancer import Enhancer, Settings
     from diff_medical.scans import Outcome, enhance_file
 
-    if threads:
-        torch.set_num_threads(threads)
-    try:
-        pick_device(device.value)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    use(device, threads)
     try:
         enhancer = Enhancer.from_pretrained(weights, device=device.value)
     except ValueError as error:

@@ -5,7 +5,6 @@ The defaults are the recipe of the weights that come with the package.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -43,9 +42,7 @@ def enhance(
     ] = 0.22,
     workers: Annotated[int, typer.Option(help="Processes that load data.", min=0)] = 0,
     validate_every: Annotated[int, typer.Option(help="Steps between validations.", min=1)] = 1000,
-    checkpoint_every: Annotated[
-        int, typer.Option(help="Steps between checkpoints.", min=1)
-    ] = 300,
+    checkpoint_every: Annotated[int, typer.Option(help="Steps between checkpoints.", min=1)] = 300,
     precision: Annotated[
         str, typer.Option(help="float32, or bfloat16 where the processor is fast at it.")
     ] = "float32",
@@ -68,7 +65,7 @@ def enhance(
 
     from diff_core.device import pick_device
     from diff_core.io import Card, CheckpointError, save
-    from diff_core.train import TrainConfig, TrainingError, train
+    from diff_core.train import TrainConfig, TrainingError, hours_trained, train
 
     from .corpus import build_corpus, find_scans
     from .network import slab_denoiser
@@ -101,14 +98,18 @@ def enhance(
         count = sum(p.numel() for p in denoiser.parameters()) / 1e6
         say(f"{len(volumes)} volumes, {count:.2f} M parameters, {steps} steps")
         patches = Patches(volumes, seed=seed, slices=SLICES, size=size, ct=ct)
-        trained = train(
-            denoiser,
-            SlabDenoising(bfloat16=precision == "bfloat16", sigma_data=denoiser.sigma_data),
-            patches,
-            config,
-            directory=out,
-            validate=validation if validation.cases else None,
-        ).half().float()  # as it is saved, so that the scores are those of the file
+        trained = (
+            train(
+                denoiser,
+                SlabDenoising(bfloat16=precision == "bfloat16", sigma_data=denoiser.sigma_data),
+                patches,
+                config,
+                directory=out,
+                validate=validation if validation.cases else None,
+            )
+            .half()
+            .float()
+        )  # as it is saved, so that the scores are those of the file
         used = [row for row in rows if row.split == "train"]
         card = Card(
             name="enhance",
@@ -119,7 +120,7 @@ def enhance(
             },
             data=tuple(row.path.name for row in used),
             licences=tuple(row.licence for row in used),
-            hours=_hours(out / "log.jsonl"),
+            hours=hours_trained(out / "log.jsonl"),
             steps=steps,
             recipe={**dataclasses.asdict(config), "size": size, "ct": ct, "precision": precision},
             scores=dataclasses.replace(validation, stride=None)(trained, steps),
@@ -132,13 +133,6 @@ def enhance(
     for name, value in card.scores.items():
         say(f"{name}: {value:g}")
     typer.echo(str(out / "enhance.safetensors"))
-
-
-def _hours(log: Path) -> float:
-    """Wall-clock hours of all runs in a log: the clock starts again with each."""
-    seconds = [0.0] + [json.loads(line)["seconds"] for line in log.read_text().splitlines()]
-    ends = [a for a, b in zip(seconds, seconds[1:] + [0.0], strict=True) if b < a]
-    return round(sum(ends) / 3600, 2)
 
 
 def _stop(message: str) -> NoReturn:

@@ -10,7 +10,7 @@ from diff_core.command.failures import Failures, explain
 from diff_core.command.inputs import FileKind, Job, Source
 from diff_core.command.process import process
 from diff_core.command.progress import Bar, bar
-from diff_core.command.run import Device, run, version_of
+from diff_core.command.run import Device, run, use, version_of
 
 __all__ = [
     "Bar",
@@ -23,5 +23,6 @@ __all__ = [
     "explain",
     "process",
     "run",
+    "use",
     "version_of",
 ]

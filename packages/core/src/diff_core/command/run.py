@@ -10,7 +10,7 @@ from typing import Any, cast
 
 import typer
 
-__all__ = ["Device", "run", "version_of"]
+__all__ = ["Device", "run", "use", "version_of"]
 
 # typer has carried its own click since 0.25; its usage errors are reached through the one class
 # that it exports.
@@ -24,6 +24,20 @@ class Device(StrEnum):
     cpu = "cpu"
     cuda = "cuda"
     mps = "mps"
+
+
+def use(device: Device, threads: int | None) -> None:
+    """Sets the number of CPU threads, None for all; wrong usage if the device is not there."""
+    import torch
+
+    from diff_core.device import pick_device
+
+    if threads:
+        torch.set_num_threads(threads)
+    try:
+        pick_device(device.value)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def version_of(distribution: str) -> str:

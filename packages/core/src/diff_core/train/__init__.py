@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diff_core.train.config import TrainConfig, learning_rate
 from diff_core.train.ema import Ema
+from diff_core.train.log import hours_trained
 from diff_core.train.loop import Samples, TrainingError, train
 from diff_core.train.objective import (
     Denoising,
@@ -29,6 +30,7 @@ __all__ = [
     "UncertaintyWeighted",
     "edm_weight",
     "eps_weight",
+    "hours_trained",
     "learning_rate",
     "load_state",
     "min_snr_weight",

@@ -1,0 +1,29 @@
+"""Text to phonemes, offline.
+
+    from diff_audio.text import encode, phonemes, utterances
+    spoken = phonemes("Dr. Smith paid $3.50")       # .phonemes, .words, .skipped
+    indices = encode(spoken)                        # into SYMBOLS, with begin and end
+    for spoken in utterances(book): ...             # a sentence at a time
+
+The dictionary and the rules are for American English; `engine=` speaks other languages.
+"""
+
+from __future__ import annotations
+
+from diff_audio.text.front_end import ENGINES, phonemes, pronounce, utterances
+from diff_audio.text.sentences import sentences
+from diff_audio.text.spoken import Skipped, Spoken
+from diff_audio.text.symbols import SYMBOLS, decode, encode
+
+__all__ = [
+    "ENGINES",
+    "SYMBOLS",
+    "Skipped",
+    "Spoken",
+    "decode",
+    "encode",
+    "phonemes",
+    "pronounce",
+    "sentences",
+    "utterances",
+]

@@ -1,0 +1,69 @@
+"""`python -m diff_audio.text "Dr. Smith paid $3.50"`: the words and phonemes of a text."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from diff_audio.text import ENGINES, utterances
+from diff_core.command import Failures, run
+
+__all__ = ["app", "main"]
+
+COMMAND = "diff_audio.text"
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def text(
+    words: Annotated[
+        list[str], typer.Argument(metavar="TEXT...", help="The text; - reads standard input.")
+    ],
+    engine: Annotated[str, typer.Option(help=f"One of {', '.join(ENGINES)}.")] = "cmu",
+    language: Annotated[
+        str, typer.Option(help="Language of gruut or espeak, such as de-de.")
+    ] = "en-us",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="What cannot be spoken is an error.")
+    ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each sentence.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> int:
+    """Print a text as it is spoken, a sentence at a time: a line of words, a line of phonemes.
+
+    Numbers and abbreviations are written out. Phonemes may be given in brackets: [HH AH0 L OW1].
+    What cannot be spoken is left out and told of on standard error.
+
+    Exit code: 0 done, 1 the text cannot be spoken, 2 wrong usage.
+    """
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
+    failures = Failures(COMMAND, debug=debug)
+    given = sys.stdin.read() if words == ["-"] else " ".join(words)
+    try:
+        for spoken in utterances(given, strict=strict, engine=engine, language=language):
+            for skipped in spoken.skipped:
+                failures.warn("left out", str(skipped))
+            if as_json:
+                print(json.dumps(asdict(spoken)))
+            else:
+                print(f"{' '.join(spoken.words)}\n{' '.join(spoken)}", flush=True)
+    except ValueError as error:
+        failures.add("text", error)
+    return failures.finish(1)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(app, COMMAND, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -25,7 +25,7 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.forward import marginal
 from diff_core.schedule import log_snr
-from diff_core.train.objective import Weight, x0_weight
+from diff_core.train.objective import Weight, mean_square, x0_weight
 
 __all__ = ["SnrLoss", "snr_loss"]
 
@@ -61,8 +61,8 @@ def snr_loss(
 ) -> SnrLoss:
     """The loss w(lambda) |D(x_t, t) - x_0|^2 (mean over entries) in bins of lambda = log-SNR.
 
-    batches: as for training, `x_0` (B, C, *S) and, if the network takes them, `vector` and
-        `channels`; B even, rows drawn independently.
+    batches: as for training, `x_0` (B, C, *S) and the fields of `Condition` that the network
+        takes, by name; B even, rows drawn independently.
     edges: rising values of log-SNR within the schedule's range; a bin weighs its levels equally.
     generator: on the CPU; the same seed gives the same levels and noise, for any denoiser.
 
@@ -111,9 +111,9 @@ def _losses(
     # noise is drawn like the objective's, on the CPU and in float32
     noise = torch.randn(x_0.shape, generator=generator).to(x_0)
     t = denoiser.schedule.time(level).to(x_0.device, torch.promote_types(x_0.dtype, torch.float32))
-    cond = Condition(vector=batch.get("vector"), channels=batch.get("channels"))
+    cond = Condition.of(batch)
     x_t = marginal(denoiser.schedule, x_0, t, noise)
-    error = (denoiser(x_t, t, cond) - x_0).square().flatten(1).mean(1)
+    error = mean_square(denoiser(x_t, t, cond) - x_0, cond.lengths)
     return (weight(level) * error.to("cpu", torch.float64))[order]
 
 

@@ -191,6 +191,30 @@ def test_interval_is_open_below_and_closed_above() -> None:
         torch.testing.assert_close(interval(X, time, COND), expected)
 
 
+def test_a_null_text_has_a_length_of_its_own() -> None:
+    class Mean(Denoiser):
+        """The mean of the valid tokens."""
+
+        def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+            assert cond is not None and cond.tokens is not None
+            counts = cond.token_lengths
+            if counts is None:
+                return cond.tokens.mean(1)
+            kept = torch.arange(cond.tokens.shape[1]) < counts[:, None]
+            return (cond.tokens * kept[..., None]).sum(1) / counts[:, None]
+
+    tokens = torch.randn(4, 5, 3, dtype=torch.float64)
+    cond = Condition(tokens=tokens, token_lengths=torch.tensor([1, 2, 3, 5]))
+    means = torch.stack([tokens[b, :n].mean(0) for b, n in enumerate((1, 2, 3, 5))])
+    empty, mean = torch.randn(1, 2, 3, dtype=torch.float64), Mean(VariancePreserving())
+    for null, nothing in (
+        (Condition(tokens=empty[:, :1]), empty[:, 0]),
+        (Condition(tokens=empty, token_lengths=torch.tensor([2])), empty.mean(1)),
+    ):
+        guided = Cfg(mean, null=null, weight=3.0)(X, T, cond)
+        torch.testing.assert_close(guided, nothing + 3 * (means - nothing))
+
+
 def vp() -> Labelled:
     return Labelled(VariancePreserving())
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 
 from torch import Tensor
 
@@ -13,13 +14,20 @@ __all__ = ["Condition"]
 class Condition:
     """All the conditioning that the networks here understand; a domain only fills it in.
 
-    vector:   (B, D)      a label, a speaker, a dose: modulates every block (FiLM)
-    channels: (B, C, *S)  an aligned signal (noisy input, mel, mask): concatenated to the input
-    tokens:   (B, L, D)   a sequence (text): cross-attention
-    lengths:  (B,)        number of valid entries along the last axis of the signal
+    vector:        (B, D)      a label, a speaker, a dose: modulates every block (FiLM)
+    channels:      (B, C, *S)  an aligned signal (noisy input, mel, mask): concatenated to x
+    tokens:        (B, L, D)   a sequence (text): cross-attention
+    lengths:       (B,)        number of valid entries along the last axis of the signal
+    token_lengths: (B,)        number of valid tokens, the first ones of each sequence
     """
 
     vector: Tensor | None = None
     channels: Tensor | None = None
     tokens: Tensor | None = None
     lengths: Tensor | None = None
+    token_lengths: Tensor | None = None
+
+    @classmethod
+    def of(cls, batch: Mapping[str, Tensor]) -> Condition:
+        """The entries of a training batch that are named like the fields above."""
+        return cls(**{field.name: batch.get(field.name) for field in fields(cls)})

@@ -70,8 +70,11 @@ def log_ratio(alpha: Tensor, sigma: Tensor) -> Tensor:
 def broadcast(coef: Tensor, x: Tensor) -> Tensor:
     """`coef` of shape () or (B,) in the dtype of x (B, ...), shaped to multiply it.
 
-    Raises ValueError if `coef` is neither a scalar nor one number per row of x.
+    Raises ValueError if `coef` is neither a scalar nor one number per row of x, or if x holds
+    integers, to which `coef` would be rounded.
     """
+    if not (x.is_floating_point() or x.is_complex()):
+        raise ValueError(f"x is {x.dtype}; expected floating-point numbers")
     if coef.ndim == 0:
         return coef.to(x.dtype)
     if coef.ndim > 1 or coef.shape[0] != x.shape[0]:
@@ -87,11 +90,21 @@ def floats(t: Tensor) -> tuple[float, ...]:
     return tuple(t.detach().flatten().cpu().numpy().tolist())
 
 
-def check_time(name: str, t: Tensor) -> None:
-    """Raise ValueError unless all of t is in [0, 1].
+def check_time(name: str, t: Tensor, x: Tensor) -> None:
+    """Raise ValueError unless t, () or (B,) beside x (B, ...), is a floating-point time in [0, 1].
 
-    Checked on the CPU only: on an accelerator, reading the answer would stall it at every call.
+    Its values are checked on the CPU only: on an accelerator, reading the answer would stall it at
+    every call. A single time may be on the CPU wherever x is.
     """
+    if t.ndim > 1 or (t.ndim == 1 and t.shape[0] != x.shape[0]):
+        raise ValueError(
+            f"{name} has shape {tuple(t.shape)}; expected () or ({x.shape[0]},), one time for "
+            f"each row of {tuple(x.shape)}"
+        )
+    if not t.is_floating_point():
+        raise ValueError(f"{name} is {t.dtype}; expected floating-point times from 0 to 1")
+    if t.device != x.device and not (t.ndim == 0 and t.device.type == "cpu"):
+        raise ValueError(f"{name} is on {t.device}; expected {x.device}, where the signal is")
     if t.device.type != "cpu" or torch.compiler.is_compiling():
         return
     if not bool(((t >= 0) & (t <= 1)).all()):
@@ -113,8 +126,10 @@ def _positive_range(owner: str, low_name: str, low: float, high_name: str, high:
 class VariancePreserving:
     """DDPM's linear betas in the limit of many steps: alpha^2 + sigma^2 = 1.
 
-    log alpha(t) = -(beta_max - beta_min) t^2 / 4 - beta_min t / 2: equation 33 of Score-Based
-    Generative Modeling through Stochastic Differential Equations (Song et al., 2021).
+        log alpha(t) = -(beta_max - beta_min) t^2 / 4 - beta_min t / 2
+
+    Equation 33 of Score-Based Generative Modeling through Stochastic Differential Equations (Song
+    et al., 2021). Raises ValueError unless 0 < beta_min < beta_max.
     """
 
     beta_min: float = 0.1
@@ -141,7 +156,9 @@ class VariancePreserving:
 
 @dataclass(frozen=True)
 class Cosine:
-    """alpha = cos(pi t / 2), sigma = sin(pi t / 2): zero SNR at t = 1.
+    """A quarter of a circle, with zero SNR at t = 1.
+
+        alpha = cos(pi t / 2) ,  sigma = sin(pi t / 2)
 
     Improved Denoising Diffusion Probabilistic Models (Nichol and Dhariwal, 2021), without the
     small offset that its discrete steps needed.
@@ -160,10 +177,13 @@ class Cosine:
 
 @dataclass(frozen=True)
 class VarianceExploding:
-    """alpha = 1, sigma^2 = sigma_min^2 ((sigma_max / sigma_min)^(2 t) - 1).
+    """Noise that grows by the same factor in equal times.
+
+        alpha = 1 ,  sigma^2 = sigma_min^2 ((sigma_max / sigma_min)^(2 t) - 1)
 
     Equation 31 of Score-Based Generative Modeling through Stochastic Differential Equations (Song
     et al., 2021) with the noise that it starts from taken off, so that t = 0 is clean.
+    Raises ValueError unless 0 < sigma_min < sigma_max.
     """
 
     sigma_min: float = 0.01
@@ -191,10 +211,12 @@ class VarianceExploding:
 
 @dataclass(frozen=True)
 class Edm:
-    """alpha = 1, sigma = sigma_max t.
+    """Time is the noise level.
+
+        alpha = 1 ,  sigma = sigma_max t
 
     Elucidating the Design Space of Diffusion-Based Generative Models (Karras et al., 2022), with
-    time scaled to [0, 1].
+    time scaled to [0, 1]. Raises ValueError unless sigma_max > 0.
     """
 
     sigma_max: float = 80.0
@@ -215,7 +237,9 @@ class Edm:
 
 @dataclass(frozen=True)
 class RectifiedFlow:
-    """alpha = 1 - t, sigma = t: the straight path, with zero SNR at t = 1.
+    """The straight path, with zero SNR at t = 1.
+
+        alpha = 1 - t ,  sigma = t
 
     Flow Straight and Fast: Learning to Generate and Transfer Data with Rectified Flow (Liu et al.,
     2022); Flow Matching for Generative Modeling (Lipman et al., 2022).
@@ -235,9 +259,11 @@ class RectifiedFlow:
 class Sigmoid:
     """alpha^2 falls along a logistic curve from u = start to u = end: zero SNR at t = 1.
 
-    alpha^2 = (v(end) - v(u)) / (v(end) - v(start)), v(u) = 1 / (1 + e^(-u / tau)), u = start +
-    t (end - start): Scalable Adaptive Computation for Iterative Generation (Jabri et al., 2022),
-    appendix B. Raises ValueError unless start < end and tau > 0.
+        alpha^2 = (v(end) - v(u)) / (v(end) - v(start)) ,
+        v(u) = 1 / (1 + e^(-u / tau)) ,  u = start + t (end - start)
+
+    Scalable Adaptive Computation for Iterative Generation (Jabri et al., 2022), appendix B.
+    Raises ValueError unless start < end and tau > 0.
     """
 
     start: float = -3.0

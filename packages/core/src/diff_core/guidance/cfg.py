@@ -31,8 +31,11 @@ class Cfg(Denoiser):
     """The guided D_w. Two calls of `denoiser` each, one where weight = 1 and rescale = 0.
 
     null: the condition that was trained to mean "none" (fields of B rows or of one), or None for a
-        network that is called with cond = None. It is never guessed.
-    weight: w. rescale: 0 (off) to 1 (the standard deviation of each row is that of D(x_t, cond)).
+        network that is called with cond = None; it is never guessed. `token_lengths` may be
+        given in one of the two conditions only
+    weight: w
+    rescale: 0 (off) to 1 (the standard deviation of each row is that of D(x_t, cond))
+
     Raises ValueError for a weight that is not finite or a rescale outside [0, 1]; when called, if
     `cond` is None or `null` has other fields or rows than it.
     """
@@ -79,9 +82,11 @@ def conditional_pair(
     if null is None:
         return cond, None
     repeated: dict[str, Tensor] = {}
-    for name in ("vector", "channels", "tokens", "lengths"):
+    for name in ("vector", "channels", "tokens", "lengths", "token_lengths"):
         value: Tensor | None = getattr(null, name)
-        if (value is None) != (getattr(cond, name) is None):
+        # a null text is often one token, all of it valid, whatever the lengths of the others
+        optional = name == "token_lengths"
+        if not optional and (value is None) != (getattr(cond, name) is None):
             with_it, without = ("cond", "null") if value is None else ("null", "cond")
             raise ValueError(
                 f"null.{name}: {with_it} has {name} and {without} has not; expected a null "

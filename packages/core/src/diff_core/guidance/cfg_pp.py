@@ -28,7 +28,9 @@ __all__ = ["CfgPP"]
 class CfgPP(Denoiser):
     """The D with which DDIM makes CFG++'s steps on the grid `times` (K + 1,).
 
-    null: as in `Cfg`. weight: lambda, from 0 (unconditional) to 1.
+    null: as in `Cfg`
+    weight: lambda, from 0 (unconditional) to 1
+
     Raises ValueError for a weight outside [0, 1] or a grid that does not fall; before a sampling,
     if it is on another grid.
     """
@@ -57,7 +59,8 @@ class CfgPP(Denoiser):
         # the nearest grid point: t itself may have been rounded to float32
         middle = (times[1:-1] + times[:-2]) / 2
         step = (middle > t.unsqueeze(-1)).sum(-1)
-        weight = broadcast(self.weights.to(t.device)[step], x_t)
+        # an index by a single number would be read back from the device
+        weight = broadcast(self.weights.to(t.device).take(step), x_t)
         unconditional = self.denoiser(x_t, t, null)
         return unconditional + weight * (self.denoiser(x_t, t, cond) - unconditional)
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from diff_core.condition import Condition
-from diff_core.denoiser import Denoiser
-from diff_core.schedule import broadcast
+from diff_core.denoiser import Denoise, Denoiser
+from diff_core.schedule import broadcast, floats
 
 __all__ = ["Interval"]
 
@@ -20,8 +20,9 @@ __all__ = ["Interval"]
 class Interval(Denoiser):
     """`guided` where the noise level sigma / alpha is in (low, high], `plain` elsewhere.
 
-    Which of the two to call is read from t: on an accelerator that waits for the device once a
-    call. Raises ValueError unless 0 <= low < high and both denoisers have the same schedule.
+    Which of the two to call is read from t: on an accelerator a direct call waits for the device,
+    a sampling, which knows its times beforehand, does not.
+    Raises ValueError unless 0 <= low < high and both denoisers have the same schedule.
     """
 
     def __init__(self, guided: Denoiser, plain: Denoiser, *, low: float, high: float) -> None:
@@ -49,6 +50,12 @@ class Interval(Denoiser):
     def check(self, times: Tensor) -> None:
         self.plain.check(times)
         self.guided.check(times[self._inside(times)])
+
+    def on_grid(self, times: Tensor, like: Tensor, cond: Condition | None = None) -> Denoise:
+        inside = floats(self._inside(times))
+        guided = self.guided.on_grid(times, like, cond)
+        plain = self.plain.on_grid(times, like, cond)
+        return lambda x, k: guided(x, k) if inside[k] else plain(x, k)
 
     def _inside(self, t: Tensor) -> Tensor:
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)

@@ -38,8 +38,13 @@ __all__ = ["RePaint"]
 class RePaint:
     """A sampler of what the mask does not observe, around a one-step `sampler`.
 
-    mask: 1 = observed, of a shape that broadcasts to x (B, C, *S). y: (B, C, *S), free of noise;
-    its unobserved entries play no part. The result at t = 0 has y itself where it is observed.
+    mask: 1 = observed, of a shape that broadcasts to x (B, C, *S)
+    y: (B, C, *S), free of noise; its unobserved entries play no part
+    sampler: a one-step method
+    resamplings: how often each stretch of the way is gone in all
+    jump: steps of such a stretch
+
+    The result at t = 0 has y itself where it is observed.
     Calls: about resamplings times those of `sampler`.
     Raises ValueError if resamplings or jump is below 1 or y is not finite where observed; when
     called, if y has another shape than x or `sampler` is a multistep method.

@@ -20,6 +20,7 @@ from diff_core.files import CheckpointError
 from diff_core.grid import check_times
 from diff_core.interop.module import ModuleNetwork, class_labels
 from diff_core.interop.table import from_table, prediction
+from diff_core.nn.lengths import valid_tokens
 from diff_core.schedule import RectifiedFlow, floats
 
 __all__ = [
@@ -40,7 +41,8 @@ NETWORKS = ("UNet1DModel", "UNet2DModel", "UNet2DConditionModel", "UNet3DConditi
 class DiffusersNetwork(ModuleNetwork):
     """One of `NETWORKS`, told the index of its table of `scale` steps.
 
-    Takes `Condition.tokens` (B, L, D) as encoder_hidden_states, which a ConditionModel needs, and
+    Takes `Condition.tokens` (B, L, D) as encoder_hidden_states, which a ConditionModel needs, with
+    `Condition.token_lengths` as encoder_attention_mask where it knows one (two axes), and
     `Condition.vector` as its class: (B, 1) class numbers, or a vector of the network's own width
     where its class_embed_type is one of a vector ("identity", "projection").
     Raises ValueError for another architecture, or one with additional embeddings (SDXL).
@@ -64,6 +66,8 @@ class DiffusersNetwork(ModuleNetwork):
         self.tokens = "Condition" in kind
         if self.tokens:
             slots.add("tokens")
+        if kind == "UNet2DConditionModel":
+            slots.add("token_lengths")
         self.takes = frozenset(slots)
         self.whole_steps = settings.get("time_embedding_type") == "learned"
 
@@ -79,7 +83,9 @@ class DiffusersNetwork(ModuleNetwork):
                 raise ValueError(
                     f"cond has no tokens; {type(self.network).__name__} expects (B, L, D)"
                 )
-            given["encoder_hidden_states"] = cond.tokens
+            given["encoder_hidden_states"], keys = valid_tokens(cond.tokens, cond.token_lengths, x)
+            if keys is not None:
+                given["encoder_attention_mask"] = keys[:, 0, 0]
         (answer,) = self.network(x, told.round().long() if self.whole_steps else told, **given)
         return answer
 

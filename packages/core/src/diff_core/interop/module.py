@@ -9,7 +9,7 @@ from diff_core.condition import Condition
 
 __all__ = ["ModuleNetwork"]
 
-_SLOTS = ("vector", "channels", "tokens", "lengths")
+_SLOTS = ("vector", "channels", "tokens", "lengths", "token_lengths")
 
 
 class ModuleNetwork(nn.Module):

@@ -108,7 +108,7 @@ class CrossAttention(nn.Module):
     """Attention from the positions of (B, C, *S) to tokens (B, L, token_dim), added to x.
 
     Rombach et al., High-Resolution Image Synthesis with Latent Diffusion Models (2022), section
-    3.3. Starts as the identity. All tokens are looked at.
+    3.3. Starts as the identity. keys: bool (B, 1, 1, L), true for the tokens that are looked at.
     """
 
     def __init__(
@@ -128,10 +128,12 @@ class CrossAttention(nn.Module):
         self.key_value = nn.Linear(token_dim, 2 * channels)
         self.out = conv(spatial, channels, channels, 1, zero=True)
 
-    def forward(self, x: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, tokens: Tensor, mask: Tensor | None = None, keys: Tensor | None = None
+    ) -> Tensor:
         query = to_rows(self.query, self.norm(x, mask)).unflatten(-1, (self.heads, -1))
         key, value = self.key_value(tokens).unflatten(-1, (2, self.heads, -1)).unbind(2)
-        return x + to_grid(self.out, attend(query, key, value), x.shape[2:])
+        return x + to_grid(self.out, attend(query, key, value, keys=keys), x.shape[2:])
 
 
 def _linear(pointwise: nn.Module, rows: Tensor) -> Tensor:

@@ -19,7 +19,7 @@ from diff_core.nn.attention import attend, check_heads, keys_of
 from diff_core.nn.embed import Embedding
 from diff_core.nn.inputs import Inputs
 from diff_core.nn.layers import conv, conv_transpose
-from diff_core.nn.lengths import blank, extend, valid_cells
+from diff_core.nn.lengths import blank, extend, valid_cells, valid_tokens
 from diff_core.nn.rotary import Rotary
 
 __all__ = ["DiT"]
@@ -70,6 +70,7 @@ class _Block(nn.Module):
         angles: Tensor,
         keys: Tensor | None,
         tokens: Tensor | None,
+        token_keys: Tensor | None = None,
     ) -> Tensor:
         scale1, shift1, gate1, scale2, shift2, gate2 = self.modulation(embedding)[:, None].chunk(
             6, dim=-1
@@ -79,7 +80,7 @@ class _Block(nn.Module):
         query, key = self.query_norm(query), self.key_norm(key)
         x = x + gate1 * self.out(attend(query, key, value, angles=angles, keys=keys))
         if self.cross is not None and tokens is not None:
-            x = x + self.cross(self.norm(x), tokens)
+            x = x + self.cross(self.norm(x), tokens, token_keys)
         return x + gate2 * self.mlp(self.norm(x) * (1 + scale2) + shift2)
 
 
@@ -95,10 +96,10 @@ class _Cross(nn.Module):
         self.key_norm = _RmsNorm(width // heads)
         self.out = _zero(nn.Linear(width, width))
 
-    def forward(self, x: Tensor, tokens: Tensor) -> Tensor:
+    def forward(self, x: Tensor, tokens: Tensor, keys: Tensor | None = None) -> Tensor:
         query = self.query(x).unflatten(-1, (self.heads, -1))
         key, value = self.key_value(tokens).unflatten(-1, (2, self.heads, -1)).unbind(2)
-        return self.out(attend(self.query_norm(query), self.key_norm(key), value))
+        return self.out(attend(self.query_norm(query), self.key_norm(key), value, keys=keys))
 
 
 class DiT(nn.Module):
@@ -117,8 +118,9 @@ class DiT(nn.Module):
     checkpoint:    whether the blocks' activations are recomputed in the backward pass
 
     Any size is taken: the input is padded at the end (edge values) to whole patches and the result
-    cropped. With `Condition.lengths` each signal of a batch gives what it would give alone, and
-    zeros beyond its end, see `diff_core.nn.lengths`. An untrained network returns zero.
+    cropped. With `Condition.lengths` and `Condition.token_lengths` each signal of a batch gives
+    what it would give alone with its own tokens, and zeros beyond its end, see
+    `diff_core.nn.lengths`. An untrained network returns zero.
 
     Raises ValueError as `UNet` does.
     """
@@ -180,7 +182,7 @@ class DiT(nn.Module):
         lengths = None if cond.lengths is None else cond.lengths.to(x.device)
         if cond.channels is not None:
             x = torch.cat([x, cond.channels.to(x.dtype)], dim=1)
-        tokens = None if cond.tokens is None else cond.tokens.to(x.dtype)
+        tokens, token_keys = valid_tokens(cond.tokens, cond.token_lengths, x)
         size = x.shape[2:]
         embedding = self.embedding(time.expand(x.shape[0]), cond.vector)
 
@@ -192,10 +194,11 @@ class DiT(nn.Module):
         angles = self.rotary(grid, x)
         x = x.flatten(2).transpose(1, 2)
         for block in self.blocks:
+            given = (x, embedding, angles, keys, tokens, token_keys)
             if self.checkpoint and torch.is_grad_enabled():
-                x = recompute(block, x, embedding, angles, keys, tokens, use_reentrant=False)
+                x = recompute(block, *given, use_reentrant=False)
             else:
-                x = block(x, embedding, angles, keys, tokens)
+                x = block(*given)
         scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=-1)
         x = self.norm(x) * (1 + scale) + shift
         x = self.head(x.transpose(1, 2).unflatten(-1, grid))[(..., *(slice(n) for n in size))]

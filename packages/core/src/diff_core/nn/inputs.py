@@ -35,8 +35,9 @@ class Inputs:
 
         weight: a parameter of the network, which says its device and precision
 
-        The values of `cond.lengths` are read as well, except while compiling; on a GPU reading
-        them waits for the device, so they are better left on the CPU, where they cost nothing.
+        The values of `cond.lengths` and `cond.token_lengths` are read as well, except while
+        compiling; on a GPU reading them waits for the device, so they are better left on the CPU,
+        where they cost nothing.
         """
         if x.ndim != self.spatial + 2 or x.shape[1] != self.in_channels:
             axes = ", ".join("*" * self.spatial)
@@ -59,7 +60,12 @@ class Inputs:
         )
         _expect("tokens", cond.tokens, (batch, None, self.token_dim), self.token_dim, x)
         if cond.lengths is not None:
-            _check_lengths(cond.lengths, x)
+            _check_lengths("lengths", cond.lengths, x, x.shape[-1], "the size of the last axis")
+        if cond.token_lengths is not None:
+            if cond.tokens is None:
+                raise ValueError("cond.token_lengths is given, cond.tokens is None; expected both")
+            number = cond.tokens.shape[1]
+            _check_lengths("token_lengths", cond.token_lengths, x, number, "the number of tokens")
 
 
 def _expect(
@@ -90,21 +96,18 @@ def _expect_real(name: str, given: Tensor, x: Tensor) -> None:
         raise ValueError(f"{name} is on {given.device}; expected {x.device}, where x is")
 
 
-def _check_lengths(lengths: Tensor, x: Tensor) -> None:
+def _check_lengths(name: str, lengths: Tensor, x: Tensor, most: int, why: str) -> None:
     if lengths.shape != x.shape[:1]:
-        raise ValueError(f"cond.lengths is {_shape(lengths)}; expected ({x.shape[0]},)")
+        raise ValueError(f"cond.{name} is {_shape(lengths)}; expected ({x.shape[0]},)")
     if lengths.dtype not in _INTEGERS:
-        raise ValueError(f"cond.lengths is {lengths.dtype}; expected integers")
+        raise ValueError(f"cond.{name} is {lengths.dtype}; expected integers")
     if lengths.device not in (x.device, torch.device("cpu")):
-        raise ValueError(f"cond.lengths is on {lengths.device}; expected cpu or {x.device}")
+        raise ValueError(f"cond.{name} is on {lengths.device}; expected cpu or {x.device}")
     if torch.compiler.is_compiling():
         return
     low, high = (int(end) for end in torch.aminmax(lengths))
-    if low < 1 or high > x.shape[-1]:
-        raise ValueError(
-            f"cond.lengths goes from {low} to {high}; expected 1 to {x.shape[-1]}, "
-            "the size of the last axis"
-        )
+    if low < 1 or high > most:
+        raise ValueError(f"cond.{name} goes from {low} to {high}; expected 1 to {most}, {why}")
 
 
 def _shape(tensor: Tensor) -> str:

@@ -5,6 +5,8 @@ by a factor f works on whole cells of f entries: the cell that a signal ends in 
 is filled by repeating the signal's last valid entry, exactly as `extend` fills the end of a single
 signal. Beyond that cell there is nothing: norms leave it out of their statistics, attention does
 not look there, and convolutions find the zeros that they find beyond the end of a single signal.
+
+`Condition.token_lengths` counts the valid tokens of each sequence; nothing looks at the others.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-__all__ = ["blank", "extend", "valid_cells"]
+__all__ = ["blank", "extend", "valid_cells", "valid_tokens"]
 
 
 def extend(x: Tensor, multiple: Sequence[int], lengths: Tensor | None = None) -> Tensor:
@@ -42,6 +44,23 @@ def valid_cells(lengths: Tensor, cell: int, cells: int, ndim: int) -> Tensor:
     """
     reached = torch.arange(cells, device=lengths.device) * cell < lengths[:, None]
     return _aligned(reached, ndim)
+
+
+def valid_tokens(
+    tokens: Tensor | None, lengths: Tensor | None, like: Tensor
+) -> tuple[Tensor | None, Tensor | None]:
+    """The tokens (B, L, D) in the dtype of `like`, and which of them to look at.
+
+    That is bool (B, 1, 1, L), or None for all of them. With `lengths` (B,) the others become zero:
+    NaN would survive a weight of 0 in attention.
+    """
+    if tokens is None:
+        return None, None
+    tokens = tokens.to(like.dtype)
+    if lengths is None:
+        return tokens, None
+    valid = torch.arange(tokens.shape[1], device=like.device) < lengths.to(like.device)[:, None]
+    return blank(tokens, valid[..., None]), valid[:, None, None]
 
 
 def blank(x: Tensor, mask: Tensor | None) -> Tensor:

@@ -91,7 +91,7 @@ class MagnitudeSelfAttention(nn.Module):
 
 
 class MagnitudeCrossAttention(nn.Module):
-    """The same from positions (B, C, *S) to tokens (B, L, token_dim)."""
+    """The same from positions (B, C, *S) to tokens (B, L, token_dim); see `CrossAttention`."""
 
     def __init__(self, spatial: int, channels: int, heads: int, token_dim: int) -> None:
         super().__init__()
@@ -101,8 +101,10 @@ class MagnitudeCrossAttention(nn.Module):
         self.key_value = unit(nn.Linear(token_dim, 2 * channels, bias=False))
         self.out = unit(conv(spatial, channels, channels, 1, bias=False))
 
-    def forward(self, x: Tensor, tokens: Tensor, mask: Tensor | None = None) -> Tensor:
+    def forward(
+        self, x: Tensor, tokens: Tensor, mask: Tensor | None = None, keys: Tensor | None = None
+    ) -> Tensor:
         query = pixel_norm(to_rows(self.query, x).unflatten(-1, (self.heads, -1)), dim=-1)
         pairs = self.key_value(tokens).unflatten(-1, (2, self.heads, -1))
         key, value = pixel_norm(pairs, dim=-1).unbind(2)
-        return mix(x, to_grid(self.out, attend(query, key, value), x.shape[2:]))
+        return mix(x, to_grid(self.out, attend(query, key, value, keys=keys), x.shape[2:]))

@@ -17,7 +17,7 @@ from torch.utils.checkpoint import checkpoint as recompute
 from diff_core.condition import Condition
 from diff_core.nn.inputs import Inputs
 from diff_core.nn.layers import Activation
-from diff_core.nn.lengths import blank, extend, valid_cells
+from diff_core.nn.lengths import blank, extend, valid_cells, valid_tokens
 from diff_core.nn.magnitude import normalise_weights
 from diff_core.nn.norm import Norm
 from diff_core.nn.parts import MagnitudeParts, Parts, UsualParts
@@ -43,21 +43,32 @@ class _Level(nn.Module):
         self.checkpoint = checkpoint
 
     def forward(
-        self, x: Tensor, embedding: Tensor, mask: Tensor | None, tokens: Tensor | None
+        self,
+        x: Tensor,
+        embedding: Tensor,
+        mask: Tensor | None,
+        tokens: Tensor | None,
+        keys: Tensor | None,
     ) -> Tensor:
+        given = (x, embedding, mask, tokens, keys)
         if self.checkpoint and torch.is_grad_enabled():
-            return recompute(self._run, x, embedding, mask, tokens, use_reentrant=False)  # type: ignore[return-value]
-        return self._run(x, embedding, mask, tokens)
+            return recompute(self._run, *given, use_reentrant=False)  # type: ignore[return-value]
+        return self._run(*given)
 
     def _run(
-        self, x: Tensor, embedding: Tensor, mask: Tensor | None, tokens: Tensor | None
+        self,
+        x: Tensor,
+        embedding: Tensor,
+        mask: Tensor | None,
+        tokens: Tensor | None,
+        keys: Tensor | None,
     ) -> Tensor:
         for i, block in enumerate(self.blocks):
             x = block(x, embedding, mask)
             if len(self.attention):
                 x = self.attention[i](x, mask)
             if len(self.cross):
-                x = self.cross[i](x, tokens, mask)
+                x = self.cross[i](x, tokens, mask, keys)
         return x
 
 
@@ -87,9 +98,9 @@ class UNet(nn.Module):
                    and tokens of about unit variance
 
     Any size is taken: the input is padded at the end (edge values) to a multiple of the product of
-    the factors and the result cropped. With `Condition.lengths` each signal of a batch gives what
-    it would give alone, and zeros beyond its end, see `diff_core.nn.lengths`. An untrained network
-    returns zero.
+    the factors and the result cropped. With `Condition.lengths` and `Condition.token_lengths` each
+    signal of a batch gives what it would give alone with its own tokens, and zeros beyond its end,
+    see `diff_core.nn.lengths`. An untrained network returns zero.
 
     Raises ValueError when the settings contradict each other, when an input has a wrong shape,
     dtype or device, and when a condition is missing or is one that the network does not take.
@@ -206,7 +217,7 @@ class UNet(nn.Module):
         lengths = None if cond.lengths is None else cond.lengths.to(x.device)
         if cond.channels is not None:
             x = torch.cat([x, cond.channels.to(x.dtype)], dim=1)
-        tokens = None if cond.tokens is None else cond.tokens.to(x.dtype)
+        tokens, keys = valid_tokens(cond.tokens, cond.token_lengths, x)
         size = x.shape[2:]
         x = extend(x, self.multiple, lengths)
         masks = self._masks(x, lengths)
@@ -217,12 +228,12 @@ class UNet(nn.Module):
         for i, encode in enumerate(self.encoder):
             if i > 0:
                 x = self.down[i - 1](x)
-            x = encode(x, embedding, masks[i], tokens)
+            x = encode(x, embedding, masks[i], tokens, keys)
             skips.append(x)
         skips.pop()
         for i in reversed(range(len(self.decoder))):
             x = self.merge[i](self.parts.join(self.up[i](x), skips[i]))
-            x = self.decoder[i](x, embedding, masks[i], tokens)
+            x = self.decoder[i](x, embedding, masks[i], tokens, keys)
         x = self.head(blank(x, masks[0]))[(..., *(slice(n) for n in size))]
         return x if lengths is None else blank(x, valid_cells(lengths, 1, size[-1], x.ndim))
 

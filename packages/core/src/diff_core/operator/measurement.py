@@ -20,7 +20,10 @@ __all__ = ["Measurement"]
 class Measurement:
     """y = A x_0 + sigma n, with n standard normal: what guidance is to agree with.
 
-    operator: A. y: (B, ...), of the shape of A x. sigma: standard deviation of the noise of y.
+    operator: A
+    y: (B, ...), of the shape of A x
+    sigma: standard deviation of the noise of y
+
     Entries of y that A does not observe (0 for every x: outside a mask, rays that miss) are set to
     0: what stands there, NaN included, plays no part.
     Raises ValueError if y does not have the operator's shape, is not a real floating-point tensor

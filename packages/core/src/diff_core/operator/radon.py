@@ -28,8 +28,11 @@ class Radon:
     differentiation of a linear map), exact to rounding. Integrals are in pixels: multiply by the
     pixel's size for physical units.
 
-    angles: (A,) in radians. size: N. detectors: number of bins, one pixel apart; by default enough
-    for the diagonal. Raises ValueError for other shapes.
+    angles: (A,) in radians
+    size: N
+    detectors: number of bins, one pixel apart; by default enough for the diagonal
+
+    Raises ValueError for other shapes.
     """
 
     angles: Tensor

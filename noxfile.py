@@ -38,6 +38,13 @@ def types(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation, into build/site; any warning is an error."""
+    install(session, "mkdocs-material", "mkdocstrings[python]", "latex2mathml", "ruff")
+    session.run("mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """One benchmark by its name, with its arguments: nox -s bench -- samplers."""
     install(session, "-r", "benchmarks/requirements.txt", *PACKAGES)

@@ -6,8 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
+import diff_audio.corpus as corpus_module
 from diff_audio.corpus import Corpus
+from diff_audio.mixing import Mixer, Mixing
 
 
 def write(path: Path, wave: np.ndarray, rate: int = 16000) -> None:
@@ -108,3 +111,104 @@ def test_errors_name_the_folder_and_the_line(tmp_path: Path) -> None:
     (tmp_path / "bad" / "b.wav").write_bytes(b"RIFF nothing")
     with pytest.raises(ValueError, match="none of the speech files"):
         Corpus.open(tmp_path / "bad", None, tmp_path / "cache2")
+
+
+def test_any_rate_can_be_asked_for(tmp_path: Path) -> None:
+    for name in "ab":
+        write(tmp_path / "s" / name / "x.wav", tone(1.0, 48000), 48000)
+    corpus = Corpus.open(tmp_path / "s", None, tmp_path / "cache", rate=22050)
+    assert corpus.rate == 22050
+    assert {c.length for c in corpus.clips} == {22050}
+    assert corpus.hours("speech", "train") == pytest.approx(1 / 3600)
+    assert np.abs(
+        corpus.read(corpus.clips[0], 2000, 9000) - tone(1.0, 22050)[2000:11000]
+    ).max() < (0.001)
+    again = Corpus.open(tmp_path / "s", None, tmp_path / "cache")  # the same cache, another rate
+    assert {c.length for c in again.clips} == {16000}
+
+
+def test_values_beyond_full_scale_are_kept(tmp_path: Path) -> None:
+    write(tmp_path / "s" / "a" / "loud.wav", 40 * tone(0.5))
+    write(tmp_path / "s" / "b" / "plain.wav", tone(0.5))
+    corpus = Corpus.open(tmp_path / "s", None, tmp_path / "cache")
+    loud, plain = sorted(corpus.clips, key=lambda clip: -clip.gain)
+    assert (loud.gain, plain.gain) == (pytest.approx(10, rel=1e-3), 1.0)
+    assert np.abs(corpus.read(loud) - 40 * tone(0.5)).max() < 1e-3
+    assert np.abs(corpus.read(plain) - tone(0.5)).max() <= 0.5 / 32768
+
+
+def test_what_is_left_out_is_counted_and_strict_stops(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    speech = tmp_path / "s"
+    for name in "abc":
+        write(speech / name / "x.wav", tone(0.5))
+    (speech / "a" / "bad.wav").write_bytes(b"RIFF nothing")
+    write(speech / "b" / "silent.wav", np.zeros(8000))
+    for _again in range(2):  # decoded, and from the cache
+        caplog.clear()
+        corpus = Corpus.open(speech, None, tmp_path / "cache")
+        assert [Path(file).name for file, _ in corpus.skipped] == ["bad.wav", "silent.wav"]
+        assert "2 of 5 files were left out" in caplog.text
+        assert len(corpus.clips) == 3
+    for cache in ("cache", "other"):
+        with pytest.raises(ValueError, match=r"bad\.wav: is not a sound file"):
+            Corpus.open(speech, None, tmp_path / cache, strict=True)
+
+
+def test_a_file_that_vanishes_is_named_and_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in "abc":
+        write(tmp_path / "s" / name / "x.wav", tone(0.5))
+    gone = tmp_path / "s" / "b" / "x.wav"
+    whole = corpus_module._fingerprint
+
+    def then_it_goes(*arguments: object) -> str:
+        key = whole(*arguments)  # type: ignore[arg-type]
+        gone.unlink()
+        return key
+
+    with monkeypatch.context() as patch:
+        patch.setattr(corpus_module, "_fingerprint", then_it_goes)
+        corpus = Corpus.open(tmp_path / "s", None, tmp_path / "cache")
+    assert corpus.skipped == ((str(gone.resolve()), "no such file; check the name"),)
+    assert len(corpus.clips) == 2
+    assert len(Corpus.open(tmp_path / "s", None, tmp_path / "cache").clips) == 2
+
+
+def test_one_recording_is_enough(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path / "s" / "only.wav", tone(3.0))
+    corpus = Corpus.open(tmp_path / "s", None, tmp_path / "cache")
+    assert [c.split for c in corpus.clips] == ["train", "val"]
+    assert "validation hears what training does" in caplog.text
+    item = Mixer(corpus, Mixing(seconds=0.5, babble=0.0))[0]
+    assert item["noisy"].shape == (8000,) and torch.isfinite(item["noisy"]).all()
+
+
+def test_pairs_are_aligned_or_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "vbd"
+    for number, speaker in enumerate(("p1", "p2", "p3")):
+        clean = tone(1.0, frequency=300 + 100 * number)
+        write(root / "train" / "clean" / f"{speaker}_1.wav", clean)
+        write(root / "train" / "noisy" / f"{speaker}_1.wav", clean + 0.01)
+    write(root / "train" / "noisy" / "p3_1.wav", tone(0.9))
+    corpus = Corpus.open(root, None, tmp_path / "cache")
+    noisy = [c for c in corpus.clips if c.kind == "noisy"]
+    assert len(noisy) == 2
+    for clip in noisy:
+        clean = corpus.clips[clip.pair]
+        assert (clean.kind, clean.speaker, clean.split) == ("speech", clip.speaker, clip.split)
+        assert np.allclose(corpus.read(clip) - corpus.read(clean), 0.01, atol=1e-4)
+    assert "14400 samples, its clean recording 16000" in corpus.skipped[0][1]
+
+
+def test_noise_of_a_layout_is_found_with_the_speech(tmp_path: Path) -> None:
+    for k in range(3):
+        write(tmp_path / "dns" / "clean" / f"reader_{k}" / "x.wav", tone(0.5))
+        write(tmp_path / "dns" / "noise" / f"{k}.wav", tone(0.5))
+    corpus = Corpus.open(tmp_path / "dns", None, tmp_path / "cache")
+    assert len(corpus.select("noise", "train")) == 2 and len(corpus.select("noise", "val")) == 1
+    only = Corpus.open(tmp_path / "dns" / "clean", tmp_path / "dns", tmp_path / "cache2")
+    assert {c.kind for c in only.clips} == {"speech", "noise"}
+    assert sum(c.kind == "noise" for c in only.clips) == 3

@@ -7,7 +7,9 @@ run can stop, resume, or be spread over processes without changing what it sees.
 
 from __future__ import annotations
 
+from copy import copy
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 import torch
@@ -15,28 +17,37 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diff_audio.corpus import Clip, Corpus, Split
+from diff_audio import damage
+from diff_audio.corpus import Clip, Corpus, Kind, Split
+from diff_audio.damage import CODECS, Codec, Wave, coloured, power, scale_to_snr, unit
 from diff_audio.level import normalise
-from diff_audio.resample import CORE_RATE
+from diff_audio.rooms import RoomBank, Rooms, reverberate
 
 __all__ = ["Mixer", "Mixing", "coloured", "scale_to_snr"]
-
-Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
 class Mixing:
-    """How noisy speech is made. Probabilities are per item.
+    """How noisy speech is made. Probabilities are per item; those that are 0 here draw nothing.
 
     seconds:        length of an item
-    snr:            range of the speech-to-noise ratio over the item, dB, uniform
+    snr:            range of the speech-to-noise ratio over the item, dB
+    snr_law:        "uniform" over the range, or "normal" around its middle with a quarter of its
+                    width as standard deviation, redrawn outside it
     gentle, gentle_snr: probability and range of nearly clean speech, which must come out unharmed
     silent:         probability of noise with no speech at all
     coloured, babble: probabilities of those kinds of noise; the rest is recorded
     voices:         fewest and most speakers in a babble
-    second:         probability that a recorded noise is the sum of two
-    equaliser, room, band_limit: probabilities of a random tone of the speech, of a room (the
-                    target keeps its first 50 ms), and of a low-pass over the whole recording
+    noises, second: most recorded noises in an item, and the probability of each after the first
+    equaliser, room, band_limit: probabilities of a random tone of the speech, of a reverberation
+                    without echoes (the target keeps its first 50 ms), and of a low-pass over the
+                    whole recording
+    simulated:      probability of a room with echoes, for speech and noise each from its own
+                    place (the target keeps the first 50 ms of the speech): the responses that
+                    the corpus holds, or `rooms`, simulated once
+    clip, clip_db:  probability that the recording is cut off, and how far below its peak, dB
+    codec, codecs:  probability of a lossy codec, and which; its quality is uniform
+    pairs:          probability of a recorded pair of the corpus instead of all that
     level:          range around the nominal level, dB either way
     weights:        of a speaker of a group (a folder, or a manifest's set); 1 where not given
     """
@@ -55,6 +66,15 @@ class Mixing:
     band_limit: float = 0.05
     level: float = 6.0
     weights: dict[str, float] = field(default_factory=dict[str, float])
+    snr_law: Literal["uniform", "normal"] = "uniform"
+    noises: int = 2
+    simulated: float = 0.0
+    rooms: Rooms = field(default_factory=Rooms)
+    clip: float = 0.0
+    clip_db: tuple[float, float] = (1.0, 15.0)
+    codec: float = 0.0
+    codecs: tuple[Codec, ...] = ("mulaw", "gsm", "mp3", "vorbis")
+    pairs: float = 0.0
 
     def __post_init__(self) -> None:
         if self.seconds <= 0:
@@ -64,31 +84,66 @@ class Mixing:
                 "coloured and babble must be >= 0 and sum to at most 1, "
                 f"got {self.coloured} and {self.babble}"
             )
+        for (
+            name
+        ) in "gentle silent second equaliser room band_limit simulated clip codec pairs".split():
+            if not 0 <= (value := getattr(self, name)) <= 1:
+                raise ValueError(f"{name} must be a probability in [0, 1], got {value}")
+        for name in ("snr", "gentle_snr", "clip_db", "voices"):
+            low, high = getattr(self, name)
+            if not low <= high:
+                raise ValueError(f"{name} must be a range, low to high, got {low}, {high}")
+        if self.voices[0] < 1 or self.noises < 1:
+            raise ValueError(
+                f"voices and noises must be 1 or more, got {self.voices}, {self.noises}"
+            )
+        if self.snr_law not in ("uniform", "normal"):
+            raise ValueError(f"snr_law must be 'uniform' or 'normal', got {self.snr_law!r}")
+        if not self.codecs or set(self.codecs) - set(CODECS):
+            raise ValueError(f"codecs must be some of {', '.join(CODECS)}, got {self.codecs}")
 
 
 class Mixer:
-    """Item i: `clean` and `noisy` (T,) at 16 kHz, the noisy one near -26 dBFS (`level`).
+    """Item i: `clean` and `noisy` (T,) at the corpus' rate, the noisy one near -26 dBFS (`level`).
 
-    Raises ValueError if the corpus has no speech in the split. Without recorded noise, coloured
-    noise takes its place.
+    Raises ValueError if the corpus has nothing in the split of what `mixing` asks for: speech, and
+    pairs. Without recorded noise, coloured noise takes its place.
     """
 
     def __init__(
         self, corpus: Corpus, mixing: Mixing, seed: int = 0, split: Split = "train"
     ) -> None:
         self.corpus, self.mixing, self.seed = corpus, mixing, seed
-        self.length = round(mixing.seconds * CORE_RATE)
-        speakers: dict[str, list[Clip]] = {}
-        for clip in corpus.select("speech", split):
-            speakers.setdefault(clip.speaker, []).append(clip)
-        if not speakers:
+        self.rate = corpus.rate
+        self.length = round(mixing.seconds * self.rate)
+        self._speakers, self._chances = self._by_speaker("speech", split)
+        if not self._speakers and mixing.pairs < 1:
             raise ValueError(f"the corpus has no speech for split {split!r}")
-        self._speakers = [tuple(clips) for clips in speakers.values()]
-        weights = np.array([mixing.weights.get(clips[0].group, 1.0) for clips in self._speakers])
-        self._chances = np.cumsum(weights / weights.sum())
-        self._noises = [c for c in corpus.select("noise", split) if c.length > CORE_RATE // 10]
+        self._noises = [c for c in corpus.select("noise", split) if c.length > self.rate // 10]
         lengths = np.array([c.length for c in self._noises], np.float64)
         self._noise_chances = np.cumsum(lengths / lengths.sum()) if len(lengths) else lengths
+        self._paired, self._pair_chances = self._by_speaker("noisy", split)
+        if mixing.pairs > 0 and not self._paired:
+            raise ValueError(f"pairs is {mixing.pairs}, but the corpus has none for {split!r}")
+        self._rooms = self._bank() if mixing.simulated > 0 else None
+        for codec in mixing.codecs if mixing.codec > 0 else ():  # better now than in a worker
+            damage.coded(np.ones(self.rate // 10, np.float32), self.rate, codec, 0.5)
+
+    def _by_speaker(
+        self, kind: Kind, split: Split
+    ) -> tuple[list[tuple[Clip, ...]], NDArray[np.float64]]:
+        speakers: dict[str, list[Clip]] = {}
+        for clip in self.corpus.select(kind, split):
+            speakers.setdefault(clip.speaker, []).append(clip)
+        found = [tuple(clips) for clips in speakers.values()]
+        weights = np.array([self.mixing.weights.get(clips[0].group, 1.0) for clips in found])
+        return found, np.cumsum(weights / weights.sum()) if found else weights
+
+    def _bank(self) -> RoomBank:
+        recorded = self.corpus.select("room", "train")
+        if recorded:
+            return RoomBank.recorded([self.corpus.read(clip) for clip in recorded], self.rate)
+        return RoomBank.simulate(self.mixing.rooms, self.rate, self.corpus.folder)
 
     @property
     def has_noise(self) -> bool:
@@ -98,23 +153,75 @@ class Mixer:
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         rng = default_rng((self.seed, index))
         mixing = self.mixing
+        if mixing.pairs and rng.random() < mixing.pairs:
+            target, noisy = self.pair(rng)
+        else:
+            target, noisy = self.mixture(rng)
+        if mixing.clip and rng.random() < mixing.clip:
+            noisy = damage.clipped(noisy, rng.uniform(*mixing.clip_db))
+        if mixing.codec and rng.random() < mixing.codec:
+            codec = mixing.codecs[int(rng.integers(len(mixing.codecs)))]
+            noisy = damage.coded(noisy, self.rate, codec, rng.random())
+        pair = torch.from_numpy(np.stack((target, noisy)))
+        gain = normalise(pair[1:])[1][0, 0] * 10 ** (rng.uniform(-mixing.level, mixing.level) / 20)
+        return {"clean": pair[0] * gain, "noisy": pair[1] * gain}
+
+    def name(self, index: int) -> str:
+        """The files that item `index` is made of."""
+        again, files = copy(self), dict[str, None]()
+        again.corpus = self.corpus.noting(files)
+        again[index]
+        return " + ".join(files)
+
+    def mixture(self, rng: Generator) -> tuple[Wave, Wave]:
+        """Speech as it should come out, and with noise, (T,) each, at any level."""
+        mixing = self.mixing
         speech = self.speech(rng)
         noise = self.noise(rng)
-        snr = rng.uniform(*(mixing.gentle_snr if rng.random() < mixing.gentle else mixing.snr))
+        snr = self._ratio(rng, mixing.gentle_snr if rng.random() < mixing.gentle else mixing.snr)
         if rng.random() < mixing.equaliser:
-            speech = _filtered(speech, _tone(rng, self.length, 6.0))
+            speech = damage.filtered(speech, damage.tone(rng, self.length, 6.0, self.rate))
         target = speech
-        if rng.random() < mixing.room:
-            target, speech = _room(rng, speech)
+        if self._rooms and rng.random() < mixing.simulated:
+            response = self._rooms.draw(rng)
+            target, speech = reverberate(speech, response.speech, self.rate)
+            if response.noises:
+                place = response.noises[int(rng.integers(len(response.noises)))]
+                noise = reverberate(noise, place, self.rate)[1]
+        elif rng.random() < mixing.room:
+            target, speech = reverberate(
+                speech, damage.decaying_room(rng, self.rate), self.rate, lead=0
+            )
         if rng.random() < mixing.silent:
             target, speech = np.zeros_like(target), np.zeros_like(speech)
         noisy = speech + scale_to_snr(speech, noise, snr)
         if rng.random() < mixing.band_limit:
-            low_pass = _low_pass(self.length, rng.uniform(3000.0, 7000.0))
-            target, noisy = _filtered(target, low_pass), _filtered(noisy, low_pass)
-        pair = torch.from_numpy(np.stack((target, noisy)))
-        gain = normalise(pair[1:])[1][0, 0] * 10 ** (rng.uniform(-mixing.level, mixing.level) / 20)
-        return {"clean": pair[0] * gain, "noisy": pair[1] * gain}
+            curve = damage.low_pass(self.length, rng.uniform(3000.0, 7000.0), self.rate)
+            target, noisy = damage.filtered(target, curve), damage.filtered(noisy, curve)
+        return target, noisy
+
+    def _ratio(self, rng: Generator, limits: tuple[float, float]) -> float:
+        low, high = limits
+        if self.mixing.snr_law == "uniform" or low == high:
+            return rng.uniform(low, high)
+        while not low <= (snr := rng.normal((low + high) / 2, (high - low) / 4)) <= high:
+            continue
+        return snr
+
+    def pair(self, rng: Generator) -> tuple[Wave, Wave]:
+        """Recorded pairs of one speaker, one after the other: (clean, noisy), (T,) each."""
+        clips = self._paired[_pick(rng, self._pair_chances)]
+        made = np.zeros((2, self.length), np.float32)
+        lengths = np.cumsum([c.length for c in clips], dtype=np.float64)
+        position = 0
+        while position < self.length:
+            clip = clips[_pick(rng, lengths / lengths[-1])]
+            start = int(rng.integers(max(1, clip.length - self.length))) if position == 0 else 0
+            for wave, part in zip(made, (self.corpus.clips[clip.pair], clip), strict=True):
+                piece = self.corpus.read(part, start, self.length - position)
+                wave[position : position + len(piece)] = piece
+            position += clip.length - start
+        return made[0], made[1]
 
     def speech(self, rng: Generator) -> Wave:
         """Speech of one speaker, (T,)."""
@@ -122,7 +229,7 @@ class Mixer:
         wave = np.zeros(self.length, np.float32)
         for _attempt in range(4):  # a piece may fall into a pause
             self._fill(rng, clips, wave)
-            if _power(wave) > 1e-6:
+            if power(wave) > 1e-6:
                 break
         return wave
 
@@ -136,7 +243,7 @@ class Mixer:
             start = int(rng.integers(max(1, clip.length - self.length))) if position == 0 else 0
             piece = self.corpus.read(clip, start, self.length - position)
             wave[position : position + len(piece)] = piece
-            position += len(piece) + int(rng.integers(CORE_RATE // 4))
+            position += len(piece) + int(rng.integers(self.rate // 4))
 
     def noise(self, rng: Generator) -> Wave:
         """Noise of a random kind, (T,), at any level."""
@@ -144,12 +251,14 @@ class Mixer:
         if kind < self.mixing.babble:
             return self.babble(rng)
         if kind < self.mixing.babble + self.mixing.coloured or not self._noises:
-            return _filtered(
-                coloured(rng, self.length, rng.uniform(0.0, 2.0)), _tone(rng, self.length, 4.0)
+            return damage.filtered(
+                coloured(rng, self.length, rng.uniform(0.0, 2.0), self.rate),
+                damage.tone(rng, self.length, 4.0, self.rate),
             )
-        wave = _unit(self.recorded(rng))
-        if rng.random() < self.mixing.second:
-            wave += np.float32(10 ** (rng.uniform(-12.0, 0.0) / 20)) * _unit(self.recorded(rng))
+        wave = unit(self.recorded(rng))
+        for _further in range(self.mixing.noises - 1):
+            if rng.random() < self.mixing.second:
+                wave += np.float32(10 ** (rng.uniform(-12.0, 0.0) / 20)) * unit(self.recorded(rng))
         return wave
 
     def babble(self, rng: Generator) -> Wave:
@@ -157,7 +266,7 @@ class Mixer:
         fewest, most = self.mixing.voices
         wave = np.zeros(self.length, np.float32)
         for _voice in range(int(rng.integers(fewest, most + 1))):
-            wave += np.float32(10 ** (rng.uniform(-4.0, 0.0) / 20)) * _unit(self.speech(rng))
+            wave += np.float32(10 ** (rng.uniform(-4.0, 0.0) / 20)) * unit(self.speech(rng))
         return wave
 
     def recorded(self, rng: Generator) -> Wave:
@@ -174,80 +283,13 @@ class Mixer:
                 np.float32
             )
         wave = wave[: self.length]
-        return _filtered(wave, _tone(rng, self.length, 6.0)) if rng.random() < 0.5 else wave
-
-
-def coloured(rng: Generator, length: int, exponent: float) -> Wave:
-    """Gaussian noise (length,) of power f^-exponent, flat below 40 Hz, and mean square 1.
-
-    exponent: 0 is white, 1 pink, 2 brown
-    """
-    spectrum = np.fft.rfft(rng.standard_normal(length, dtype=np.float32))
-    frequency = np.fft.rfftfreq(length, 1 / CORE_RATE)
-    return _unit(
-        np.fft.irfft(spectrum * np.maximum(frequency, 40.0) ** (-exponent / 2), length).astype(
-            np.float32
+        return (
+            damage.filtered(wave, damage.tone(rng, self.length, 6.0, self.rate))
+            if rng.random() < 0.5
+            else wave
         )
-    )
-
-
-def scale_to_snr(speech: Wave, noise: Wave, snr: float) -> Wave:
-    """The noise scaled to `snr` dB of speech power over noise power; as it is if one is silent."""
-    powers = _power(speech), _power(noise)
-    if min(powers) <= 0:
-        return noise
-    return noise * np.float32(np.sqrt(powers[0] / powers[1] / 10 ** (snr / 10)))
 
 
 def _pick(rng: Generator, chances: NDArray[np.float64]) -> int:
     """An index by cumulative probability."""
     return min(int(np.searchsorted(chances, rng.random(), side="right")), len(chances) - 1)
-
-
-def _power(wave: Wave) -> float:
-    return float(np.mean(np.square(wave), dtype=np.float64))
-
-
-def _unit(wave: Wave) -> Wave:
-    power = _power(wave)
-    return (wave / np.sqrt(power)).astype(np.float32) if power > 0 else wave
-
-
-def _filtered(wave: Wave, response: Wave) -> Wave:
-    return np.fft.irfft(np.fft.rfft(wave) * response, len(wave)).astype(np.float32)
-
-
-def _tone(rng: Generator, length: int, decibels: float) -> Wave:
-    """A smooth random magnitude response: +-decibels at eight points a logarithm apart."""
-    frequency = np.fft.rfftfreq(length, 1 / CORE_RATE)
-    points = np.geomspace(60.0, CORE_RATE / 2, 8)
-    gains = np.interp(
-        np.log(np.maximum(frequency, 60.0)), np.log(points), rng.uniform(-decibels, decibels, 8)
-    )
-    return (10 ** (gains / 20)).astype(np.float32)
-
-
-def _low_pass(length: int, cutoff: float) -> Wave:
-    """Eighth-order Butterworth magnitude, zero phase."""
-    frequency = np.fft.rfftfreq(length, 1 / CORE_RATE)
-    return (1 / np.sqrt(1 + (frequency / cutoff) ** 16)).astype(np.float32)
-
-
-def _room(rng: Generator, speech: Wave) -> tuple[Wave, Wave]:
-    """Speech in a room: (first 50 ms of its response, all of it).
-
-    The response is the direct sound and exponentially decaying noise, the model of Polack, "La
-    transmission de l'energie sonore dans les salles" (1988), with 0.15 to 0.7 s of reverberation.
-    """
-    decay = rng.uniform(0.15, 0.7)
-    time = np.arange(round(decay * CORE_RATE)) / CORE_RATE
-    response = rng.standard_normal(len(time)) * 10 ** (-3 * time / decay)
-    response *= 10 ** (rng.uniform(-12.0, 0.0) / 20) / np.sqrt(np.sum(response**2))
-    response[0] = 1.0
-    size = len(speech) + len(response)
-    spectrum = np.fft.rfft(speech, size)
-    early = np.where(time < 0.05, response, 0.0)
-    near, far = (
-        np.fft.irfft(spectrum * np.fft.rfft(part, size), size) for part in (early, response)
-    )
-    return near[: len(speech)].astype(np.float32), far[: len(speech)].astype(np.float32)

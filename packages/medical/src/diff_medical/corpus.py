@@ -1,4 +1,4 @@
-"""The training corpus: folders of NIfTI scans as normalised, memory-mapped volumes.
+"""The training corpus: scans as normalised, memory-mapped volumes.
 
 Each scan is read once, brought to the intensity scale of `diff_medical.intensity` and kept as
 float16 beside its binned copies: averaging 1.5 or 2 voxels along each fine axis leaves less of the
@@ -10,39 +10,35 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .intensity import Modality, recognise, scale
+from diff_core.files import replacing
+
+from .files import SCANS
+from .intensity import CT_OFFSET, CT_SCALE, Modality, recognise, scale
+from .low_dose import Textures, noise_textures
+from .reading import Reading, load_scan, read_scan
 from .slabs import slab_axes
+from .studies import CorpusError, Row, find_scans
 
-__all__ = ["CorpusError", "Row", "Volume", "bin_axes", "build_corpus", "find_scans", "read_scan"]
+__all__ = [
+    "CorpusError", "Reading", "Row", "Volume", "bin_axes", "build_corpus", "find_scans",
+    "read_scan",
+]  # fmt: skip
 
-FORMAT = 2
+FORMAT = 3
 COARSEST = 1.8  # mm: a binned copy must still show anatomy finer than this
 SMALLEST = 24  # voxels along a binned axis
 CLEAN = 0.01  # noise, of the bright level, at which a copy has half the weight of a clean one
 FOREGROUND = 0.1
 KEPT_NOISE = {1.0: 1.0, 1.5: (5 / 9) ** 0.5, 2.0: 0.5**0.5}  # of white noise, per binned axis
+OUTLIER = 64.0  # times the bright level: beyond it a voxel is a fault, and float16 near its end
 GRID = 6  # spacing of the positions at which foreground is looked up
-
-
-class CorpusError(ValueError):
-    """There is nothing to train on."""
-
-
-@dataclass(frozen=True)
-class Row:
-    """A scan on disk and what is said of it; modality None to recognise it by its values."""
-
-    path: Path
-    split: str
-    modality: Modality | None = None
-    licence: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +51,7 @@ class Volume:
     spacing:    mm
     noise:      standard deviation of its own noise, in units of the bright level
     weight:     relative frequency with which it is drawn, within its modality
+    textures:   of CT, (X, Y, Z) noise of `low_dose.Textures`, HU, if they were asked for
     """
 
     name: str
@@ -65,73 +62,7 @@ class Volume:
     spacing: tuple[float, float, float]
     noise: float
     weight: float
-
-
-def find_scans(data: Path, manifest: Path | None = None) -> list[Row]:
-    """The NIfTI files under `data`, with their split.
-
-    A manifest has one JSON object a line: `file` (relative to the manifest), `split` ("train" or
-    "val") and optionally `modality` (begins with "MR" or "CT") and `licence`; `manifest.jsonl` in
-    `data` is found by itself. Without one, files below a folder called `val` are for validation.
-
-    Raises CorpusError if the folder is missing, a line of the manifest cannot be used, or nothing
-    is found.
-    """
-    if not data.is_dir():
-        raise CorpusError(f"{data}: no such folder")
-    if manifest is None and (data / "manifest.jsonl").is_file():
-        manifest = data / "manifest.jsonl"
-    if manifest is not None:
-        rows = list(_read_manifest(manifest))
-    else:
-        files = sorted(p for p in data.rglob("*") if p.name.endswith((".nii", ".nii.gz")))
-        rows = [
-            Row(p, "val" if "val" in p.relative_to(data).parts[:-1] else "train") for p in files
-        ]
-    if not any(row.split == "train" for row in rows):
-        raise CorpusError(f"{manifest or data}: no NIfTI files (.nii, .nii.gz) to train on")
-    return rows
-
-
-def _read_manifest(manifest: Path) -> Iterator[Row]:
-    try:
-        lines = manifest.read_text().splitlines()
-    except OSError as error:
-        raise CorpusError(f"{manifest}: cannot be read ({error.strerror})") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            row: dict[str, Any] = json.loads(line)
-            path, split = manifest.parent / row["file"], str(row["split"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise CorpusError(
-                f"{manifest}: line {number} needs a JSON object with `file` and `split` ({error})"
-            ) from error
-        declared = str(row.get("modality", ""))[:2].lower()
-        modality = "ct" if declared == "ct" else "mr" if declared == "mr" else None
-        yield Row(path, split, modality, str(row.get("licence", "")))
-
-
-def read_scan(path: Path) -> tuple[NDArray[np.float32], tuple[float, float, float]]:
-    """The first volume of a NIfTI file as (X, Y, Z) float32 in scan units, and its spacing in mm.
-
-    Raises ValueError if the file cannot be read or holds no finite volume.
-    """
-    import nibabel
-
-    try:
-        image: Any = nibabel.load(path)
-        values = np.asanyarray(image.dataobj)
-        zooms = [abs(float(z)) or 1.0 for z in image.header.get_zooms()[:3]]
-    except Exception as error:  # nibabel and zlib raise many kinds for a damaged file
-        raise ValueError(f"cannot be read as NIfTI ({error})") from error
-    values = values.reshape(values.shape[:3] + (-1,))[..., 0] if values.ndim > 3 else values
-    values = values.reshape(values.shape + (1,) * (3 - values.ndim)).astype(np.float32)
-    zooms += [1.0] * (3 - len(zooms))
-    if values.size == 0 or not np.isfinite(values).all():
-        raise ValueError("is empty or holds NaN or infinity")
-    return values, (zooms[0], zooms[1], zooms[2])
+    textures: Textures | None = None
 
 
 def build_corpus(
@@ -140,31 +71,43 @@ def build_corpus(
     *,
     largest_noise: float = 0.2,
     warn: Callable[[str], None] = print,
+    strict: bool = False,
+    reading: Reading = Reading(),  # noqa: B008
+    textures: bool = False,
 ) -> list[Volume]:
     """The volumes of the training rows, read once into `cache` and memory-mapped from there.
 
     A scan weighs the square root of its number of foreground voxels; it is shared among its
-    copies, and lessened, by how clean they are. Scans that cannot be used are named to `warn`.
-    Raises CorpusError if none can.
+    copies, and lessened, by how clean they are. With `textures` CT gets those of low dose, which
+    takes about 10 s a slice of 512 x 512, once. Scans that cannot be used are named and counted to
+    `warn`, and so is what is odd about the others. Raises CorpusError if none can be used, or with
+    `strict` one cannot.
     """
     cache.mkdir(parents=True, exist_ok=True)
     made: list[Volume] = []
-    for row in rows:
-        if row.split != "train":
-            continue
+    chosen = [row for row in rows if row.split == "train"]
+    skipped = 0
+    for row in chosen:
         try:
-            entries = _entries(row, cache)
+            entries = _entries(row, cache, reading)
         except (ValueError, OSError) as error:
+            if strict:
+                raise CorpusError(f"{row.path}: {error}") from error
             warn(f"skipped {row.path}: {error}")
+            skipped += 1
             continue
-        made.extend(_weighted(entries, cache, largest_noise))
+        for note in entries[0]["notes"]:
+            warn(f"{row.path}: {note}")
+        made.extend(_weighted(entries, cache, largest_noise, textures))
+    if skipped:
+        warn(f"{skipped} of {len(chosen)} scans were skipped")
     if not made:
         raise CorpusError("none of the scans can be used for training; see the lines above")
     return made
 
 
 def _weighted(
-    entries: list[dict[str, Any]], cache: Path, largest_noise: float
+    entries: list[dict[str, Any]], cache: Path, largest_noise: float, textures: bool
 ) -> Iterator[Volume]:
     usable = [e for e in entries if e["centres"] and e["noise"] <= largest_noise]
     clean = [1 / (1 + (e["noise"] / CLEAN) ** 2) for e in usable]
@@ -181,33 +124,58 @@ def _weighted(
             spacing,
             entry["noise"],
             max(e["voxels"] for e in usable) ** 0.5 * max(clean) * share / sum(clean),
+            _textures(array, entry, cache) if textures and entry["modality"] == "ct" else None,
         )
 
 
-def _entries(row: Row, cache: Path) -> list[dict[str, Any]]:
+def _textures(array: NDArray[np.float16], entry: dict[str, Any], cache: Path) -> Textures:
+    """Of axial slices; made and written if they are not there."""
+    paths = [cache / f"{entry['name']}.{kind}.npy" for kind in Textures._fields]
+    if not all(path.is_file() for path in paths):
+        axial = np.moveaxis(array, 2, 0).astype(np.float32) * CT_SCALE + CT_OFFSET
+        rng = np.random.default_rng(list(entry["name"].encode()))
+        made = noise_textures(axial, float(np.mean(entry["spacing"][:2])), rng)
+        for path, texture in zip(paths, made, strict=True):
+            with replacing(path) as temporary, temporary.open("wb") as file:
+                np.save(file, np.moveaxis(texture, 0, 2))
+    return Textures(*(np.load(path, mmap_mode="r") for path in paths))
+
+
+def _entries(row: Row, cache: Path, reading: Reading) -> list[dict[str, Any]]:
     """What the cache knows of a scan; fills it if need be."""
     if not row.path.is_file():
         raise ValueError("no such file")
-    status = row.path.stat()
-    key = f"{row.path.resolve()} {status.st_size} {status.st_mtime_ns} {row.modality} {FORMAT}"
+    # a DICOM series is all the files of its folder
+    status = (row.path if SCANS.matches(row.path) else row.path.parent).stat()
+    said = (str(row.path.resolve()), row.modality, row.volume, asdict(reading))
+    key = json.dumps([FORMAT, said, status.st_size, status.st_mtime_ns])
     name = f"{row.path.name.split('.')[0]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     index = cache / f"{name}.json"
-    if not index.is_file():
-        entries = list(_copies(row, name, cache))
-        index.write_text(json.dumps(entries))
-    return json.loads(index.read_text())
+    if index.is_file():
+        entries = json.loads(index.read_text())
+        if all((cache / f"{entry['name']}.npy").is_file() for entry in entries):
+            return entries
+    entries = list(_copies(row, name, cache, reading))
+    with replacing(index) as temporary:
+        temporary.write_text(json.dumps(entries))
+    return entries
 
 
-def _copies(row: Row, name: str, cache: Path) -> Iterator[dict[str, Any]]:
+def _copies(row: Row, name: str, cache: Path, reading: Reading) -> Iterator[dict[str, Any]]:
     from .noise import detail_sigma, fine_axes
 
-    values, spacing = read_scan(row.path)
+    loaded = load_scan(row.path, row.volume, reading)
+    values, spacing, notes = loaded.values, loaded.spacing, list(loaded.notes)
     modality = row.modality or recognise(values)
     if float(values.max()) == float(values.min()):
         raise ValueError("all voxels are equal")
     if modality == "ct":
         values = values.clip(-1024, 3000)
     normal = scale(values, modality).normalise(values)
+    wild = int((np.abs(normal) > OUTLIER).sum())
+    if wild:
+        normal = normal.clip(-OUTLIER, OUTLIER)
+        notes.append(f"{wild} voxels are beyond {OUTLIER:g} times the bright level, and cut there")
     noise = float(detail_sigma(normal, fine_axes(normal.shape, spacing)))
     for factor in (1.0, 1.5, 2.0):
         axes = tuple(a for a in range(3) if spacing[a] <= 2 * min(spacing) and normal.shape[a] > 4)
@@ -230,6 +198,7 @@ def _copies(row: Row, name: str, cache: Path) -> Iterator[dict[str, Any]]:
             # by how much averaging lowers white noise: detail of coarse copies is no longer noise
             "noise": noise * KEPT_NOISE[factor] ** len(axes),
             "centres": len(centres),
+            "notes": notes,
             "voxels": int((normal > FOREGROUND).sum()),
         }
 

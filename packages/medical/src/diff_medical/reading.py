@@ -1,0 +1,134 @@
+"""Scans as arrays for training: one volume, its spacing and orientation, and what is odd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .files import SCANS
+
+__all__ = ["Loaded", "Reading", "load_scan", "read_scan", "turned"]
+
+Array = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a scan becomes an array.
+
+    missing:     what is done about NaN and infinity: "refuse" the scan, or set them to "zero"
+    orientation: "stored" keeps the axes of the file; "RAS" turns them to right, front, head
+    """
+
+    missing: Literal["refuse", "zero"] = "refuse"
+    orientation: Literal["stored", "RAS"] = "stored"
+
+    def __post_init__(self) -> None:
+        if self.missing not in ("refuse", "zero"):
+            raise ValueError(f"missing must be 'refuse' or 'zero', got {self.missing!r}")
+        if self.orientation not in ("stored", "RAS"):
+            raise ValueError(f"orientation must be 'stored' or 'RAS', got {self.orientation!r}")
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A volume as it was read.
+
+    values:      (X, Y, Z) float32, in scan units
+    spacing:     mm
+    orientation: where each axis goes, such as "RAS"; "???" where the header does not say
+    volumes:     how many the file has
+    affine:      (4, 4), voxels of the file to RAS mm; None where the header does not say
+    notes:       what a user should know
+    """
+
+    values: Array
+    spacing: tuple[float, float, float]
+    orientation: str
+    volumes: int
+    affine: NDArray[np.floating] | None
+    notes: tuple[str, ...]
+
+
+def read_scan(path: Path) -> tuple[Array, tuple[float, float, float]]:
+    """The first volume of a scan as (X, Y, Z) float32 in scan units, and its spacing in mm.
+
+    Raises ValueError if the file cannot be read or holds no finite volume.
+    """
+    loaded = load_scan(path)
+    return loaded.values, loaded.spacing
+
+
+def load_scan(path: Path, volume: int = 0, reading: Reading = Reading()) -> Loaded:  # noqa: B008
+    """One volume of a NIfTI file, or the DICOM series of a file.
+
+    Raises ValueError if it cannot be read, has no such volume, holds colours or complex numbers,
+    has no usable geometry, or holds NaN or infinity where `reading` refuses them.
+    """
+    if not path.is_file():
+        raise ValueError("no such file")
+    values, affine, spacing, volumes, notes = (
+        _nifti(path, volume) if SCANS.matches(path) else _dicom(path)
+    )
+    if not 0 <= volume < volumes:
+        raise ValueError(f"has {volumes} volumes, but volume {volume} is asked for")
+    if volumes > 1:
+        notes = (*notes, f"is a series of {volumes} volumes, of which number {volume} is used")
+    wrong = int(values.size - np.isfinite(values).sum())
+    if wrong and reading.missing == "refuse":
+        raise ValueError(f"holds NaN or infinity in {wrong} of {values.size} voxels")
+    if wrong:
+        values = np.where(np.isfinite(values), values, np.float32(0))
+        notes = (*notes, f"{wrong} of {values.size} voxels were NaN or infinity, and are now 0")
+    orientation = "???" if affine is None else _codes(affine)
+    if reading.orientation == "RAS":
+        if affine is None:
+            raise ValueError("has no orientation (neither qform nor sform is set)")
+        values, spacing = turned(values, spacing, affine)
+        orientation = "RAS"
+    return Loaded(values, spacing, orientation, volumes, affine, notes)
+
+
+def _nifti(path: Path, volume: int) -> Any:
+    from .nifti import read
+
+    try:
+        scan = read(path)
+        values = scan.volume(volume) if 0 <= volume < scan.volumes else np.zeros(0, np.float32)
+    except ValueError as error:
+        raise ValueError(str(error).removeprefix(f"{path}: ")) from error
+    except Exception as error:  # nibabel and zlib raise many kinds for a damaged file
+        raise ValueError(f"cannot be read as NIfTI ({error})") from error
+    header = scan.image.header
+    known = header["sform_code"] > 0 or header["qform_code"] > 0
+    return values, scan.image.affine if known else None, scan.spacing, scan.volumes, scan.notes
+
+
+def _dicom(path: Path) -> Any:
+    from .dicom import read_series
+
+    values, affine, notes = read_series(path)
+    spacing = tuple(float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
+    return values, affine, spacing, 1, notes
+
+
+def _codes(affine: NDArray[np.floating]) -> str:
+    from nibabel.orientations import aff2axcodes
+
+    return "".join(code or "?" for code in aff2axcodes(affine))
+
+
+def turned(
+    values: Array, spacing: tuple[float, float, float], affine: NDArray[np.floating]
+) -> tuple[Array, tuple[float, float, float]]:
+    """A volume and its spacing with the axes to the right, front and head."""
+    from nibabel.orientations import apply_orientation, io_orientation
+
+    turn = io_orientation(affine)
+    first, second, third = np.argsort(turn[:, 0])
+    turned = np.ascontiguousarray(apply_orientation(values, turn))
+    return turned, (spacing[first], spacing[second], spacing[third])

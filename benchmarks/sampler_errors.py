@@ -1,32 +1,32 @@
-"""Error of the samplers for a number of network calls, beside diffusers and azula.
+"""Error of the samplers for a number of network calls, beside the other libraries.
 
-    python benchmarks/sampler_errors.py
+    python benchmarks/sampler_errors.py [--all | --digits]
 
-Root mean square distance to the exact probability-flow map of a 1-D mixture of two Gaussians from
-t = 1 to 0, on DDPM's linear table, calls counted. Every number is the best over three spacings,
-uniform in t, uniform in log-SNR and Karras, and the letter beside it (u, l, k) says which.
-diffusers' schedulers make their own grids from the table's integer entries ("trailing", with
-use_exponential_sigmas and use_karras_sigmas); azula and ours work between the entries. azula's
-samplers divide by sigma: they stop at the grid's last time above 0, and the estimate there is the
-result, which is the same number of calls. The last line is the ratio of our best deterministic
-sampler to the best of the peers.
+Root mean square distance to the exact probability-flow map from t = 1 to 0 of several mixtures of
+Gaussians, on DDPM's linear table, calls counted. Every number is the best over the grids: uniform
+in t (u), uniform in log-SNR (l), Karras (k); and for ours the times of a rectified flow (f), with
+the middle at half of the data's standard deviation. A table for the first mixture (--all: for
+each), then for every mixture the best peer, our best, and `TrigAdams` on its grid alone. With
+--digits, in place of the mixtures, a small network trained on scikit-learn's digits on the spot,
+and the distance to its own flow.
+
+Peers "on f" are their formulas on our grid: what the method does, without the grid; they are not
+counted as peers. How the peers are run is in sampler_peers.py.
 """
 
 from __future__ import annotations
 
-import math
+import argparse
 import warnings
 from collections.abc import Callable
 
-import azula.denoise
-import azula.noise
 import azula.sample
-import diffusers
 import torch
+from sampler_peers import from_azula, peers
+from sampler_problems import PROBLEMS, SCHEDULE, Contender, Problem, digits
 from torch import Tensor
 
-from diff_core import Ddim, DpmSolverPP2M, Heun, Sampler, karras, uniform, uniform_log_snr
-from diff_core.exact import ExactDenoiser, Mixture
+from diff_core import Ddim, DpmSolverPP2M, Heun, Sampler, TrigAdams, uniform_flow
 from diff_core.sample import (
     Deis,
     Dpm2,
@@ -37,114 +37,35 @@ from diff_core.sample import (
     UniPC,
     sample,
 )
-from diff_core.tables import linear
 
 COUNTS = (8, 16, 32)
-SCHEDULE = linear()
-MIXTURE = Mixture(
-    *(torch.tensor(p, dtype=torch.float64) for p in ([0.3, 0.7], [-1.0, 0.8], [0.3, 0.4]))
-)
-DENOISER = ExactDenoiser(MIXTURE, SCHEDULE)
-START = torch.linspace(-2.5, 2.5, 101, dtype=torch.float64)[:, None]
-ONE, ZERO = torch.ones((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
-EXACT = MIXTURE.flow(SCHEDULE, START, ONE, ZERO)
-GRIDS: dict[str, Callable[[int], Tensor]] = {
-    "u": uniform,
-    "l": lambda n: torch.cat([uniform_log_snr(SCHEDULE, n - 1, 1.0, 1e-3), ZERO.reshape(1)]),
-    "k": lambda n: karras(SCHEDULE, n, sigma_min=0.02),
-}
-DIFFUSERS = {"u": "", "l": "use_exponential_sigmas", "k": "use_karras_sigmas"}
-Error = Callable[[int, str], float]
 
 
-def distance(got: Tensor) -> float:
-    """Root mean square over the starting points; infinite where a sampler fails."""
-    error = (got - EXACT).square().mean().sqrt().item()
-    return error if math.isfinite(error) else math.inf
-
-
-def mine(sampler: Sampler, stages: int = 1, extra: int = 0) -> Error:
+def mine(sampler: Sampler, stages: int = 1, extra: int = 0) -> Contender:
     """Ours, on the finest grid for which the calls suffice: a last step to 0 is one call."""
 
-    def run(calls: int, grid: str) -> float:
-        steps = (calls - extra - 1) // stages + 1
-        return distance(sample(DENOISER, sampler, START, GRIDS[grid](steps)))
+    def run(problem: Problem, calls: int, grid: str) -> Tensor:
+        times = problem.grid(grid, (calls - extra - 1) // stages + 1)
+        return sample(problem.denoiser, sampler, problem.start, times)
 
-    return run
-
-
-def from_diffusers(make: Callable[..., diffusers.SchedulerMixin], **keywords: object) -> Error:
-    """A scheduler of diffusers on "trailing" timesteps, or noise levels of its own choice."""
-
-    def run(calls: int, grid: str) -> float:
-        scheduler = make(
-            beta_schedule="linear",
-            timestep_spacing="trailing",
-            prediction_type="sample",
-            **({DIFFUSERS[grid]: True} if DIFFUSERS[grid] else {}),
-            **keywords,
-        )
-        scheduler.set_timesteps(calls)
-        state = START
-        for k, index in enumerate(scheduler.timesteps):
-            t = (index.double() + 1) / 1000
-            if hasattr(scheduler, "sigmas"):
-                # not the rounded entry, but the level that the step itself assumes
-                t = SCHEDULE.time(-scheduler.sigmas[k].double().log())
-            state = scheduler.step(DENOISER(state, t), index, state).prev_sample.double()
-        return distance(state)
-
-    return run
+    return Contender(run, "ulkf")
 
 
-class AzulaSchedule(azula.noise.Schedule):
-    """Ours behind azula's interface."""
+def trig(order: int, wrong: float = 1.0, grids: str = "ulkf") -> Contender:
+    """`TrigAdams`, told `wrong` times the data's deviation."""
 
-    def __call__(self, t: Tensor) -> tuple[Tensor, Tensor]:
-        return SCHEDULE.alpha(t), SCHEDULE.sigma(t)
+    def run(problem: Problem, calls: int, grid: str) -> Tensor:
+        deviation = problem.deviation * wrong
+        middle = deviation / 2
+        times = uniform_flow(SCHEDULE, calls, middle) if grid == "f" else problem.grid(grid, calls)
+        return sample(problem.denoiser, TrigAdams(order, deviation), problem.start, times)
 
-
-class AzulaDenoiser(azula.denoise.Denoiser):
-    """The exact denoiser behind azula's interface."""
-
-    schedule = AzulaSchedule()
-
-    def forward(self, x_t: Tensor, t: Tensor) -> azula.denoise.Posterior:
-        return azula.denoise.DiracPosterior(mean=DENOISER(x_t, t))
+    return Contender(run, grids)
 
 
-def from_azula(make: type[azula.sample.Sampler], stages: int = 1, **keywords: object) -> Error:
-    """A sampler of azula on our grids."""
-
-    def run(calls: int, grid: str) -> float:
-        times = GRIDS[grid]((calls - 1) // stages + 1)[:-1]
-
-        class OnGrid(make):
-            timesteps = times
-
-        sampler = OnGrid(AzulaDenoiser(), steps=len(times) - 1, silent=True, **keywords)
-        return distance(DENOISER(sampler(START), times[-1]))
-
-    return run
-
-
-def contenders() -> dict[str, Error]:
-    """Peers first."""
-    dpm = diffusers.DPMSolverMultistepScheduler
-    zero = {"final_sigmas_type": "zero"}
+def ours() -> dict[str, Contender]:
+    """All deterministic samplers of this package."""
     return {
-        "diffusers DPM++2M": from_diffusers(dpm, **zero),
-        "diffusers DPM++2M heun": from_diffusers(dpm, solver_type="heun", **zero),
-        "diffusers DPM++3M": from_diffusers(dpm, solver_order=3, **zero),
-        "diffusers UniPC 2": from_diffusers(diffusers.UniPCMultistepScheduler, **zero),
-        "diffusers UniPC 3": from_diffusers(
-            diffusers.UniPCMultistepScheduler, solver_order=3, **zero
-        ),
-        "azula DDIM": from_azula(azula.sample.DDIMSampler),
-        "azula Heun": from_azula(azula.sample.HeunSampler, stages=2),
-        "azula zAB 3": from_azula(azula.sample.zABSampler, order=3),
-        "azula xEAB 2": from_azula(azula.sample.xEABSampler, order=2),
-        "azula xEAB 3": from_azula(azula.sample.xEABSampler, order=3),
         "ours Ddim": mine(Ddim()),
         "ours Heun": mine(Heun(), stages=2),
         "ours Dpm2": mine(Dpm2(), stages=2),
@@ -158,23 +79,79 @@ def contenders() -> dict[str, Error]:
         "ours Lms 4": mine(Lms(order=4), extra=4),
         "ours UniPC 2": mine(UniPC(p=2)),
         "ours UniPC 3": mine(UniPC(p=3), extra=2),
+        "ours TrigAdams 2": trig(2),
+        "ours TrigAdams 3": trig(3),
     }
 
 
-def main() -> None:
-    """Print the table and the ratios."""
-    print(f"{'RMS error to the exact flow, calls':36}" + "".join(f"{n:>12}" for n in COUNTS))
-    best: dict[bool, list[float]] = {True: [9.0] * len(COUNTS), False: [9.0] * len(COUNTS)}
-    for name, run in contenders().items():
-        found = [min((run(n, grid), grid) for grid in GRIDS) for n in COUNTS]
-        print(f"{name:36}" + "".join(f"{error:10.2e} {grid}" for error, grid in found))
-        ours = name.startswith("ours")
-        best[ours] = [min(a, b) for a, (b, _) in zip(best[ours], found, strict=True)]
-    print(f"{'our best / best peer':36}", end="")
-    print("".join(f"{a / b:10.2f}  " for a, b in zip(best[True], best[False], strict=True)))
+def others() -> dict[str, Contender]:
+    """Shown, and counted for nobody."""
+    return {
+        "azula zEAB 3 on f": from_azula(azula.sample.zEABSampler, grids="f", order=3),
+        "azula vAB 3 on f": from_azula(azula.sample.vABSampler, grids="f", order=3),
+        "TrigAdams 3 on l": trig(3, grids="l"),
+        "TrigAdams 3 on k": trig(3, grids="k"),
+        "TrigAdams 3, told twice s_d": trig(3, wrong=2.0, grids="f"),
+        "TrigAdams 3, told half of s_d": trig(3, wrong=0.5, grids="f"),
+    }
+
+
+Found = list[tuple[float, str]]
+
+
+def measure(problem: Problem, contender: Contender) -> Found:
+    """The least error and its grid for each number of calls."""
+    return [
+        min((problem.distance(contender.run(problem, n, g)), g) for g in contender.grids)
+        for n in COUNTS
+    ]
+
+
+def cells(found: Found) -> str:
+    """One row of a table."""
+    return "".join(f"{error:10.1e} {grid}" for error, grid in found)
+
+
+def best(table: dict[str, Found]) -> Found:
+    """The least of each column, with its name and grid."""
+    columns = range(len(COUNTS))
+    return [
+        min((row[i][0], f"{name} {row[i][1]}") for name, row in table.items()) for i in columns
+    ]
+
+
+def main(problems: dict[str, Callable[[], Problem]], every: bool) -> None:
+    """Print the tables and the ratios."""
+    summary: list[tuple[str, Found, Found, Found]] = []
+    for name, make in problems.items():
+        problem = make()
+        groups = [
+            {label: measure(problem, who) for label, who in group().items()}
+            for group in (peers, ours, others)
+        ]
+        if every or not summary:
+            header = f"{name}: RMS error, calls"
+            print(f"{header:34}" + "".join(f"{n:>12}" for n in COUNTS))
+            for group in groups:
+                for label, found in group.items():
+                    print(f"{label:34}{cells(found)}")
+            print(flush=True)
+        alone = [(error, "f") for error, _ in measure(problem, trig(3, grids="f"))]
+        summary.append((name, best(groups[0]), best(groups[1]), alone))
+    print(f"{'calls':14}{'':22}" + "".join(f"{n:>35}" for n in COUNTS))
+    for name, theirs, mine, alone in summary:
+        for label, row in (("best peer", theirs), ("our best", mine)):
+            print(f"{name:14}{label:22}" + "".join(f"{e:10.1e} {w:>24}" for e, w in row))
+        for label, row in (("our best / peer", mine), ("TrigAdams 3 f / peer", alone)):
+            ratios = (a / b for (a, _), (b, _) in zip(row, theirs, strict=True))
+            print(f"{name:14}{label:22}" + "".join(f"{r:10.2f}{'':25}" for r in ratios))
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--all", action="store_true", help="the whole table of every mixture")
+    parser.add_argument("--digits", action="store_true", help="a network in place of mixtures")
     torch.set_num_threads(1)
-    warnings.filterwarnings("ignore", category=DeprecationWarning)
-    main()
+    warnings.filterwarnings("ignore")
+    given = parser.parse_args()
+    main({"digits": digits} if given.digits else PROBLEMS, given.all)

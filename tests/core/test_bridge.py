@@ -202,3 +202,7 @@ def test_errors() -> None:
         bridge_marginal(BRIDGE, x_0, y[..., :4], torch.tensor(0.5), x_0)
     with pytest.raises(ValueError, match="noise has shape"):
         bridge_marginal(BRIDGE, x_0, y, torch.tensor(0.5), x_0[:1])
+    with pytest.raises(ValueError, match=r"t has shape \(2, 1\)"):
+        bridge_marginal(BRIDGE, x_0, y, torch.rand(2, 1), x_0)
+    with pytest.raises(ValueError, match=r"x is torch.int64"):
+        sample_bridge(denoiser, Ddim(), y.long(), uniform(3))

@@ -207,3 +207,30 @@ def test_bad_sigma_data() -> None:
     for value in (0.0, -1.0, math.nan):
         with pytest.raises(ValueError, match="sigma_data"):
             Preconditioned(nn.Identity(), Cosine(), sigma_data=value)
+
+
+BAD_TIMES: dict[str, tuple[Tensor, str]] = {
+    "above 1": (torch.tensor([0.5, 1.5]), r"t is outside \[0, 1\]: given values from 0.5 to 1.5"),
+    "below 0": (torch.tensor(-0.1), r"t is outside \[0, 1\]"),
+    "not a number": (torch.tensor(math.nan), r"t is outside \[0, 1\]"),
+    "a step of a table": (torch.tensor(500), r"t is torch.int64; expected floating-point times"),
+    "one too many": (torch.rand(3), r"t has shape \(3,\); expected \(\) or \(2,\)"),
+    "of the signal's shape": (torch.rand(2, 1, 1), r"t has shape \(2, 1, 1\)"),
+    "on another device": (torch.rand(2, device="meta"), r"t is on meta; expected cpu"),
+}
+
+
+@pytest.mark.parametrize("kind", TARGETS)
+@pytest.mark.parametrize("case", BAD_TIMES)
+def test_bad_times_are_refused(kind: type[Denoiser], case: str) -> None:
+    t, message = BAD_TIMES[case]
+    x = torch.randn(2, 1, 4)
+    with pytest.raises(ValueError, match=message):
+        kind(Oracle(x), Cosine())(x, t)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in TARGETS if kind is not FromX0])
+def test_a_signal_of_integers_is_refused(kind: type[Denoiser]) -> None:
+    x = torch.zeros(2, 1, 4, dtype=torch.int64)
+    with pytest.raises(ValueError, match=r"x is torch.int64; expected floating-point numbers"):
+        kind(Oracle(x), Cosine())(x, torch.tensor(0.5))

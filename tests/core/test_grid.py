@@ -7,11 +7,13 @@ import torch
 
 from diff_core import (
     Cosine,
+    RectifiedFlow,
     Schedule,
     VariancePreserving,
     karras,
     log_snr,
     uniform,
+    uniform_flow,
     uniform_log_snr,
 )
 from diff_core.grid import check_times, quadratic, trailing
@@ -53,6 +55,20 @@ def test_karras_levels(path: Schedule) -> None:
     torch.testing.assert_close(levels, expected, rtol=1e-8, atol=0)
 
 
+def test_uniform_flow_has_equal_steps_of_a_rectified_flow(schedule: Schedule) -> None:
+    times = uniform_flow(schedule, 8, middle=0.3)
+    assert times[0] == 1 and times[-1] == 0
+    rho = (-log_snr(schedule, times)).exp()
+    share = torch.where(rho.isfinite(), rho / (rho + 0.3), 1.0)
+    torch.testing.assert_close(share.diff(), (-share[0] / 8).expand(8), rtol=1e-7, atol=0)
+
+
+def test_uniform_flow_is_uniform_on_its_own_schedule() -> None:
+    torch.testing.assert_close(uniform_flow(RectifiedFlow(), 7, middle=1.0), uniform(7))
+    middle = uniform_flow(Cosine(), 2, middle=0.2)[1]
+    assert (-log_snr(Cosine(), middle)).exp().item() == pytest.approx(0.2)
+
+
 @pytest.mark.parametrize(
     ("times", "message"),
     [
@@ -74,6 +90,8 @@ def test_bad_grid(times: list[float], message: str) -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="steps is 0"):
         uniform(0)
+    with pytest.raises(ValueError, match="middle is 0"):
+        uniform_flow(Cosine(), 5, middle=0)
     with pytest.raises(ValueError, match="sigma_min"):
         karras(VariancePreserving(), 5, sigma_min=3, sigma_max=2)
     with pytest.raises(ValueError, match="finite"):

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         quadratic,
         trailing,
         uniform,
+        uniform_flow,
         uniform_log_snr,
     )
     from diff_core.noise import Keyed, Noise
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
         Plan,
         PredictorCorrector,
         Sampler,
+        TrigAdams,
         UniPC,
         sample_adaptive,
     )
@@ -113,6 +115,7 @@ __all__ = [
     "ShiftedSnr",
     "Sigmoid",
     "Tabulated",
+    "TrigAdams",
     "UniPC",
     "VarianceExploding",
     "VariancePreserving",
@@ -127,6 +130,7 @@ __all__ = [
     "trailing",
     "transition",
     "uniform",
+    "uniform_flow",
     "uniform_log_snr",
 ]
 

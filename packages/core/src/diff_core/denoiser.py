@@ -22,7 +22,7 @@ import torch
 from torch import Tensor, nn
 
 from diff_core.condition import Condition
-from diff_core.schedule import Schedule, broadcast, floats
+from diff_core.schedule import Schedule, broadcast, check_time, floats
 
 __all__ = [
     "Denoise",
@@ -53,7 +53,10 @@ class Denoiser(nn.Module):
         self.schedule = schedule
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        """E[x_0 | x_t] with the shape of x_t (B, C, *S); t in [0, 1] has shape () or (B,)."""
+        """E[x_0 | x_t] with the shape of x_t (B, C, *S); t in [0, 1] has shape () or (B,).
+
+        The denoisers of this package raise ValueError for another t (see `check_time`).
+        """
         raise NotImplementedError
 
     def check(self, times: Tensor) -> None:
@@ -80,6 +83,7 @@ class FromX0(Denoiser):
         self.config = {"network": network, "schedule": schedule}
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        check_time("t", t, x_t)
         return self.network(x_t, _rows(_beside(t, x_t), x_t), cond)
 
 
@@ -100,6 +104,7 @@ class _Affine(Denoiser):
         return None, t
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        check_time("t", t, x_t)
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         skip, out = self._outer(alpha, sigma)
         scale, time = self._inner(alpha, sigma, t)
@@ -119,7 +124,7 @@ class _Affine(Denoiser):
 
         def denoise(x: Tensor, k: int) -> Tensor:
             prediction = self.network(x if scales is None else x * scales[k], rows[k], cond)
-            return torch.add(x * skip[k], prediction, alpha=out[k])
+            return (x * skip[k]).add_(prediction, alpha=out[k])
 
         return denoise
 

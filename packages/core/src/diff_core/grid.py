@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor
 
 from diff_core.schedule import Schedule, floats, log_snr
 
-__all__ = ["check_times", "karras", "quadratic", "trailing", "uniform", "uniform_log_snr"]
+__all__ = [
+    "check_times",
+    "karras",
+    "quadratic",
+    "trailing",
+    "uniform",
+    "uniform_flow",
+    "uniform_log_snr",
+]
 
 
 def check_times(times: Tensor) -> Tensor:
@@ -83,6 +93,23 @@ def uniform_log_snr(
     levels = torch.linspace(ends[0].item(), ends[1].item(), _count(steps) + 1, dtype=torch.float64)
     times = schedule.time(levels)
     times[0], times[-1] = start, stop
+    return check_times(times)
+
+
+def uniform_flow(schedule: Schedule, steps: int, middle: float) -> Tensor:
+    """steps + 1 times from 1 to 0 at equal distances in rho / (rho + middle), rho = sigma / alpha.
+
+    The times of `uniform` for a rectified flow, on any schedule: from pure noise, half of the
+    steps go to rho = `middle`, half from there to 0. Half of the data's standard deviation is a
+    good middle for few steps (docs/core/samplers.md).
+    Raises ValueError unless middle > 0.
+    """
+    if not 0 < middle < math.inf:
+        raise ValueError(f"middle is {middle}; expected a noise level sigma / alpha above 0")
+    top = -log_snr(schedule, torch.ones((), dtype=torch.float64)).item() - math.log(middle)
+    share = torch.linspace(1 / (1 + math.exp(-top)), 0.0, _count(steps) + 1, dtype=torch.float64)
+    times = schedule.time(-share.logit() - math.log(middle))
+    times[0], times[-1] = 1.0, 0.0
     return check_times(times)
 
 

@@ -55,7 +55,7 @@ def conjugate_gradients(
     running = power > 0
     steps = 0
     while steps < max_steps:
-        if steps % patience == 0 and not bool(running.any()):
+        if (steps + 1) % patience == 0 and not bool(running.any()):
             break
         product = apply(p)
         if product.shape != b.shape:

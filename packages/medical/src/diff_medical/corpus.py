@@ -79,7 +79,7 @@ def build_corpus(
 
     A scan weighs the square root of its number of foreground voxels; it is shared among its
     copies, and lessened, by how clean they are. With `textures` CT gets those of low dose, which
-    takes about 10 s a slice of 512 x 512, once. Scans that cannot be used are named and counted to
+    takes seconds a slice, once. Scans that cannot be used are named and counted to
     `warn`, and so is what is odd about the others. Raises CorpusError if none can be used, or with
     `strict` one cannot.
     """

@@ -35,6 +35,6 @@ def bridge_marginal(bridge: Bridge, x_0: Tensor, y: Tensor, t: Tensor, noise: Te
             raise ValueError(
                 f"{name} has shape {tuple(value.shape)}; expected that of x_0, {tuple(x_0.shape)}"
             )
-    check_time("t", t)
+    check_time("t", t, x_0)
     alpha, sigma = broadcast(bridge.alpha(t), x_0), broadcast(bridge.sigma(t), x_0)
     return alpha * x_0 + broadcast(bridge.shift(t), x_0) * y + sigma * noise

@@ -12,6 +12,7 @@ from diff_core.sample.loop import Denoise, Memory, OnStep, Plan, Sampler, levels
 from diff_core.sample.multistep import DpmSolverPP2M, DpmSolverPP3M
 from diff_core.sample.runge_kutta import Dpm2, Euler, Heun
 from diff_core.sample.singlestep import DpmSolverPP2S, DpmSolverPP3S
+from diff_core.sample.trig import TrigAdams
 from diff_core.sample.unipc import UniPC
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Plan",
     "PredictorCorrector",
     "Sampler",
+    "TrigAdams",
     "UniPC",
     "levels",
     "sample",

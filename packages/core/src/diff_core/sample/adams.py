@@ -28,11 +28,9 @@ __all__ = ["Deis", "Lms"]
 class _AdamsBashforth:
     """One call a step; the first steps are single ones of order `order` - 1, of more calls."""
 
-    order: int
+    stochastic = False
 
-    @property
-    def stochastic(self) -> bool:
-        return False
+    order: int
 
     def _integral(self, plan: Plan, k: int, points: int) -> list[float]:
         """Weights of the last eps, newest first, in int eps drho."""
@@ -53,7 +51,8 @@ class _AdamsBashforth:
                 scale = plan.alpha[k + 1] / alpha + first * noise[0]
                 row = (scale, first * noise[1], *before)
             elif points > 0:
-                row, inner = (two_calls if self.order == 3 else three_calls)(plan, k, schedule)
+                start = two_calls if self.order == 3 else three_calls
+                row, inner = start(plan, schedule, [k])[k]
             rows.append((*noise, *row))
             stages.append(inner)
         return replace(plan, coefficients=tuple(rows), stages=tuple(stages))

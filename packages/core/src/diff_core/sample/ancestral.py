@@ -15,7 +15,6 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from diff_core.noise import Noise
@@ -50,9 +49,9 @@ def _step(
     if weight == 0:
         x = estimate * level
     else:
-        x = torch.add(x * weight, estimate, alpha=level)
+        x = (x * weight).add_(estimate, alpha=level)
     if spread > 0 and noise is not None:
-        x = torch.add(x, noise(k, x), alpha=spread)
+        x.add_(noise(k, x), alpha=spread)
     return x, ()
 
 
@@ -63,15 +62,13 @@ class Ddim:
     Raises ValueError unless 0 <= eta <= 1.
     """
 
+    order = 1
+
     eta: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.eta <= 1:
             raise ValueError(f"eta is {self.eta}; expected 0 (deterministic) to 1 (ancestral)")
-
-    @property
-    def order(self) -> int:
-        return 1
 
     @property
     def stochastic(self) -> bool:
@@ -94,15 +91,13 @@ class Ancestral:
     A temperature below 1 gives fewer, more typical samples. Raises ValueError if it is negative.
     """
 
+    order = 1
+
     temperature: float = 1.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.temperature < math.inf:
             raise ValueError(f"temperature is {self.temperature}; expected a number from 0 up")
-
-    @property
-    def order(self) -> int:
-        return 1
 
     @property
     def stochastic(self) -> bool:

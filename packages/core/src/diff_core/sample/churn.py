@@ -31,6 +31,8 @@ class HeunChurn:
     Raises ValueError if s_churn or s_noise is negative or s_min > s_max.
     """
 
+    order = 2
+
     s_churn: float = 40.0
     s_min: float = 0.0
     s_max: float = math.inf
@@ -39,10 +41,6 @@ class HeunChurn:
     def __post_init__(self) -> None:
         if not (self.s_churn >= 0 and self.s_noise >= 0 and self.s_min <= self.s_max):
             raise ValueError(f"given {self}; expected s_churn, s_noise >= 0 and s_min <= s_max")
-
-    @property
-    def order(self) -> int:
-        return 2
 
     @property
     def stochastic(self) -> bool:

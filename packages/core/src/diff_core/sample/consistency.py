@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import torch
 from torch import Tensor
 
 from diff_core.noise import Noise
@@ -27,13 +26,8 @@ class Consistency:
     mean the result does not converge to the data however fine the grid: order 0.
     """
 
-    @property
-    def order(self) -> int:
-        return 0
-
-    @property
-    def stochastic(self) -> bool:
-        return True
+    order = 0
+    stochastic = True
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows (weight of D, weight of z)."""
@@ -47,5 +41,5 @@ class Consistency:
         level, spread = plan.coefficients[k]
         x = denoise(x, k) * level
         if spread > 0 and noise is not None:
-            x = torch.add(x, noise(k, x), alpha=spread)
+            x.add_(noise(k, x), alpha=spread)
         return x, ()

@@ -71,7 +71,8 @@ class Plan:
 class Sampler(Protocol):
     """A frozen dataclass without hidden state.
 
-    `order` is the order of convergence (weak order for a stochastic sampler) in the step size.
+    `order` is the order of convergence (weak order for a stochastic sampler) in the step size. A
+    sampler to which only one value can belong has it as a class attribute.
     """
 
     @property
@@ -104,14 +105,19 @@ def sample(
     """Walk x (B, C, *S) from times[0] to times[-1] and return it there.
 
     times: (K + 1,), strictly decreasing in [0, 1] (see `grid`); x is a draw at times[0], such as
-        sigma(1) z from `Noise` at k = -1. Where times[-1] is 0 the last estimate of x_0 itself
-        is returned.
+        sigma(1) z from `Noise` at k = -1. Where times[-1] is 0 all samplers but `TrigAdams` return
+        the last estimate of x_0 itself.
     noise: needed by stochastic samplers only.
     on_step: called as on_step(k, x, x_0) after each of the K steps; it may raise to stop.
 
     Gradients are off; a denoiser that needs them inside (guidance) may turn them on for itself.
-    Raises ValueError for a bad grid, a denoiser not defined on it, or a missing `noise`.
+    Raises ValueError for a bad grid, a denoiser not defined on it, a schedule whose log-SNR does
+    not rise along it, an x of integers, a missing `noise`, or an estimate of another shape than x.
     """
+    if not (x.is_floating_point() or x.is_complex()) or x.ndim == 0:
+        raise ValueError(
+            f"x is {x.dtype} of shape {tuple(x.shape)}; expected floating-point numbers (B, ...)"
+        )
     if sampler.stochastic and noise is None:
         raise ValueError(f"noise is None; expected a source of noise for {sampler}")
     plan = sampler.plan(denoiser.schedule, times)
@@ -122,6 +128,12 @@ def sample(
     def denoise(x: Tensor, k: int) -> Tensor:
         nonlocal estimate
         estimate = bound(x, k)
+        if estimate.shape != x.shape:
+            # broadcasting would hide it
+            raise ValueError(
+                f"the denoiser returned shape {tuple(estimate.shape)}; expected that of x, "
+                f"{tuple(x.shape)}"
+            )
         return estimate
 
     memory: Memory = ()
@@ -135,12 +147,22 @@ def sample(
 
 
 def levels(schedule: Schedule, times: Tensor) -> Plan:
-    """A plan without coefficients: the schedule on a checked grid, in float64."""
+    """A plan without coefficients: the schedule on a checked grid, in float64.
+
+    Raises ValueError for a bad grid, or a schedule whose log-SNR does not rise along it.
+    """
     times = check_times(times)
     alpha, sigma = schedule.alpha(times), schedule.sigma(times)
-    return Plan(
+    plan = Plan(
         times=floats(times),
         alpha=floats(alpha),
         sigma=floats(sigma),
         log_snr=floats(log_ratio(alpha, sigma)),
     )
+    for k, (here, after) in enumerate(zip(plan.log_snr, plan.log_snr[1:], strict=False)):
+        if not here < after:
+            raise ValueError(
+                f"{schedule} has log-SNR {here} at t = {plan.times[k]} and {after} at t = "
+                f"{plan.times[k + 1]}; expected a schedule whose log-SNR falls as t grows"
+            )
+    return plan

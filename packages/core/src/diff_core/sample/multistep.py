@@ -22,7 +22,6 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from diff_core.noise import Noise
@@ -47,6 +46,8 @@ class DpmSolverPP2M:
     Raises ValueError for another `correction` or an eta that is negative or infinite.
     """
 
+    order = 2
+
     correction: Literal["midpoint", "heun"] = "midpoint"
     eta: float = 0.0
 
@@ -54,10 +55,6 @@ class DpmSolverPP2M:
         if self.correction not in ("midpoint", "heun"):
             raise ValueError(f"correction is {self.correction!r}; expected 'midpoint' or 'heun'")
         _check_eta(self.eta)
-
-    @property
-    def order(self) -> int:
-        return 2
 
     @property
     def stochastic(self) -> bool:
@@ -85,11 +82,11 @@ class DpmSolverPP2M:
     ) -> tuple[Tensor, Memory]:
         weight, level, before, spread = plan.coefficients[k]
         estimate = denoise(x, k)
-        x = torch.add(x * weight, estimate, alpha=level)
+        x = (x * weight).add_(estimate, alpha=level)
         if before != 0 and memory:
-            x = torch.add(x, memory[0], alpha=before)
+            x.add_(memory[0], alpha=before)
         if spread > 0 and noise is not None:
-            x = torch.add(x, noise(k, x), alpha=spread)
+            x.add_(noise(k, x), alpha=spread)
         return x, (estimate,)
 
 
@@ -128,7 +125,7 @@ class DpmSolverPP3M:
             weight, spread = _decay(plan, k, self.eta)
             row, inner = (weight, one_call(plan, k)[1]), ()
             if points == 1:
-                (row, inner), spread = two_calls(plan, k, schedule), 0.0
+                (row, inner), spread = two_calls(plan, schedule, [k])[k], 0.0
             elif points > 1:
                 h = plan.log_snr[k + 1] - plan.log_snr[k]
                 nodes = [(plan.log_snr[k - i] - plan.log_snr[k]) / h for i in range(points)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from math import factorial
+from operator import mul
 
 __all__ = ["falling_moments", "rising_moments", "weights"]
 
@@ -19,29 +19,38 @@ def rising_moments(z: float, count: int) -> list[float]:
 
     These are j! z phi_(j+1)(-z), with the phi functions of exponential integrators.
     """
-    if z < 1:
-        # the recurrence divides by z, the series converges at once
-        return [
-            math.fsum(factorial(j) * z * (-z) ** m / factorial(m + j + 1) for m in _TERMS)
-            for j in range(count)
-        ]
-    found = [-math.expm1(-z)]
-    for j in range(1, count):
-        found.append(1 - j / z * found[-1])
-    return found
+    if z >= 1:
+        found = [-math.expm1(-z)]
+        for j in range(1, count):
+            found.append(1 - j / z * found[-1])
+        return found
+    # that recurrence loses digits for small z: the last by its series, the others downwards
+    term = last = z / count
+    for m in range(count + 1, count + _TERMS):
+        term *= -z / m
+        last += term
+    found = [last]
+    for j in range(count - 1, 0, -1):
+        found.append((1 - found[-1]) * z / j)
+    return found[::-1]
 
 
 def falling_moments(z: float, count: int) -> list[float]:
     """int_0^1 z e^(-z v) v^j dv for j < count: noise prediction over a step of z > 0."""
-    if z < 1:
-        return [
-            math.fsum(z * (-z) ** m / (factorial(m) * (m + j + 1)) for m in _TERMS)
-            for j in range(count)
-        ]
-    found = [-math.expm1(-z)]
-    for j in range(1, count):
-        found.append(j / z * found[-1] - math.exp(-z))
-    return found
+    decay = math.exp(-z)
+    if z >= 1:
+        found = [-math.expm1(-z)]
+        for j in range(1, count):
+            found.append(j / z * found[-1] - decay)
+        return found
+    power, last = z, z / count
+    for m in range(1, _TERMS):
+        power *= -z / m
+        last += power / (m + count)
+    found = [last]
+    for j in range(count - 1, 0, -1):
+        found.append((found[-1] + decay) * z / j)
+    return found[::-1]
 
 
 def weights(nodes: Sequence[float], moments: Sequence[float]) -> list[float]:
@@ -52,16 +61,16 @@ def weights(nodes: Sequence[float], moments: Sequence[float]) -> list[float]:
     found: list[float] = []
     for i, here in enumerate(nodes):
         # Lagrange's basis polynomial of node i, rising powers
-        basis = [1.0]
+        basis, scale = [1.0], 1.0
         for j, other in enumerate(nodes):
             if j != i:
-                rising, same = [0.0, *basis], [*basis, 0.0]
                 basis = [
-                    (up - other * level) / (here - other)
-                    for up, level in zip(rising, same, strict=True)
+                    up - other * level
+                    for up, level in zip([0.0, *basis], [*basis, 0.0], strict=True)
                 ]
-        found.append(math.fsum(p * m for p, m in zip(basis, moments, strict=False)))
+                scale *= here - other
+        found.append(math.fsum(map(mul, basis, moments)) / scale)
     return found
 
 
-_TERMS = range(20)
+_TERMS = 20

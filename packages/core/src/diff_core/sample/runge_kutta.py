@@ -15,7 +15,7 @@ from torch import Tensor
 
 from diff_core.noise import Noise
 from diff_core.sample.loop import Denoise, Memory, Plan, levels
-from diff_core.sample.stages import advance, one_call, past, stage_times
+from diff_core.sample.stages import advance, one_call, past, stages_at
 from diff_core.schedule import Schedule
 
 __all__ = ["Dpm2", "Euler", "Heun"]
@@ -41,13 +41,8 @@ class Euler:
     In exact arithmetic this is `Ddim()`: the ODE is linear in D over a step.
     """
 
-    @property
-    def order(self) -> int:
-        return 1
-
-    @property
-    def stochastic(self) -> bool:
-        return False
+    order = 1
+    stochastic = False
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows (q, weight of x_t, weight of D)."""
@@ -57,7 +52,7 @@ class Euler:
         self, denoise: Denoise, x: Tensor, k: int, plan: Plan, memory: Memory, noise: Noise | None
     ) -> tuple[Tensor, Memory]:
         _, weight, level = plan.coefficients[k]
-        return torch.add(x * weight, denoise(x, k), alpha=level), ()
+        return (x * weight).add_(denoise(x, k), alpha=level), ()
 
 
 @dataclass(frozen=True)
@@ -68,13 +63,8 @@ class Heun:
     call. K steps to t = 0 are 2 K - 1 calls.
     """
 
-    @property
-    def order(self) -> int:
-        return 2
-
-    @property
-    def stochastic(self) -> bool:
-        return False
+    order = 2
+    stochastic = False
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows (weight of x_t, of D for Euler's point; weight of D, of D there for the end)."""
@@ -106,32 +96,23 @@ class Dpm2:
     Two calls a step; a step from alpha = 0 or to sigma = 0 is Euler's, one call.
     """
 
-    @property
-    def order(self) -> int:
-        return 2
-
-    @property
-    def stochastic(self) -> bool:
-        return False
+    order = 2
+    stochastic = False
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows as in `stages.advance`, with one stage."""
         plan = levels(schedule, times)
-        rows: list[tuple[float, ...]] = []
-        stages: list[tuple[float, ...]] = []
-        for k in range(plan.steps):
-            row, inner = one_call(plan, k), ()
-            if past(plan, k) >= 0:
-                inner = stage_times(plan, k, schedule, (0.5,))
-                middle = torch.tensor(inner[0], dtype=torch.float64)
-                alpha, sigma = schedule.alpha(middle).item(), schedule.sigma(middle).item()
-                # q to the middle; y_s = q^2 y - (1 - q) w D_t + w D_m with w = 1/q - q
-                gap = 0.5 * (plan.log_snr[k] - plan.log_snr[k + 1])
-                slope = -2 * plan.alpha[k + 1] * math.sinh(gap)
-                euler = (sigma / plan.sigma[k], -alpha * math.expm1(gap))
-                row = (*euler, row[0], slope * math.expm1(gap), slope)
-            rows.append(row)
-            stages.append(inner)
+        finite = [k for k in range(plan.steps) if past(plan, k) >= 0]
+        middles = stages_at(plan, schedule, finite, (0.5,))
+        rows = [one_call(plan, k) for k in range(plan.steps)]
+        stages: list[tuple[float, ...]] = [()] * plan.steps
+        for k, (middle,) in zip(finite, middles, strict=True):
+            # q to the middle; y_s = q^2 y - (1 - q) w D_t + w D_m with w = 1/q - q
+            gap = 0.5 * (plan.log_snr[k] - plan.log_snr[k + 1])
+            slope = -2 * plan.alpha[k + 1] * math.sinh(gap)
+            euler = (middle.sigma / plan.sigma[k], -middle.alpha * math.expm1(gap))
+            rows[k] = (*euler, rows[k][0], slope * math.expm1(gap), slope)
+            stages[k] = (middle.time,)
         return replace(plan, coefficients=tuple(rows), stages=tuple(stages))
 
     def step(

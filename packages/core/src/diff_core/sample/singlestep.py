@@ -23,13 +23,8 @@ __all__ = ["DpmSolverPP2S", "DpmSolverPP3S"]
 class DpmSolverPP2S:
     """DPM-Solver++(2S) with r = 1/2. Order 2, two calls a step."""
 
-    @property
-    def order(self) -> int:
-        return 2
-
-    @property
-    def stochastic(self) -> bool:
-        return False
+    order = 2
+    stochastic = False
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows as in `stages.advance`, with one stage."""
@@ -45,13 +40,8 @@ class DpmSolverPP2S:
 class DpmSolverPP3S:
     """DPM-Solver++(3S) with r = 1/3 and 2/3. Order 3, three calls a step."""
 
-    @property
-    def order(self) -> int:
-        return 3
-
-    @property
-    def stochastic(self) -> bool:
-        return False
+    order = 3
+    stochastic = False
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows as in `stages.advance`, with two stages."""
@@ -65,12 +55,11 @@ class DpmSolverPP3S:
 
 def _single(schedule: Schedule, times: Tensor, calls: int) -> Plan:
     plan = levels(schedule, times)
-    rows: list[tuple[float, ...]] = []
-    stages: list[tuple[float, ...]] = []
-    for k in range(plan.steps):
-        row, inner = one_call(plan, k), ()
-        if past(plan, k) >= 0:
-            row, inner = (two_calls if calls == 2 else three_calls)(plan, k, schedule)
-        rows.append(row)
-        stages.append(inner)
-    return replace(plan, coefficients=tuple(rows), stages=tuple(stages))
+    finite = [k for k in range(plan.steps) if past(plan, k) >= 0]
+    found = (two_calls if calls == 2 else three_calls)(plan, schedule, finite)
+    steps = [found.get(k, (one_call(plan, k), ())) for k in range(plan.steps)]
+    return replace(
+        plan,
+        coefficients=tuple(row for row, _ in steps),
+        stages=tuple(inner for _, inner in steps),
+    )

@@ -32,6 +32,8 @@ class UniPC:
     predicted states. Raises ValueError for another p.
     """
 
+    stochastic = False
+
     p: Literal[2, 3] = 2
 
     def __post_init__(self) -> None:
@@ -41,10 +43,6 @@ class UniPC:
     @property
     def order(self) -> int:
         return self.p + 1
-
-    @property
-    def stochastic(self) -> bool:
-        return False
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows of p + 2 weights (x before, D at p + 1 times) that correct, then `advance`'s."""
@@ -58,7 +56,7 @@ class UniPC:
             after = (0.0,) * (self.p + 2)
             if self.p == 3 and known == 1:
                 # already as accurate as a corrected step must be
-                row, inner = three_calls(plan, k, schedule)
+                row, inner = three_calls(plan, schedule, [k])[k]
             elif known > 0:
                 row = _through(plan, k, range(k, k - min(self.p, known), -1))
                 after = _through(plan, k, range(k + 1, k - min(self.p, known), -1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import resource
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from diff_core.command import explain
 from diff_core.denoiser import Denoiser, FromX0
 from diff_core.io import CheckpointError
 from diff_core.nn import UNet
@@ -29,6 +32,7 @@ from diff_core.train import (
     v_weight,
     x0_weight,
 )
+from diff_core.train.state import read_progress
 
 
 class Waves:
@@ -72,7 +76,7 @@ def test_resume_equals_uninterrupted_bit_for_bit(tmp_path: Path) -> None:
 
 
 def test_loader_processes_do_not_change_the_result(tmp_path: Path) -> None:
-    configs = [CONFIG, TrainConfig(**(CONFIG.__dict__ | {"workers": 2}))]
+    configs = [CONFIG, replace(CONFIG, workers=2)]
     results = [
         train(model(), Denoising(), Waves(), config, directory=tmp_path / str(config.workers))
         for config in configs
@@ -105,27 +109,148 @@ def test_training_lowers_the_loss_and_writes_a_log(tmp_path: Path) -> None:
 def test_state_of_another_model_is_refused(tmp_path: Path) -> None:
     train(model(), Denoising(), Waves(), CONFIG, directory=tmp_path)
     other = FromX0(UNet(1, 1, 1, (8, 8)), Cosine())
-    with pytest.raises(CheckpointError, match="another model"):
+    with pytest.raises(CheckpointError, match=r"another model: .*channels is \[8, 16\], here"):
         train(other, Denoising(), Waves(), CONFIG, directory=tmp_path)
     (tmp_path / "state.safetensors").write_bytes(b"torn")
     with pytest.raises(CheckpointError, match="damaged"):
         train(model(), Denoising(), Waves(), CONFIG, directory=tmp_path)
 
 
+class Poisoned(Waves):
+    """NaN in the second item of some batches of four."""
+
+    def __init__(self, bad: range) -> None:
+        self.bad = bad
+
+    def __getitem__(self, index: int) -> dict[str, Tensor]:
+        item = super().__getitem__(index)
+        bad = index // 4 in self.bad and index % 4 == 1
+        return {"x_0": item["x_0"] * math.nan} if bad else item
+
+    def name(self, index: int) -> str:
+        return f"wave{index}.wav"
+
+
 def test_bad_steps_are_skipped_and_too_many_stop_the_run(tmp_path: Path) -> None:
-    class Poisoned(Waves):
-        def __init__(self, bad: range) -> None:
-            self.bad = bad
-
-        def __getitem__(self, index: int) -> dict[str, Tensor]:
-            item = super().__getitem__(index)
-            return {"x_0": item["x_0"] * math.nan} if index // 4 in self.bad else item
-
     some = train(model(), Denoising(), Poisoned(range(3, 5)), CONFIG, directory=tmp_path / "some")
     assert all(torch.isfinite(p).all() for p in some.parameters())
-    config = TrainConfig(**(CONFIG.__dict__ | {"patience": 4}))
-    with pytest.raises(TrainingError, match="4 steps in a row"):
+    lines = [json.loads(line) for line in (tmp_path / "some/log.jsonl").read_text().splitlines()]
+    skipped = [line for line in lines if "skipped" in line]
+    assert [line["skipped"] for line in skipped] == [1, 2]
+    assert [line["items"] for line in skipped] == [["wave13.wav"], ["wave17.wav"]]
+    config = replace(CONFIG, patience=4)
+    with pytest.raises(TrainingError, match="4 steps in a row .* wave25.wav"):
         train(model(), Denoising(), Poisoned(range(3, 9)), config, directory=tmp_path / "many")
+
+
+def test_the_loop_is_a_bare_loop_bit_for_bit(tmp_path: Path) -> None:
+    """Seeds, warm-up, clipping, AdamW and the average, written out once more."""
+    config = replace(CONFIG, precision="float32", weight_decay=0.01, clip=0.1, seed=3)
+    trained = train(model(), Denoising(), Waves(), config, directory=tmp_path)
+    bare = model().train()
+    average = [p.detach().clone() for p in bare.parameters()]
+    optimizer = torch.optim.AdamW(bare.parameters(), config.learning_rate, weight_decay=0.01)
+    for step in range(config.steps):
+        batch = torch.utils.data.default_collate([Waves()[step * 4 + k] for k in range(4)])
+        optimizer.param_groups[0]["lr"] = learning_rate(config, step)
+        optimizer.zero_grad()
+        generator = torch.Generator().manual_seed(3 * 1_000_003 + step)
+        Denoising()(bare, batch, generator).mean().backward()
+        torch.nn.utils.clip_grad_norm_(bare.parameters(), 0.1)
+        optimizer.step()
+        decay = min(config.ema, (1 + step) / (10 + step))
+        for mean, new in zip(average, bare.parameters(), strict=True):
+            mean.lerp_(new.detach(), 1 - decay)
+    for mean, parameter in zip(average, trained.parameters(), strict=True):
+        assert torch.equal(mean, parameter)
+
+
+def test_parts_of_a_batch_add_up_to_its_gradient(tmp_path: Path) -> None:
+    """An objective without randomness: three uneven parts give the step of the whole batch."""
+
+    def plain(network: Denoiser, batch: dict[str, Tensor], _: torch.Generator) -> Tensor:
+        t = torch.tensor(0.4, dtype=torch.float64)
+        return (network(0.7 * batch["x_0"].double(), t) - batch["x_0"]).square().flatten(1).mean(1)
+
+    results = [
+        train(
+            model().double(),
+            plain,
+            Waves(),
+            replace(CONFIG, precision="float32", accumulate=parts),
+            directory=tmp_path / str(parts),
+        )
+        for parts in (1, 3)
+    ]
+    for a, b in zip(results[0].parameters(), results[1].parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+def test_every_optimiser_resumes_bit_for_bit(tmp_path: Path, optimizer: str) -> None:
+    config = replace(CONFIG, optimizer=optimizer, schedule="constant", keep=2)
+    whole = train(model(), Denoising(), Waves(), config, directory=tmp_path / "whole")
+    first = replace(config, steps=7)
+    train(model(), Denoising(), Waves(), first, directory=tmp_path / "parts")
+    resumed = train(model(), Denoising(), Waves(), config, directory=tmp_path / "parts")
+    for a, b in zip(whole.parameters(), resumed.parameters(), strict=True):
+        assert torch.equal(a, b)
+    kept = sorted(p.name for p in (tmp_path / "whole").glob("state*"))
+    assert kept == ["state-00000010.safetensors", "state.safetensors"]
+
+
+def test_the_best_is_kept_and_too_long_without_one_stops_the_run(tmp_path: Path) -> None:
+    scores = {2: 1.0, 4: 3.0, 6: math.nan, 8: 2.0, 10: 3.0, 12: 9.0}
+    config = replace(CONFIG, validate_every=2, best="score", stop_after=3)
+    kept: list[int] = []
+
+    def run(directory: Path, config: TrainConfig) -> None:
+        train(
+            model(),
+            Denoising(),
+            Waves(),
+            config,
+            directory=directory,
+            validate=lambda _, step: {"score": scores[step]},
+            keep=lambda _, step: kept.append(step),
+        )
+
+    run(tmp_path / "a", config)
+    assert kept == [2, 4]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "a/log.jsonl").open()]
+    assert max(steps) == 10
+    run(tmp_path / "a", config)  # resumed: it is over
+    assert kept == [2, 4]
+    kept.clear()
+    run(tmp_path / "b", replace(config, better="lower", stop_after=0, steps=4))
+    run(tmp_path / "b", replace(config, better="lower", stop_after=0))  # remembers the best
+    assert kept == [2]
+    with pytest.raises(TrainingError, match="best is 'pesq'; expected .* score"):
+        run(tmp_path / "c", replace(config, best="pesq"))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    def fills_the_disk(_model: nn.Module, step: int) -> dict[str, float]:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limits[1]))
+        return {}
+
+    config = replace(CONFIG, steps=20, validate_every=6)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    try:
+        with pytest.raises(OSError, match="state.safetensors") as caught:
+            train(
+                model(),
+                Denoising(),
+                Waves(),
+                config,
+                directory=tmp_path,
+                validate=fills_the_disk,
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "free space" in explain(caught.value) and "\n" not in explain(caught.value)
+    assert read_progress(tmp_path / "state.safetensors").step == 5
+    assert not list(tmp_path.glob(".state*"))
 
 
 def test_ema_is_the_weighted_mean_of_the_weights() -> None:
@@ -148,10 +273,24 @@ def test_learning_rate_rises_then_follows_half_a_cosine() -> None:
     assert learning_rate(config, 1100) == pytest.approx(0.1)
 
 
+def test_other_schedules_leave_the_peak_as_they_should() -> None:
+    config = TrainConfig(steps=2000, warmup=100, learning_rate=1.0, final_rate=0.3)
+    inverse = replace(config, schedule="inverse_sqrt")
+    assert learning_rate(inverse, 99) == pytest.approx(1.0)
+    assert learning_rate(inverse, 399) == pytest.approx(0.5)
+    assert learning_rate(inverse, 1999) == pytest.approx(0.3)
+    assert learning_rate(replace(config, schedule="constant"), 1999) == 1.0
+    assert learning_rate(replace(inverse, warmup=0, final_rate=0.0), 3) == pytest.approx(0.5)
+
+
 @pytest.mark.parametrize(
-    "change", [{"steps": 0}, {"ema": 1.0}, {"final_rate": 1.0}, {"batch_size": 0}]
+    "change",
+    [
+        *({"steps": 0}, {"ema": 1.0}, {"final_rate": 1.0}, {"batch_size": 0}, {"clip": 0.0}),
+        *({"accumulate": 5}, {"stop_after": 1}, {"optimizer": "lion"}, {"precision": "int8"}),
+    ],
 )
-def test_config_out_of_range_is_named(change: dict[str, float]) -> None:
+def test_config_out_of_range_is_named(change: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(change))):
         TrainConfig(**(CONFIG.__dict__ | change))
 

@@ -87,9 +87,7 @@ def test_noise_has_unit_variance_white_or_not() -> None:
     like, slices = torch.zeros(40, 5, 64, 64), torch.arange(5).expand(40, 5)
     for share in (0.0, 1.0):
         noise = slab_noise(like, slices, share, generator())
-        torch.testing.assert_close(
-            noise.var((1, 2, 3)), torch.ones(40), rtol=0.08, atol=0
-        )
+        torch.testing.assert_close(noise.var((1, 2, 3)), torch.ones(40), rtol=0.08, atol=0)
         lag_one = (noise[..., 1:] * noise[..., :-1]).mean((1, 2, 3))
         assert (lag_one.abs().max() < 0.03) == (share == 0.0)
 
@@ -102,6 +100,7 @@ def test_the_same_generator_gives_the_same_loss() -> None:
 
 
 def test_bfloat16_changes_the_loss_by_rounding_only() -> None:
+    from diff_core.train.precision import forward_in
     from diff_medical.network import slab_denoiser
 
     torch.manual_seed(0)
@@ -109,6 +108,7 @@ def test_bfloat16_changes_the_loss_by_rounding_only() -> None:
     torch.nn.init.normal_(denoiser.network.unet.head.weight, std=0.05)
     x = batch(4) | {"x_0": torch.rand(4, 5, 32, 32, generator=generator())}
     exact = SlabDenoising()(denoiser, x, generator())
-    rounded = SlabDenoising(bfloat16=True)(denoiser, x, generator())
+    with forward_in(denoiser, torch.bfloat16, torch.device("cpu")):
+        rounded = SlabDenoising()(denoiser, x, generator())
     torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)
     assert not torch.equal(rounded, exact)

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import Tensor
 from typer.testing import CliRunner, Result
 
-from diff_core.io import load
+from diff_core.io import load, read_card
 from diff_medical.network import NETWORK_TYPES
 from diff_medical.patches import Patches
 from diff_medical.predict import posterior_mean
-from diff_medical.train import app
+from diff_medical.train import app, main
 
-OPTIONS = ["--steps", "6", "--batch", "2", "--size", "16", "--channels", "4,6"]
-OPTIONS += ["--checkpoint-every", "2", "--validate-every", "3", "--device", "cpu"]
+SETTINGS = ["train.steps=6", "train.batch_size=2", "patches.size=16", "network.channels=[4,6]"]
+SETTINGS += ["train.checkpoint_every=2", "train.validate_every=3", "train.precision=float32"]
+OPTIONS = ["--device", "cpu", *SETTINGS]
 
 
 @pytest.fixture
@@ -41,8 +43,10 @@ def invoke(*arguments: str | Path) -> Result:
 
 
 def one_line_of(result: Result) -> str:
-    assert result.exit_code == 2
-    lines = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert result.exit_code == 1
+    lines = [
+        line for line in result.stderr.splitlines() if line.startswith("diff_medical.train: ")
+    ]
     assert len(lines) == 1
     assert "Traceback" not in result.output
     return lines[0]
@@ -53,7 +57,10 @@ def test_the_command_as_a_user_types_it(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     command = [sys.executable, "-m", "diff_medical.train", "enhance", "--data", str(data)]
     done = subprocess.run(
-        [*command, "--out", str(out), *OPTIONS], capture_output=True, text=True, check=False
+        [*command, "--out", str(out), "--board", *OPTIONS],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == str(out / "enhance.safetensors")
@@ -61,12 +68,19 @@ def test_the_command_as_a_user_types_it(data: Path, tmp_path: Path) -> None:
     denoiser, card = load(out / "enhance.safetensors", types=NETWORK_TYPES)
     assert card.data == ("a.nii.gz", "b.nii", "c.nii.gz")
     assert card.steps == 6
+    assert card.recipe["patches"]["size"] == 16
     assert set(card.scores) == {"psnr 5%", "ssim 5%", "psnr 10%", "ssim 10%"}
     clean = torch.rand(10, 10, 10)
     assert posterior_mean(denoiser, clean, 0.1).isfinite().all()
 
     log = [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
-    assert [row["step"] for row in log if "validation" in row] == [3, 6]
+    scores = {row["step"]: row["validation"] for row in log if "validation" in row}
+    assert sorted(scores) == [3, 6]
+    assert {"psnr 5%", "loss at 0.7..1.5", "loss at 4.5..5.5"} <= set(scores[6])
+    assert (out / "curves.png").read_bytes().startswith(b"\x89PNG")
+    board = EventAccumulator(str(out / "board")).Reload()
+    assert {"validation/psnr 5%", "training/loss"} <= set(board.Tags()["scalars"])
+    assert [event.step for event in board.Images("noisy, denoised, clean")] == [3, 6]
 
 
 @pytest.mark.slow
@@ -86,7 +100,7 @@ def test_resume_equals_uninterrupted_bit_for_bit(
     with monkeypatch.context() as patch:
         patch.setattr(Patches, "__getitem__", until_step_3)
         assert "plug" in str(invoke("--data", data, "--out", parts, *OPTIONS).exception)
-    assert not (parts / "enhance.safetensors").exists()
+    assert read_card(parts / "enhance.safetensors").steps == 3  # usable, from its validation
     resumed = invoke("--data", data, "--out", parts, *OPTIONS, "--resume")
     assert resumed.exit_code == 0, resumed.output
 
@@ -103,7 +117,7 @@ def test_resume_equals_uninterrupted_bit_for_bit(
 def test_the_seed_decides(data: Path, tmp_path: Path) -> None:
     weights = []
     for name, seed in (("a", "1"), ("b", "2")):
-        options = ["--out", tmp_path / name, *OPTIONS, "--seed", seed]
+        options = ["--out", tmp_path / name, *OPTIONS, "train.steps=1", "--seed", seed]
         assert invoke("--data", data, *options).exit_code == 0
         weights.append(load_file(tmp_path / name / "enhance.safetensors"))
     assert not all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
@@ -124,16 +138,14 @@ def test_a_damaged_state_is_said_to_be(data: Path, tmp_path: Path) -> None:
     out.mkdir()
     (out / "state.safetensors").write_bytes(b"rubbish")
     result = invoke("--data", data, "--out", out, *OPTIONS, "--resume")
-    assert result.exit_code == 2
     assert f"{out / 'state.safetensors'}: not a" in one_line_of(result)
 
 
 def test_another_network_cannot_resume(data: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert invoke("--data", data, "--out", out, *OPTIONS).exit_code == 0
-    result = invoke("--data", data, "--out", out, *OPTIONS, "--channels", "6,6", "--resume")
-    assert result.exit_code == 2
-    assert "another model" in result.stderr
+    result = invoke("--data", data, "--out", out, *OPTIONS, "network.channels=[6,6]", "--resume")
+    assert "another model: network.channels is [4, 6], here [6, 6]" in one_line_of(result)
 
 
 def test_nothing_to_train_on(tmp_path: Path, write_scan: Callable[..., Path]) -> None:
@@ -148,23 +160,38 @@ def test_nothing_to_train_on(tmp_path: Path, write_scan: Callable[..., Path]) ->
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "named"),
+    ("setting", "named"),
     [
-        ("--channels", "wide", "--channels is 'wide'"),
-        ("--precision", "int8", "--precision is 'int8'"),
-        ("--device", "abacus", "device is 'abacus'"),
-        ("--rate", "-1", "learning_rate is -1"),
+        ("network.channels=wide", "network.channels is 'wide'"),
+        ("train.precision=int8", "train.precision is 'int8'"),
+        ("train.learning_rate=-1", "learning_rate is -1"),
+        ("train.steps=0", "steps is 0"),
+        ("patches.size=8", "size is 8"),
+        ("patches.sise=80", "did you mean patches.size?"),
     ],
 )
-def test_bad_options_are_named(
-    data: Path, tmp_path: Path, option: str, value: str, named: str
+def test_bad_settings_are_named(data: Path, tmp_path: Path, setting: str, named: str) -> None:
+    assert named in one_line_of(invoke("--data", data, "--out", tmp_path / "out", setting))
+
+
+@pytest.mark.parametrize("arguments", [["--nonsense"], ["--device", "abacus"]])
+def test_usage_errors_exit_with_2(
+    arguments: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert named in one_line_of(invoke("--data", data, "--out", tmp_path / "out", option, value))
+    assert main(["enhance", "--data", "x", "--out", "y", *arguments]) == 2
+    assert arguments[-1] in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("arguments", [["--nonsense"], ["--steps", "0"], ["--batch", "x"]])
-def test_usage_errors_exit_with_2(arguments: list[str]) -> None:
-    assert invoke("--data", "x", "--out", "y", *arguments).exit_code == 2
+def test_the_shipped_recipe_is_of_the_shipped_weights() -> None:
+    from diff_core.description import describe
+    from diff_core.train import read_recipe
+    from diff_medical.network import slab_denoiser
+    from diff_medical.train import RECIPES
+    from diff_medical.training.enhance import Recipe
+
+    recipe = read_recipe(Recipe, RECIPES / "enhance.yaml")
+    shipped, _ = load(RECIPES.parent / "weights" / "enhance.safetensors", types=NETWORK_TYPES)
+    assert describe(slab_denoiser(**vars(recipe.network))) == describe(shipped)
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -31,7 +31,6 @@ class Enhancement:
     one_step:  probability of t = 1; otherwise t is uniform in [t_min, 1]
     complex_weight, magnitude_weight, wave_weight: of the mean of |c - c^|^2, of that of
                (|c|^0.6 - |c^|^0.6)^2, and of -SI-SDR in dB; c is the spectrum without its scale
-    bfloat16:  run the network, and only it, in bfloat16
     """
 
     spectral: Spectral = field(default_factory=Spectral)
@@ -40,7 +39,6 @@ class Enhancement:
     complex_weight: float = 20.0
     magnitude_weight: float = 30.0
     wave_weight: float = 0.02
-    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.one_step <= 1 or not 0 <= self.t_min < 1:
@@ -65,8 +63,7 @@ class Enhancement:
         ).to(clean.device)
         noise = torch.randn(x_0.shape, generator=generator).to(clean.device)
         x_t = bridge_marginal(bridge, x_0, y, t, noise)
-        with torch.autocast(clean.device.type, torch.bfloat16, enabled=self.bfloat16):
-            estimate = denoiser(x_t, t, Condition(channels=y)).float()
+        estimate = denoiser(x_t, t, Condition(channels=y))
         return self.loss(clean, x_0, estimate)
 
     def loss(self, clean: Tensor, x_0: Tensor, estimate: Tensor) -> Tensor:

@@ -55,7 +55,7 @@ class Validation:
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
         """Of the enhanced mixtures; `step` is not used."""
-        return self._mean([(clean, self._enhance(denoiser, noisy)) for clean, noisy in self.pairs])
+        return self._mean([(clean, self.enhance(denoiser, noisy)) for clean, noisy in self.pairs])
 
     def noisy(self) -> dict[str, float]:
         """The same scores of the mixtures as they are."""
@@ -71,7 +71,8 @@ class Validation:
         }
 
     @torch.no_grad()
-    def _enhance(self, denoiser: Denoiser, noisy: Wave) -> Wave:
+    def enhance(self, denoiser: Denoiser, noisy: Wave) -> Wave:
+        """One pass over a recording (T,) at 16 kHz."""
         device = next(denoiser.parameters()).device
         wave, gain = normalise(torch.from_numpy(noisy)[None].to(device))
         y = self.spectral.analysis(wave)

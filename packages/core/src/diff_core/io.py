@@ -17,13 +17,12 @@ from pathlib import Path
 from typing import Any, cast
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from diff_core.description import Json, build, describe
-from diff_core.files import CheckpointError, read_tensors, replacing
+from diff_core.files import CheckpointError, read_tensors, write_tensors
 
-__all__ = ["Card", "CheckpointError", "load", "read_card", "save"]
+__all__ = ["Card", "CheckpointError", "load", "open_checkpoint", "parse_card", "read_card", "save"]
 
 FORMAT = 1
 
@@ -94,8 +93,7 @@ def save(
         "model": json.dumps(describe(denoiser)),
         "card": json.dumps(dataclasses.asdict(card)),
     }
-    with replacing(path) as temporary:
-        save_file(tensors, temporary, metadata=metadata)
+    write_tensors(Path(path), tensors, metadata)
 
 
 def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -108,9 +106,10 @@ def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
     return metadata, tensors
 
 
-def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
+def parse_card(path: Path, text: str) -> Card:
+    """A card from its JSON; `path` is named in the error, CheckpointError."""
     try:
-        fields: dict[str, Any] = json.loads(metadata["card"])
+        fields: dict[str, Any] = json.loads(text)
         known = {f.name for f in dataclasses.fields(Card)}
         if unknown := set(fields) - known:
             raise ValueError(f"unknown entries {sorted(unknown)}")
@@ -123,7 +122,17 @@ def _parse_card(path: Path, metadata: dict[str, str]) -> Card:
 def read_card(path: str | os.PathLike[str]) -> Card:
     """The card of a checkpoint. Raises CheckpointError."""
     path = Path(path)
-    return _parse_card(path, _open(path)[0])
+    return parse_card(path, _open(path)[0].get("card", ""))
+
+
+def open_checkpoint(path: str | os.PathLike[str]) -> tuple[Card, Json, dict[str, Tensor]]:
+    """Card, description of the model (`diff_core.description`), and tensors as they are stored.
+
+    Raises CheckpointError.
+    """
+    path = Path(path)
+    metadata, tensors = _open(path)
+    return parse_card(path, metadata.get("card", "")), json.loads(metadata["model"]), tensors
 
 
 def load(
@@ -137,7 +146,7 @@ def load(
     """
     path = Path(path)
     metadata, tensors = _open(path)
-    card = _parse_card(path, metadata)
+    card = parse_card(path, metadata.get("card", ""))
     try:
         denoiser = cast(
             nn.Module, build(json.loads(metadata["model"]), {**_core_types(), **(types or {})})

@@ -29,7 +29,6 @@ class SlabDenoising:
     middle:      half of the samples come from this narrower range, where most scans are
     correlated:  share of samples whose noise is mildly correlated between neighbouring pixels, as
                  an interpolating scanner leaves it
-    bfloat16:    run the network in bfloat16 on a CPU that is fast at it
     """
 
     low: float = 0.004
@@ -38,7 +37,6 @@ class SlabDenoising:
     outer: float = 0.3
     correlated: float = 0.15
     sigma_data: float = 0.5
-    bfloat16: bool = False
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
@@ -48,11 +46,7 @@ class SlabDenoising:
         noise = slab_noise(x_0, batch["slices"], self.correlated, generator)
         x_t = x_0 + broadcast(sigma, x_0) * noise
         t = denoiser.schedule.time(-sigma.log())
-        if self.bfloat16 and x_0.device.type == "cpu":
-            with torch.autocast("cpu", torch.bfloat16):
-                estimate = denoiser(x_t, t)
-        else:
-            estimate = denoiser(x_t, t)
+        estimate = denoiser(x_t, t)
         out = sigma * self.sigma_data / torch.hypot(sigma, torch.full_like(sigma, self.sigma_data))
         error = ((estimate - x_0) / broadcast(out, x_0)).square().mean((2, 3))
         weight = torch.ones_like(error[0])

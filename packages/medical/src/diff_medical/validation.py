@@ -10,16 +10,21 @@ import torch
 from numpy.typing import NDArray
 
 from diff_core.denoiser import Denoiser
+from diff_core.evaluate import snr_loss
+from diff_core.train import edm_weight
 
 from .corpus import Row, read_scan
 from .intensity import recognise, scale
 from .metrics import score
+from .patches import cut
 from .predict import posterior_mean
 
 __all__ = ["Case", "Validation"]
 
 LEVELS = (0.05, 0.10)
 CROP = 160
+EDGES = (0.7, 1.5, 2.5, 3.5, 4.5, 5.5)  # of log-SNR: sigma from 0.5 down to 0.004
+SLABS, SIDE = 4, 64
 
 
 @dataclass(frozen=True)
@@ -76,7 +81,29 @@ class Validation:
                 scores[f"{metric} {level:.0%}"] = round(float(np.mean(values)), 4)
         return scores
 
+    def level_losses(self, denoiser: Denoiser, slices: int) -> dict[str, float]:
+        """The training loss in bins of log-SNR, on slabs of the scans; none if all are thinner."""
+        slabs = [slab for case in self.cases for slab in _slabs(case, slices)]
+        if not slabs:
+            return {}
+        x_0 = torch.from_numpy(np.stack(slabs)).to(next(denoiser.parameters()).device)
+        generator = torch.Generator().manual_seed(0)
+        weight = edm_weight(0.5)
+        return snr_loss(denoiser, [{"x_0": x_0}], EDGES, generator, weight=weight).scores()
+
+    def picture(self, denoiser: Denoiser) -> torch.Tensor:
+        """The middle of the first scan, (1, X, 3 Y) in [0, 1]: noisy, denoised and clean."""
+        case, level = self.cases[0], LEVELS[-1]
+        middle = case.clean.shape[2] // 2
+        volumes = (case.noisy(level), self._estimate(denoiser, case, level), case.clean)
+        row = np.concatenate([volume[:, :, middle] for volume in volumes], axis=1)
+        return torch.from_numpy(row.clip(0, 1).astype(np.float32))[None]
+
     def _score(self, denoiser: Denoiser, case: Case, level: float) -> tuple[float, float]:
+        found = score(case.clean, self._estimate(denoiser, case, level), data_range=1.0)
+        return found.psnr, found.ssim
+
+    def _estimate(self, denoiser: Denoiser, case: Case, level: float) -> NDArray[np.float32]:
         noisy = case.noisy(level)
         to = scale(noisy, "mr")
         estimate = posterior_mean(
@@ -86,5 +113,19 @@ class Validation:
             case.spacing,
             stride=self.stride,
         )
-        found = score(case.clean, to.restore(estimate.numpy()), data_range=1.0)
-        return found.psnr, found.ssim
+        return to.restore(estimate.numpy())
+
+
+def _slabs(case: Case, slices: int) -> list[NDArray[np.float32]]:
+    """SLABS slabs (slices, SIDE, SIDE), normalised, spread over the stack of a scan."""
+    axis = int(np.argmax(case.spacing))
+    depth = case.clean.shape[axis]
+    if depth < slices:
+        return []
+    volume = scale(case.clean, "mr").normalise(case.clean)
+    slabs: list[NDArray[np.float32]] = []
+    for share in np.linspace(0.2, 0.8, SLABS):
+        centre = np.array(volume.shape) // 2
+        centre[axis] = round(share * depth)
+        slabs.append(cut(volume, axis, centre, slices, SIDE).astype(np.float32))
+    return slabs

@@ -1,174 +1,146 @@
 """The training loop.
 
 Everything random is a function of (seed, step): the data sets give item i as a pure function of
-(seed, i), and the objective draws from a generator seeded for its step. A resumed run therefore
-equals an uninterrupted one bit for bit, and nothing random needs saving.
+(seed, i), and the objective draws from a generator seeded for its step and part. A resumed run
+therefore equals an uninterrupted one bit for bit, and nothing random needs saving.
 """
 
 from __future__ import annotations
 
-import json
+import signal
 import sys
-import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, Protocol, TypeVar, cast
+from typing import TypeVar
 
-import torch
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
-from tqdm import tqdm
+from torch import nn
 
-from diff_core.denoiser import Denoiser
+from diff_core.description import describe
+from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig, learning_rate
+from diff_core.train.distributed import Processes, guarded, processes
 from diff_core.train.ema import Ema
-from diff_core.train.objective import Objective
-from diff_core.train.state import load_state, save_state
+from diff_core.train.job import Collate, Loss, Samples, Show
+from diff_core.train.posthoc import Snapshots
+from diff_core.train.precision import forward_in, narrow_dtype
+from diff_core.train.report import Report
+from diff_core.train.state import Progress, State
+from diff_core.train.step import Stepper
+from diff_core.train.stop import Signals, Stopped, TrainingError
 
-__all__ = ["Samples", "TrainingError", "train"]
+__all__ = ["train"]
 
-D = TypeVar("D", bound=Denoiser)
-Validate = Callable[[D, int], dict[str, float]]
-
-
-class TrainingError(RuntimeError):
-    """Training cannot go on."""
-
-
-class Samples(Protocol):
-    """Training samples without end: item i, for any i >= 0, is a pure function of i."""
-
-    def __getitem__(self, index: int, /) -> dict[str, Tensor]: ...
-
-
-@dataclass(frozen=True)
-class _Batches:
-    """Indices of the batches from step `start` to `stop`."""
-
-    start: int
-    stop: int
-    size: int
-
-    def __iter__(self) -> Iterator[list[int]]:
-        for step in range(self.start, self.stop):
-            yield list(range(step * self.size, (step + 1) * self.size))
-
-    def __len__(self) -> int:
-        return self.stop - self.start
+M = TypeVar("M", bound=nn.Module)
 
 
 def train(
-    denoiser: D,
-    objective: Objective,
+    model: M,
+    objective: Loss,
     samples: Samples,
     config: TrainConfig,
     *,
     directory: Path,
-    validate: Validate[D] | None = None,
-) -> D:
-    """Trains and returns the averaged denoiser, in evaluation mode.
+    validate: Callable[[M, int], dict[str, float]] | None = None,
+    keep: Callable[[M, int], None] | None = None,
+    collate: Collate | None = None,
+    show: Show[M] | None = None,
+    board: bool = False,
+    among: Processes | None = None,
+) -> M:
+    """Trains and returns the averaged model, in evaluation mode.
 
     `directory` receives `state.safetensors` (to resume from; if one is there, the run goes on
     from it) and `log.jsonl`, one JSON object a line: `loss`, `rate` and `gradient` every
-    `log_every` steps, and what `validate(averaged denoiser, step)` returns. A step whose loss or
-    gradient is not finite is skipped and counted.
+    `log_every` steps, and what `validate(averaged model, step)` returns. A step whose loss or
+    gradient is not finite is skipped and counted. A first Ctrl-C or SIGTERM lets the step end and
+    its state be saved.
 
-    Raises TrainingError after `config.patience` such steps in a row, and CheckpointError if the
-    directory holds the state of another model.
+    keep:    keep(averaged model, step) is called after each validation, or, with `config.best`,
+             after each that is the best so far
+    collate: makes a batch of items; default: stacks their tensors
+    show:    pictures and sounds for TensorBoard, at validations
+    board:   write TensorBoard's files to `directory`/board
+    among:   the processes of this run; default: this one, and those that a launcher started
+
+    Raises TrainingError after `config.patience` bad steps in a row or if another process is lost,
+    CheckpointError if the directory holds the state of another model, Stopped after a signal, and
+    OSError if the disk is full; the last checkpoint is valid after each.
     """
+    among = among or processes(config.device)
+    main = among.rank == 0
+    batches = Batches.of(config, among)
+    dtype = narrow_dtype(config.precision, among.device)
     directory.mkdir(parents=True, exist_ok=True)
-    state_path = directory / "state.safetensors"
-    device = torch.device(config.device)
-    denoiser.to(device).train()
-    parameters = [p for p in denoiser.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(
-        parameters, config.learning_rate, weight_decay=config.weight_decay
-    )
-    ema = Ema(denoiser, config.ema)
-    start = load_state(state_path, denoiser, ema.module, optimizer) if state_path.exists() else 0
+    model.to(among.device).train()
+    description = describe(model)
+    snapshots = Snapshots(model, config.snapshot_every, directory)
+    ema = Ema(model, config.ema)
+    averages = {"average": ema} | snapshots.averages
 
-    loader = DataLoader(
-        cast("Dataset[dict[str, Tensor]]", samples),
-        batch_sampler=_Batches(start, config.steps, config.batch_size),
-        num_workers=config.workers,
-        persistent_workers=config.workers > 0,
-    )
-    progress = tqdm(
-        loader,
-        desc="training",
-        initial=start,
-        total=config.steps,
-        disable=None,
-        dynamic_ncols=True,
-    )
-    begun, skipped, recent = time.monotonic(), 0, 0.0
-    with (directory / "log.jsonl").open("a") as log:
+    with ExitStack() as stack:
+        stack.enter_context(forward_in(model, dtype, among.device, compiled=config.compile))
+        stack.enter_context(guarded(among, f"the last checkpoint is in {directory}"))
+        signals = stack.enter_context(Signals())
+        stepper = Stepper(model, objective, config, batches, among)
+        for average in averages.values():
+            average.follow(model)
+        state = State(directory, description, model, averages, stepper.optimizer)
+        progress, changes = Progress.of(config, batches, among, dtype), ()
+        if state.path.exists():
+            progress, changes = progress.after(state.load())
+        among.wait()
+        if main:
+            state.clean()
+            for change in changes:
+                print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
 
-        def report(step: int, values: dict[str, Any]) -> None:
-            seconds = round(time.monotonic() - begun, 1)
-            log.write(json.dumps({"step": step, "seconds": seconds} | values) + "\n")
-            log.flush()
-
-        for step, batch in enumerate(progress, start):
-            rate = learning_rate(config, step)
-            loss, gradient = _step(
-                denoiser, objective, _to(batch, device), optimizer, parameters, config, step, rate
-            )
-            if loss is None:
+        start, stop = progress.step, config.steps
+        report = stack.enter_context(Report(directory, start, stop, speaks=main, board=board))
+        steps = range(start, 0 if progress.is_over(config) else stop)
+        loader = load(samples, batches, steps, workers=config.workers, collate=collate)
+        skipped = 0
+        for step, parts in enumerate(loader, start):
+            outcome = stepper.take(step, parts, asked=signals.are_caught)
+            done, last = step + 1, step + 1 == stop
+            progress = progress.stepped(outcome.loss if outcome.taken else None)
+            if outcome.taken:
+                skipped = 0
+                for average in averages.values():
+                    average.update(model, step)
+                if done % config.log_every == 0 or last:
+                    rate = learning_rate(config, step)
+                    values = {"loss": progress.loss, "rate": rate, "gradient": outcome.gradient}
+                    report.write(done, values)
+            else:
                 skipped += 1
-                report(step + 1, {"skipped": skipped})
+                names = batches.names(samples, step, outcome.bad)
+                report.write(done, {"skipped": skipped, "items": names})
                 if skipped >= config.patience:
                     raise TrainingError(
-                        f"{skipped} steps in a row gave a loss or gradient that is not finite"
+                        f"{skipped} steps in a row gave a loss or gradient that is not finite; "
+                        f"in step {done} it was that of {', '.join(names) or 'no single item'}"
                     )
-            else:
-                skipped = 0
-                ema.update(denoiser, step)
-                recent = loss if step == start else 0.98 * recent + 0.02 * loss
-                progress.set_postfix(loss=f"{recent:.4g}", refresh=False)
-
-            done = step + 1
-            if loss is not None and (done % config.log_every == 0 or done == config.steps):
-                report(done, {"loss": recent, "rate": rate, "gradient": gradient})
-            if done % config.checkpoint_every == 0 or done == config.steps:
-                save_state(state_path, denoiser, ema.module, optimizer, done)
-            if validate and (done % config.validate_every == 0 or done == config.steps):
-                scores = validate(ema.module, done)
-                report(done, {"validation": scores})
-                line = "  ".join([f"step {done}"] + [f"{k} {v:.4g}" for k, v in scores.items()])
-                progress.write(line, file=sys.stderr)
-    return ema.module
-
-
-def _step(
-    denoiser: Denoiser,
-    objective: Objective,
-    batch: dict[str, Tensor],
-    optimizer: torch.optim.Optimizer,
-    parameters: list[nn.Parameter],
-    config: TrainConfig,
-    step: int,
-    rate: float,
-) -> tuple[float | None, float]:
-    """One optimiser step; (None, norm) when loss or gradient is not finite."""
-    seed = config.seed * 1_000_003 + step
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    for group in optimizer.param_groups:
-        group["lr"] = rate
-    optimizer.zero_grad(set_to_none=True)
-    half = parameters[0].device.type == "cuda"
-    with torch.autocast(parameters[0].device.type, torch.bfloat16, enabled=half):
-        loss = objective(denoiser, batch, generator).mean()
-    loss.backward()
-    norm = float(torch.nn.utils.clip_grad_norm_(parameters, config.clip))
-    value = float(loss.detach())
-    if not torch.isfinite(torch.tensor([value, norm])).all():
-        return None, norm
-    optimizer.step()
-    return value, norm
-
-
-def _to(batch: dict[str, Tensor], device: torch.device) -> dict[str, Tensor]:
-    return {name: value.to(device, non_blocking=True) for name, value in batch.items()}
+            report.advance(progress.loss)
+            snapshots.take(done, last=last, write=main)
+            if outcome.asked or done % config.checkpoint_every == 0 or last:
+                state.save(progress, keep=config.keep, write=main)
+            if outcome.asked:
+                among.wait()  # for the checkpoint: a launcher ends all when the first ends
+                raise Stopped(signals.caught or signal.SIGTERM, done)
+            if validate and (done % config.validate_every == 0 or last):
+                average = ema.gather()
+                if main:
+                    scores = validate(average, done)
+                    report.scores(done, scores)
+                    if show and board:
+                        report.show(done, show(average, done))
+                    progress = progress.judged(scores, config)
+                    if keep and (not config.best or progress.best_step == done):
+                        keep(average, done)
+                if config.best:
+                    state.save(progress, keep=config.keep, write=main)
+                if any(among.total([float(progress.is_over(config))])):
+                    report.say(f"{config.best} has not improved since step {progress.best_step}")
+                    break
+    return ema.gather()

@@ -17,6 +17,7 @@ Augmentation, 2023). With the signal-to-noise ratio s = exp(2 lambda):
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
@@ -27,7 +28,9 @@ from torch import Tensor
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.forward import marginal
+from diff_core.nn.lengths import blank, valid_cells
 from diff_core.schedule import log_snr
+from diff_core.train.times import Times
 
 __all__ = [
     "Denoising",
@@ -35,6 +38,7 @@ __all__ = [
     "Weight",
     "edm_weight",
     "eps_weight",
+    "mean_square",
     "min_snr_weight",
     "p2_weight",
     "v_weight",
@@ -96,12 +100,15 @@ def _log_sum(log_s: Tensor, k: float) -> Tensor:
 class Denoising:
     """w(lambda_t) |D(x_t, t) - x_0|^2, mean over a sample's entries, t uniform in (t_min, 1].
 
-    The batch holds `x_0` (B, C, *S) and, if the network takes them, `vector` (B, D) and
-    `channels` (B, C', *S). t_min keeps weights finite that grow without bound at t = 0.
+    The batch holds `x_0` (B, C, *S) and, under their names, the fields of `Condition` that the
+    network takes. With `lengths` the mean is over the valid entries of each sample: what is in the
+    padding has no effect. `times` draws t from another density, see `diff_core.train.times`; t_min
+    keeps weights finite that grow without bound at t = 0.
     """
 
     weight: Weight = x0_weight
     t_min: float = 1e-3
+    times: Times | None = None
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
@@ -115,9 +122,24 @@ class Denoising:
         """The log-SNR drawn for each sample, and its squared error without the weight; (B,)."""
         x_0 = batch["x_0"]
         uniform = torch.rand(x_0.shape[0], generator=generator)
-        t = (self.t_min + (1 - self.t_min) * (1 - uniform)).to(x_0)
+        if self.times is None:
+            t = (self.t_min + (1 - self.t_min) * (1 - uniform)).to(x_0)
+        else:
+            # `rand` may give 0, of which the inverse of a normal distribution is infinite
+            inner = uniform.double().clamp(2**-25, 1 - 2**-25)
+            t = self.times(denoiser.schedule, inner).clamp(self.t_min, 1).to(x_0)
         noise = torch.randn(x_0.shape, generator=generator).to(x_0)
-        cond = Condition(vector=batch.get("vector"), channels=batch.get("channels"))
+        cond = Condition.of(batch)
         x_t = marginal(denoiser.schedule, x_0, t, noise)
-        error = (denoiser(x_t, t, cond) - x_0).square().flatten(1).mean(1)
+        error = mean_square(denoiser(x_t, t, cond) - x_0, cond.lengths)
         return log_snr(denoiser.schedule, t), error
+
+
+def mean_square(difference: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Mean over the entries of each row of (B, C, *S), over the valid ones with `lengths` (B,)."""
+    if lengths is None:
+        return difference.square().flatten(1).mean(1)
+    size = difference.shape
+    valid = valid_cells(lengths.to(difference.device), 1, size[-1], difference.ndim)
+    total = blank(difference, valid).square().flatten(1).sum(1)
+    return total / (lengths.to(total) * math.prod(size[1:-1]))

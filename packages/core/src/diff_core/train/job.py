@@ -1,0 +1,67 @@
+"""A training job: all that a domain says of it, for `diff_core.train.command` to run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from diff_core.io import Card
+
+__all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show"]
+
+M = TypeVar("M", bound=nn.Module)
+
+Collate = Callable[[Sequence[dict[str, Tensor]]], dict[str, Tensor]]
+"""Makes a batch of items."""
+
+Loss = Callable[[Any, dict[str, Tensor], torch.Generator], Tensor]
+"""loss(model, batch, generator) -> (B,): an `Objective` of any model. The generator is on the CPU
+and the source of all randomness; `model(...)` may run in bfloat16, what it returns is float32."""
+
+
+Show = Callable[[M, int], Mapping[str, Tensor | tuple[Tensor, int]]]
+"""show(averaged model, step) -> by name, pictures (C, H, W) in [0, 1] and sounds (T,) with their
+rate."""
+
+
+class Samples(Protocol):
+    """Training samples without end: item i, for any i >= 0, is a pure function of i."""
+
+    def __getitem__(self, index: int, /) -> dict[str, Tensor]: ...
+
+
+@runtime_checkable
+class Named(Protocol):
+    """Samples that can say what an item is made of, for the report of a bad step."""
+
+    def name(self, index: int, /) -> str: ...
+
+
+@dataclass(frozen=True)
+class Job(Generic[M]):
+    """What to train, on what, and what to say of the result.
+
+    model:     untrained, on the CPU; anything that `diff_core.io.save` can save
+    objective: losses (B,) of a batch
+    samples:   item i is a pure function of i
+    card:      (averaged model as it will be saved, steps, hours) -> its card, with scores
+    validate:  (averaged model in evaluation mode, step) -> scores by name
+    collate:   makes a batch of items; default: stacks their tensors
+    dtype:     of the weights in the file; torch.float16 halves it
+    plan:      lines that say what was found: data, hours, speakers
+    show:      pictures and sounds for TensorBoard, at validations
+    """
+
+    model: M
+    objective: Loss
+    samples: Samples
+    card: Callable[[M, int, float], Card]
+    validate: Callable[[M, int], dict[str, float]] | None = None
+    plan: tuple[str, ...] = ()
+    collate: Collate | None = None
+    dtype: torch.dtype | None = None
+    show: Show[M] | None = None

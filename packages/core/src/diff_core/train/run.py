@@ -1,0 +1,204 @@
+"""A training job from its recipe to its model file."""
+
+from __future__ import annotations
+
+import copy
+import json
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from diff_core.description import describe
+from diff_core.files import CheckpointError, replacing
+from diff_core.io import Card, open_checkpoint, parse_card, save
+from diff_core.train.batches import Batches, load
+from diff_core.train.config import TrainConfig
+from diff_core.train.curves import draw_curves
+from diff_core.train.distributed import Processes, guarded, processes
+from diff_core.train.job import Job
+from diff_core.train.log import hours_trained
+from diff_core.train.loop import train
+from diff_core.train.precision import forward_in, narrow_dtype
+from diff_core.train.recipe import dump_recipe, read_recipe
+from diff_core.train.state import difference, read_progress
+from diff_core.train.step import Stepper
+
+__all__ = ["Options", "run_job", "start_from"]
+
+_REHEARSAL = 10
+
+
+@dataclass(frozen=True)
+class Options:
+    """Of the training command, beside recipe and data."""
+
+    name: str
+    out: Path
+    start_from: Path | None = None
+    dry_run: bool = False
+    board: bool = False
+    device: str = "auto"
+
+
+def run_job(
+    module: Any, recipe_path: Path, overrides: Sequence[str], inputs: Any, options: Options
+) -> None:
+    """Reads the recipe, builds what `module` describes, trains, and writes OUT/NAME.safetensors.
+
+    The plan goes to standard output. Raises what `read_recipe`, `module.build` and `train` do.
+    """
+    recipe: Any = read_recipe(module.Recipe, recipe_path, overrides)
+    among = processes(options.device)
+    config = replace(recipe.train, device=among.device.type)
+    out = options.out
+    with guarded(among, f"the last checkpoint, if any, is in {out}"):
+        out.mkdir(parents=True, exist_ok=True)
+        with among.first():  # it decodes and caches what the others then find
+            torch.manual_seed(config.seed)
+            job: Job[Any] = module.build(recipe, inputs, out)
+        before = _past(job.model, options, write=among.rank == 0 and not options.dry_run)
+        if among.rank == 0:
+            print("\n".join([*job.plan, *_plan(job, config, among)]), flush=True)
+        if options.dry_run:
+            lines = _rehearse(job, config, among)
+            if among.rank == 0:
+                print("\n".join(lines), flush=True)
+        else:
+            _train(job, replace(recipe, train=config), config, among, options, before)
+    among.close()
+
+
+def _train(
+    job: Job[Any],
+    recipe: Any,
+    config: TrainConfig,
+    among: Processes,
+    options: Options,
+    before: Card | None,
+) -> None:
+    out = options.out
+    weights, log = out / f"{options.name}.safetensors", out / "log.jsonl"
+    kept: list[int] = []
+
+    def keep(average: Any, step: int) -> None:
+        """A run that is cut short leaves weights that can be used."""
+        model = copy.deepcopy(average).cpu()
+        if job.dtype is not None:  # as it is saved, so that the scores are those of the file
+            model = model.to(job.dtype).float()
+        hours = hours_trained(log)
+        card = job.card(model, step, hours)
+        card = replace(card, steps=step, hours=hours, recipe=dump_recipe(recipe))
+        save(weights, model, _descended(card, before), dtype=job.dtype)
+        kept.append(step)
+        draw_curves(log, out / "curves.png")
+
+    average = train(
+        job.model,
+        job.objective,
+        job.samples,
+        config,
+        directory=out,
+        validate=job.validate,
+        keep=keep,
+        collate=job.collate,
+        show=job.show,
+        board=options.board,
+        among=among,
+    )
+    if among.rank:
+        return
+    if not weights.exists() or (not config.best and not kept):  # resumed after its last step
+        keep(average, read_progress(out / "state.safetensors").step)
+    draw_curves(log, out / "curves.png")
+    print(weights)
+
+
+def start_from(path: Path, model: nn.Module) -> Card:
+    """Gives a model the weights of a checkpoint, and returns the checkpoint's card.
+
+    Raises CheckpointError if the file is none, or of another model.
+    """
+    card, description, tensors = open_checkpoint(path)
+    if unlike := difference(description, describe(model)):
+        raise CheckpointError(f"{path}: holds another model: {unlike}")
+    state = model.state_dict()
+    model.load_state_dict({name: value.to(state[name].dtype) for name, value in tensors.items()})
+    return card
+
+
+def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
+    """The card of the model that the run began with, if any; OUT remembers it for --resume."""
+    memory = options.out / "start.json"
+    if options.start_from:
+        card = start_from(options.start_from, model)
+        if write:
+            with replacing(memory) as temporary:
+                temporary.write_text(json.dumps(asdict(card)))
+        return card
+    return parse_card(memory, memory.read_text()) if memory.exists() else None
+
+
+def _descended(card: Card, before: Card | None) -> Card:
+    """What was learned from stays part of what a fine-tuned model was made of."""
+    if before is None:
+        return card
+    return replace(
+        card,
+        data=tuple(f"start: {line}" for line in before.data) + card.data,
+        licences=before.licences + card.licences,
+    )
+
+
+def _plan(job: Job[Any], config: TrainConfig, among: Processes) -> list[str]:
+    batches = Batches.of(config, among)
+    narrow = narrow_dtype(config.precision, among.device) is not None
+    count = sum(parameter.numel() for parameter in job.model.parameters()) / 1e6
+    each = len(batches.mine)
+    return [
+        f"{count:.2f} M parameters, {'bfloat16' if narrow else 'float32'} on {among.device.type}",
+        f"{config.steps} steps of {config.batch_size} items: {among.count} "
+        f"process{'es' * (among.count > 1)} with {each} part{'s' * (each > 1)} each",
+    ]
+
+
+def _rehearse(job: Job[Any], config: TrainConfig, among: Processes) -> list[str]:
+    """Ten steps, for their time and memory; nothing of them is kept."""
+    batches = Batches.of(config, among)
+    dtype = narrow_dtype(config.precision, among.device)
+    model = job.model.to(among.device).train()
+    times = [time.monotonic()]
+    with forward_in(model, dtype, among.device, compiled=config.compile):
+        stepper = Stepper(model, job.objective, config, batches, among)
+        steps = load(
+            job.samples,
+            batches,
+            range(_REHEARSAL),
+            workers=config.workers,
+            collate=job.collate,
+        )
+        for step, parts in enumerate(steps):
+            stepper.take(step, parts)
+            times.append(time.monotonic())
+    each = sorted(after - now for now, after in zip(times, times[1:], strict=False))
+    seconds = each[len(each) // 2]
+    return [
+        f"memory: {_most_memory(among.device) / 2**30:.2f} GiB at most, a process",
+        f"time: {seconds:.3g} s a step, {seconds * config.steps / 3600:.2g} h for "
+        f"{config.steps} steps, without validation",
+    ]
+
+
+def _most_memory(device: torch.device) -> int:
+    """Bytes of the device that this process has used at once; on a CPU, of the whole process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    import resource  # not on Windows
+
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

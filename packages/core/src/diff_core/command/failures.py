@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import traceback
 
+from diff_core.command.team import is_first
+
 __all__ = ["Failures", "explain"]
 
 
@@ -23,11 +25,21 @@ def explain(fault: BaseException) -> str:
 
 
 class Failures:
-    """Inputs that failed, each told in one line on standard error as it happens."""
+    """Inputs that failed, each told in one line on standard error as it happens.
+
+    Of several processes that a launcher started, only the first tells and counts what they all
+    see alike, until they `speak` of their own work.
+    """
 
     def __init__(self, command: str, *, debug: bool = False) -> None:
         self.command, self.debug = command, debug
         self.names: list[str] = []
+        self._silent = not is_first()
+
+    def speak(self) -> None:
+        """From here on each process works on inputs of its own."""
+        if self._silent:
+            self._silent, self.names = False, []
 
     def add(self, name: str, fault: BaseException | str) -> str:
         """Tells of `fault`, with a traceback if `debug`, and returns its text."""
@@ -41,11 +53,15 @@ class Failures:
 
     def warn(self, name: str, text: str) -> None:
         """Tells of something that the user should know and that is no failure."""
-        print(f"{self.command}: {name}: {text}", file=sys.stderr)
+        self._say(f"{name}: {text}")
 
     def finish(self, total: int) -> int:
         """The exit code; with several inputs also the list of those that failed."""
         if self.names and total > 1:
             failed = f"{len(self.names)} of {total} failed"
-            print(f"{self.command}: {failed}: {', '.join(self.names)}", file=sys.stderr)
+            self._say(f"{failed}: {', '.join(self.names)}")
         return 1 if self.names else 0
+
+    def _say(self, text: str) -> None:
+        if not self._silent:
+            print(f"{self.command}: {text}", file=sys.stderr)

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from diff_core.command.failures import Failures
 from diff_core.command.inputs import Job
 from diff_core.command.progress import bar
+from diff_core.command.team import team
 
 __all__ = ["process"]
 
@@ -33,16 +34,21 @@ def process(
     warnings: what standard error says of it, always
     as_json:  standard output gets the outcome, or the error, as one line of JSON instead
 
-    The bar moves by the size of the inputs. Failures from before count among the inputs.
+    The bar moves by the size of the inputs. Failures from before count among the inputs. Several
+    processes of one launcher share the jobs (`diff_core.command.team`); each tells of its own,
+    and process 0 of all in the end. The others' exit code is then 0, for it speaks for them.
     """
+    among = team()
     total = len(jobs) + len(failures.names)
+    failures.speak()
     sizes = [job.source.stat().st_size if job.source.is_file() else 0 for job in jobs]
-    with bar(float(sum(sizes)), quiet=quiet) as progress:
-        for job, size in zip(jobs, sizes, strict=True):
+    with bar(float(sum(sizes)), quiet=quiet or among.rank > 0) as progress:
+        for turn in among.turns(len(jobs)):
+            job, size = jobs[turn], sizes[turn]
             name = str(job.source)
 
             def advance(share: float, size: int = size, label: str = job.source.name) -> None:
-                progress.at(share * size, label)
+                progress.at(share * size + among.done(0), label)
 
             try:
                 job.target.parent.mkdir(parents=True, exist_ok=True)
@@ -54,10 +60,12 @@ def process(
                 continue
             finally:
                 progress.add(size)
+                among.done(size)
             for warning in warnings(outcome):
                 failures.warn(name, warning)
             if as_json:
                 progress.say(json.dumps(dataclasses.asdict(outcome)))
             elif not quiet:
                 progress.say(line(outcome))
-    return failures.finish(total)
+        failures.names = among.gather(failures.names)
+    return failures.finish(total) if among.rank == 0 else 0

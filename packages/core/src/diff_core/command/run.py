@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from collections.abc import Sequence
@@ -27,13 +28,18 @@ class Device(StrEnum):
 
 
 def use(device: Device, threads: int | None) -> None:
-    """Sets the number of CPU threads, None for all; wrong usage if the device is not there."""
+    """Sets the number of CPU threads, None for all; wrong usage if the device is not there.
+
+    Of several processes that a launcher started on one machine, each gets a GPU of its own.
+    """
     import torch
 
     from diff_core.device import pick_device
 
     if threads:
         torch.set_num_threads(threads)
+    if "LOCAL_RANK" in os.environ and torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     try:
         pick_device(device.value)
     except ValueError as error:

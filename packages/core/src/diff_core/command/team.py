@@ -1,0 +1,80 @@
+"""The processes among which a launcher shares the files of one command.
+
+`accelerate launch` and torchrun start a command several times and say so in the environment. The
+processes then take files from one queue, a counter in the launcher's key-value store, so that a
+long file holds up nobody; process 0 draws the bar for all and tells the summary.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+__all__ = ["Alone", "Team", "is_first", "team"]
+
+_PATIENCE = timedelta(days=30)  # a process that dies is the launcher's to notice: it stops them all
+
+
+def is_first() -> bool:
+    """Whether this process is the only one or number 0: the one that speaks for all."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+class Alone:
+    """The only process."""
+
+    rank = 0
+
+    def turns(self, count: int) -> Iterator[int]:
+        """The jobs that are this process's, of `count`."""
+        return iter(range(count))
+
+    def done(self, amount: int) -> int:
+        """Adds to the work done, and says how much that of all the others is."""
+        return 0
+
+    def gather(self, names: list[str]) -> list[str]:
+        """The names of all processes, in process 0; the others get theirs. Waits for all."""
+        return names
+
+
+class Team:
+    """One of several processes, which meet at the launcher's key-value store."""
+
+    def __init__(self, store: Any, rank: int, count: int) -> None:
+        self._store, self.rank, self.count = store, rank, count
+        self._own = 0
+
+    def turns(self, count: int) -> Iterator[int]:
+        """The jobs that are this process's, of `count`: the next that nobody has taken."""
+        while (index := self._store.add("diff/next", 1) - 1) < count:
+            yield index
+
+    def done(self, amount: int) -> int:
+        """Adds to the work done, and says how much that of all the others is."""
+        self._own += amount
+        return self._store.add("diff/done", amount) - self._own
+
+    def gather(self, names: list[str]) -> list[str]:
+        """The names of all processes, in process 0; the others get theirs. Waits for all."""
+        self._store.set(f"diff/names/{self.rank}", json.dumps(names))
+        if self.rank:
+            self._store.wait(["diff/gathered"], _PATIENCE)
+            return names
+        keys = [f"diff/names/{rank}" for rank in range(self.count)]
+        self._store.wait(keys, _PATIENCE)
+        found = [name for key in keys for name in json.loads(self._store.get(key))]
+        self._store.set("diff/gathered", "1")
+        return found
+
+
+def team() -> Alone | Team:
+    """This process and those that the launcher started beside it."""
+    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+        return Alone()
+    from torch.distributed.rendezvous import rendezvous
+
+    return Team(*next(rendezvous("env://")))

@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 import shared_files
 
 COMMAND = Path(shared_files.__file__)

@@ -15,7 +15,8 @@ from typing import Any
 
 __all__ = ["Alone", "Team", "is_first", "team"]
 
-_PATIENCE = timedelta(days=30)  # a process that dies is the launcher's to notice: it stops them all
+# A process that dies is the launcher's to notice: it stops them all.
+_PATIENCE = timedelta(days=30)
 
 
 def is_first() -> bool:

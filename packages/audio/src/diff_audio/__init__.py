@@ -1,7 +1,9 @@
-"""Diffusion for sound: denoise recordings and train denoisers, offline on a laptop.
+"""Diffusion for sound, offline on a laptop: denoise recordings, speak text, train both.
 
-    from diff_audio import Denoiser
+    from diff_audio import Denoiser, Speaker, Vocoder
     clean = Denoiser.from_pretrained()(wave, rate)          # wave (T,) or (C, T)
+    wave, rate = Speaker.from_pretrained()("Good morning.")
+    wave = Vocoder.from_pretrained()(log_mel)               # (80, N), of diff_audio.mel.Mel
 
 Names are imported when they are first used, so that importing the package is quick.
 """
@@ -14,19 +16,36 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from diff_audio.enhancer import Denoiser, Settings
     from diff_audio.files import BadFile
+    from diff_audio.mel import Mel
     from diff_audio.network import BandUNet
     from diff_audio.recording import Outcome, denoise_file
     from diff_audio.spectral import Spectral
+    from diff_audio.vocoder import Vocoder
+    from diff_audio.voice import Speaker
 
-__all__ = ["BadFile", "BandUNet", "Denoiser", "Outcome", "Settings", "Spectral", "denoise_file"]
+__all__ = [
+    "BadFile",
+    "BandUNet",
+    "Denoiser",
+    "Mel",
+    "Outcome",
+    "Settings",
+    "Speaker",
+    "Spectral",
+    "Vocoder",
+    "denoise_file",
+]
 
 _HOMES = {
     "BadFile": "files",
     "BandUNet": "network",
     "Denoiser": "enhancer",
+    "Mel": "mel",
     "Outcome": "recording",
     "Settings": "enhancer",
+    "Speaker": "voice",
     "Spectral": "spectral",
+    "Vocoder": "vocoder",
     "denoise_file": "recording",
 }
 

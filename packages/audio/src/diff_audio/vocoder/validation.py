@@ -1,0 +1,58 @@
+"""Scores while training: held-out recordings made anew from their own mel spectrograms."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diff_audio.corpus import Clip, Corpus
+from diff_audio.mel import Mel
+from diff_audio.metrics import RATE, estoi, pesq_wb
+from diff_audio.resample import resample
+from diff_core.denoiser import Denoiser
+
+__all__ = ["CopySynthesis", "Vocode"]
+
+Vocode = Callable[[Any, Tensor], Tensor]
+
+_SHORTEST, _LONGEST = 1.5, 4.0  # seconds
+
+
+class CopySynthesis:
+    """Called with (denoiser, step): mean ESTOI and, where installed, PESQ of each set.
+
+    vocode: (denoiser, log-mel (mels, N)) -> wave ((N - 1) * hop,) on the CPU
+
+    Takes `count` clips of the split "val" of each set, evenly spaced, their first four seconds.
+    """
+
+    def __init__(self, corpus: Corpus, mel: Mel, count: int, vocode: Vocode) -> None:
+        self.corpus, self.mel, self.vocode = corpus, mel, vocode
+        groups: dict[str, list[Clip]] = {}
+        for clip in corpus.select("speech", "val"):
+            if clip.length > _SHORTEST * corpus.rate:
+                groups.setdefault(clip.group, []).append(clip)
+        self.clips = {
+            group: [clips[k * len(clips) // count] for k in range(min(count, len(clips)))]
+            for group, clips in groups.items()
+        }
+
+    def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
+        """`step` is not used."""
+        scores: dict[str, list[float]] = {}
+        rate, hop = self.mel.sample_rate, self.mel.hop
+        for group, clips in self.clips.items():
+            for clip in clips:
+                wave = torch.from_numpy(self.corpus.read(clip, 0, int(_LONGEST * rate)))
+                wave = wave[: len(wave) // hop * hop]
+                made = self.vocode(denoiser, self.mel(wave))
+                true, found = (resample(w, rate, RATE).numpy() for w in (wave, made))
+                scores.setdefault(f"estoi, {group}", []).append(estoi(true, found))
+                if find_spec("pesq"):  # an extra: it is built with a C compiler
+                    scores.setdefault(f"pesq, {group}", []).append(pesq_wb(true, found))
+        return {name: float(np.nanmean(values)) for name, values in scores.items()}

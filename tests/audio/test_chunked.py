@@ -74,7 +74,7 @@ def test_too_little_context_would_show(model, speechlike, monkeypatch):
     denoiser = Denoiser(model, device="cpu")
     wave = speechlike(3.3)
     whole = in_pieces(monkeypatch, 1000.0, denoiser, wave, 16_000, Settings())
-    monkeypatch.setattr(Denoiser, "_context", lambda *_: 0)
+    monkeypatch.setattr(Denoiser, "context", lambda *_: 0)
     pieces = in_pieces(monkeypatch, 0.5, denoiser, wave, 16_000, Settings())
     assert np.abs(pieces - whole).max() > 1e-3 * np.abs(whole).max()
 

@@ -53,4 +53,4 @@ def test_normalise_brings_each_row_to_the_target():
 
 def test_gain_is_bounded_and_silence_has_gain_one():
     gains = gain_for(torch.tensor([0.0, 1e-30, 1e30]))
-    assert gains.tolist() == pytest.approx([1.0, 1e5, 1e-5])
+    assert gains.tolist() == pytest.approx([1.0, 1e10, 1e-10])

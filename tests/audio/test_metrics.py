@@ -1,8 +1,10 @@
 """Scores against closed forms, independent implementations, and what must not change them."""
 
+import librosa
 import numpy as np
 import pytest
 import scipy.signal
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
@@ -53,19 +55,64 @@ def test_lsd_of_a_gain_is_the_gain_in_bels():
     assert metrics.lsd(noise(0), 10 * noise(0)) == pytest.approx(2.0, abs=1e-9)
 
 
-def test_psnr_and_ssim_equal_scikit_image_on_scipys_spectrogram():
+def test_psnr_and_ssim_equal_scikit_image_on_librosas_mel_spectrogram():
     ref, est = noise(0), noise(0) + 0.3 * noise(1)
-    a, b = (np.clip(picture, -80, 0) for picture in decibel_pictures(ref, est))
-    psnr, ssim = metrics.spectrogram_psnr_ssim(ref, est)
-    assert psnr == pytest.approx(10 * np.log10(80**2 / ((a - b) ** 2).mean()), rel=1e-9)
-    assert ssim == pytest.approx(structural_similarity(a, b, data_range=80), rel=1e-9)
+    mels = [
+        librosa.feature.melspectrogram(
+            y=wave, sr=16_000, n_fft=512, hop_length=128, n_mels=80, center=False
+        )
+        for wave in (ref, est)
+    ]
+    a, b = (np.clip(10 * np.log10(mel / mels[0].max()), -80, 0) for mel in mels)
+    psnr, ssim = metrics.mel_psnr_ssim(ref, est)
+    assert psnr == pytest.approx(10 * np.log10(80**2 / ((a - b) ** 2).mean()), rel=1e-5)
+    assert ssim == pytest.approx(structural_similarity(a, b, data_range=80), rel=1e-5)
+
+
+def test_mr_stft_is_that_of_torch():
+    """Parallel WaveGAN's terms by torch.stft, where the floor does not matter."""
+    waves = [torch.from_numpy(wave) for wave in (noise(0), noise(0) + 0.5 * noise(1))]
+    total = 0.0
+    for size, hop, window in ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240)):
+        hann = torch.hann_window(window, dtype=torch.float64)
+        ref, est = (
+            torch.stft(
+                torch.nn.functional.pad(wave, ((size - window) // 2,) * 2),
+                size, hop, window, hann, center=False, return_complex=True,
+            ).abs()
+            for wave in waves
+        )  # fmt: skip
+        total += float((ref - est).norm() / ref.norm() + (ref.log() - est.log()).abs().mean()) / 3
+    assert metrics.mr_stft(*(wave.numpy() for wave in waves)) == pytest.approx(total, rel=1e-3)
+
+
+def test_mr_stft_of_a_gain_is_known():
+    assert metrics.mr_stft(noise(0), 3 * noise(0)) == pytest.approx(2 + np.log(3), rel=1e-9)
+
+
+def test_dnsmos_hears_noise(speechlike):
+    wave = speechlike(3.0)[0]
+    clean, noisy = (metrics.dnsmos(wave, wave + g * noise(1, len(wave))) for g in (0.0, 0.5))
+    assert 1 <= noisy < clean <= 5
+    assert metrics.dnsmos(wave, 100 * wave) >= 1  # beyond full scale
+    assert np.isnan(metrics.dnsmos(wave, 0 * wave))
+
+
+def test_what_is_better_is_known_of_every_score(speechlike):
+    wave = speechlike(3.0)[0]
+    rows = [
+        metrics.score(wave, wave + g * noise(1, len(wave)), list(metrics.available()))
+        for g in (0.003, 0.3)
+    ]
+    for name in metrics.available():
+        assert metrics.BETTER[name] * (rows[0][name] - rows[1][name]) > 0, name
 
 
 def test_equal_recordings_have_perfect_scores(speechlike):
     wave = speechlike(3.0)[0]
-    names = [name for name in metrics.METRICS if name != "pesq"]
-    found = metrics.score(wave, wave, names)
-    perfect = {"si_sdr": np.inf, "estoi": 1.0, "lsd": 0.0, "psnr": np.inf, "ssim": 1.0}
+    perfect = {"si_sdr": np.inf, "estoi": 1.0, "stoi": 1.0, "lsd": 0.0, "mr_stft": 0.0}
+    perfect |= {"psnr": np.inf, "ssim": 1.0}
+    found = metrics.score(wave, wave, list(perfect))
     assert found == pytest.approx(perfect, abs=1e-6)
 
 
@@ -82,7 +129,7 @@ def test_pesq_of_equal_recordings_is_the_top_of_the_scale(speechlike):
     assert metrics.pesq_wb(wave, wave + 0.1 * noise(1, len(wave))) < 4
 
 
-@pytest.mark.parametrize("name", [n for n in metrics.METRICS if n != "pesq"])
+@pytest.mark.parametrize("name", [n for n in metrics.METRICS if n not in metrics.NEEDS])
 def test_a_silent_reference_has_no_score(name):
     assert np.isnan(metrics.score(np.zeros(16_000), noise(0), [name])[name])
 

@@ -13,7 +13,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -23,15 +23,19 @@ from torch import Tensor
 from diff_audio import upper_band
 from diff_audio.chunked import Window, cut, windows
 from diff_audio.frame_noise import FrameNoise
-from diff_audio.level import active_level, frame_power, gain_for
+from diff_audio.level import FRAME, active_level, frame_power, gain_for
 from diff_audio.resample import BandSplit
+from diff_audio.settings import Settings, step_times
 from diff_audio.spectral import Spectral
 from diff_core.bridge import sample_bridge
 from diff_core.condition import Condition
 from diff_core.device import pick_device
 from diff_core.sample import Ancestral, Ddim
 
-__all__ = ["Denoiser", "Settings", "step_times"]
+if TYPE_CHECKING:
+    from diff_audio.stream import Stream
+
+__all__ = ["WEIGHTS", "Denoiser", "Heard", "Part", "Settings", "step_times"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "denoise.safetensors"
 """The checkpoint that comes with the package."""
@@ -39,53 +43,39 @@ WEIGHTS = Path(__file__).parent / "weights" / "denoise.safetensors"
 # A piece is 10 s, or less where many channels at a high rate would make it large.
 PIECE_SECONDS, PIECE_SAMPLES = 10.0, 4_000_000
 MOST_CHANNELS = 64  # that are believed where there are more of them than samples
-MAX_STEPS = 64
 
 Array = NDArray[np.float64]
 Wave = TypeVar("Wave", Tensor, NDArray[Any])
 
 
-def step_times(steps: int) -> Tensor:
-    """Times of `steps` passes, (steps + 1,), from 1 to 0 and denser near 0.
+@dataclass(frozen=True)
+class Heard:
+    """What the network made of a piece: 16 kHz waves (C, m) in the recording's units, before
+    `limit` and `mix`.
 
-    t_i = (1 - i / steps)^1.7. Raises ValueError unless steps is 1 to 64.
+    first:    place of their first sample in the recording at 16 kHz
+    variance: of the posterior samples, each value on its own; None without samples
     """
-    if not 1 <= steps <= MAX_STEPS:
-        raise ValueError(f"steps must be 1 to {MAX_STEPS}, got {steps}")
-    return torch.linspace(1.0, 0.0, steps + 1, dtype=torch.float64) ** 1.7
+
+    first: int
+    noisy: Tensor
+    clean: Tensor
+    variance: Tensor | None
+
+    def over(self, gain: float) -> Heard:
+        """The same at the level before `gain`."""
+        variance = None if self.variance is None else self.variance / gain**2
+        return Heard(self.first, self.noisy / gain, self.clean / gain, variance)
 
 
 @dataclass(frozen=True)
-class Settings:
-    """How to denoise.
+class Part:
+    """A denoised piece: `before` and `after` (C, stop - start); nothing is heard in silence."""
 
-    steps:    network passes, 1 to 64; 1 is the posterior mean, an ordinary enhancer
-    samples:  posterior samples to average; more than 1 needs steps of 2 or more
-    seed:     of the noise of the samples
-    limit_db: at most this much is taken away, dB >= 0; None is no limit
-    """
-
-    steps: int = 1
-    samples: int = 1
-    seed: int = 0
-    limit_db: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 1 <= self.steps <= MAX_STEPS:
-            raise ValueError(f"steps must be 1 to {MAX_STEPS}, got {self.steps}")
-        if self.samples < 1:
-            raise ValueError(f"samples must be at least 1, got {self.samples}")
-        if self.samples > 1 and self.steps == 1:
-            raise ValueError(
-                "samples above 1 needs steps of 2 or more: a single pass is not random"
-            )
-        if self.limit_db is not None and not self.limit_db >= 0:
-            raise ValueError(f"limit must be a number of dB, 0 or more, got {self.limit_db}")
-
-    @property
-    def dry(self) -> float:
-        """Share of the input in the output, 0 to 1."""
-        return 0.0 if self.limit_db is None else 10.0 ** (-self.limit_db / 20.0)
+    window: Window
+    before: Array
+    after: Array
+    heard: Heard | None
 
 
 class Denoiser:
@@ -150,10 +140,10 @@ class Denoiser:
         length = samples.shape[1]
         gain = self.measure([samples], samples.shape, rate)
         result = np.empty_like(samples)
-        for piece, part in self.run([samples], samples.shape, rate, gain, settings or Settings()):
-            result[:, piece.start : piece.stop] = part
+        for part in self.run([samples], samples.shape, rate, gain, settings or Settings()):
+            result[:, part.window.start : part.window.stop] = part.after
             if on_progress:
-                on_progress(piece.stop / length)
+                on_progress(part.window.stop / length)
         out = torch.from_numpy(result).reshape(given.shape).to(given)
         return cast(Wave, out if isinstance(wave, Tensor) else out.numpy())
 
@@ -165,19 +155,19 @@ class Denoiser:
         """
         channels, length = shape
         bands = BandSplit(rate)
-        power: list[Tensor] = []
+        # One array for all: small ones kept between large ones would break the memory to pieces.
+        power = torch.zeros(-(-math.ceil(length / bands.ratio) // FRAME), dtype=torch.float64)
         for piece, seen in cut(
             blocks, windows(length, _piece(rate, channels), bands.context, bands.cell)
         ):
+            if not seen.any():
+                continue
             core = bands.down(torch.from_numpy(seen).float())
-            first = int((piece.start - piece.low) / bands.ratio)
-            last = (
-                core.shape[-1]
-                if piece.stop == length
-                else first + int((piece.stop - piece.start) / bands.ratio)
-            )
-            power.append(frame_power(core[:, first:last]).amax(0))
-        return float(gain_for(active_level(torch.cat(power)))) if power else 1.0
+            low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
+            stop = int(piece.stop / bands.ratio) if piece.stop < length else low + core.shape[-1]
+            found = frame_power(core[:, start - low : stop - low]).amax(0)
+            power[start // FRAME :][: len(found)] = found
+        return float(gain_for(active_level(power)))
 
     def run(
         self,
@@ -186,24 +176,44 @@ class Denoiser:
         rate: int,
         gain: float,
         settings: Settings,
-    ) -> Iterator[tuple[Window, Array]]:
-        """Second reading: the denoised pieces (C, stop - start), in order, and their places."""
+    ) -> Iterator[Part]:
+        """Second reading: the denoised pieces, in order."""
         channels, length = shape
         bands = BandSplit(rate)
-        context = self._context(bands, settings.steps)
+        context = self.context(bands, settings.steps)
         pieces = windows(length, max(length, 1), 0)
         if context is not None:
             pieces = windows(length, max(_piece(rate, channels), 2 * context), context, bands.cell)
         for piece, seen in cut(blocks, pieces):
-            if not seen.any():
-                yield piece, seen[:, piece.kept].copy()
-                continue
-            whole = torch.from_numpy(seen)
-            clean = self._enhance(whole * gain, bands, piece.low, settings) / gain
-            mixed = settings.dry * whole + (1.0 - settings.dry) * clean
-            yield piece, mixed[:, piece.kept].numpy()
+            yield self.one(torch.from_numpy(seen), piece, bands, gain, settings)
 
-    def _context(self, bands: BandSplit, steps: int) -> int | None:
+    def one(
+        self, seen: Tensor, piece: Window, bands: BandSplit, gain: float, settings: Settings
+    ) -> Part:
+        """One piece, from the samples (C, high - low) that it sees."""
+        before = seen[:, piece.kept]
+        if not seen.any():
+            return Part(piece, before.numpy(), before.numpy().copy(), None)
+        clean, heard = self._enhance(seen * gain, bands, piece, settings)
+        after = settings.dry * seen + (1.0 - settings.dry) * clean / gain
+        return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(gain))
+
+    def stream(
+        self,
+        rate: int,
+        channels: int = 1,
+        settings: Settings | None = None,
+        *,
+        level_db: float | None = None,
+        block: float = 0.25,
+    ) -> Stream:
+        """For sound that comes in chunks: `diff_audio.stream.Stream`."""
+        from diff_audio.stream import Stream
+
+        return Stream(self, rate, channels, settings, level_db=level_db, block=block)
+
+    def context(self, bands: BandSplit, steps: int) -> int | None:
+        """Samples on each side on which one of the result depends; None for all of them."""
         frames = getattr(self.denoiser.network, "context", None)
         if frames is None:
             return None
@@ -212,16 +222,32 @@ class Denoiser:
         return math.ceil((spectrum + gain) * bands.ratio) + bands.context
 
     @torch.inference_mode()
-    def _enhance(self, whole: Tensor, bands: BandSplit, low: int, settings: Settings) -> Tensor:
-        """Levelled samples (C, n), float64, from sample `low` of the recording on, denoised."""
+    def _enhance(
+        self, whole: Tensor, bands: BandSplit, piece: Window, settings: Settings
+    ) -> tuple[Tensor, Heard]:
+        """Levelled samples (C, n), float64, of [low, high), denoised, and [start, stop) at
+        16 kHz.
+        """
         length = whole.shape[-1]
         core = bands.down(whole.float())
-        first = int(low / bands.ratio) // self.spectral.hop
-        estimate = self._estimate(core.to(self.device), first, settings).cpu()
+        low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
+        estimate, variance = self._estimate(
+            core.to(self.device), low // self.spectral.hop, settings
+        )
         if not torch.isfinite(estimate).all():
             raise RuntimeError("the network returned NaN or Inf")
+        stop = core.shape[-1]
+        if piece.stop < piece.high:
+            stop = int(piece.stop / bands.ratio) - low
+        kept = slice(start - low, stop)
+        heard = Heard(
+            start,
+            core[:, kept].double(),
+            estimate[:, kept].double(),
+            None if variance is None else variance[:, kept].double(),
+        )
         if bands.ratio == 1:
-            return estimate.double()
+            return estimate.double(), heard
         high = whole - bands.up(core, length).double()
         gain = upper_band.upper_gain(
             core, estimate, self.spectral.hop, min(1.0, float(bands.ratio))
@@ -229,27 +255,35 @@ class Denoiser:
         position = torch.arange(length, dtype=torch.float64) / (
             float(bands.ratio) * self.spectral.hop
         )
-        return (
-            bands.up(estimate, length).double()
-            + upper_band.interpolate(gain.double(), position) * high
-        )
+        clean = bands.up(estimate, length).double()
+        return clean + upper_band.interpolate(gain.double(), position) * high, heard
 
-    def _estimate(self, core: Tensor, first: int, settings: Settings) -> Tensor:
-        """The 16 kHz waves (C, M), from frame `first` of the recording on, denoised."""
+    def _estimate(
+        self, core: Tensor, first: int, settings: Settings
+    ) -> tuple[Tensor, Tensor | None]:
+        """The 16 kHz waves (C, M), from frame `first` of the recording on, denoised: the mean of
+        the samples and, of several, their variance; on the CPU.
+        """
         noisy = self.spectral.analysis(core)
         cond = Condition(channels=noisy)
         # What is digital silence stays so, frame by frame.
         sounding = (noisy != 0).any(dim=(1, 2), keepdim=True)
         if settings.steps == 1:
             clean = self.denoiser(noisy, torch.ones((), device=self.device), cond)
-            return self.spectral.synthesis(clean * sounding, core.shape[-1])
+            return self.spectral.synthesis(clean * sounding, core.shape[-1]).cpu(), None
         sampler = Ddim() if settings.samples == 1 else Ancestral()
-        times, total = step_times(settings.steps), torch.zeros_like(core)
+        times = step_times(settings.steps)
+        mean, squares = torch.zeros_like(core), torch.zeros_like(core)
         for index in range(settings.samples):
             noise = FrameNoise(settings.seed, index, first)
             clean = sample_bridge(self.denoiser, sampler, noisy, times, noise=noise, cond=cond)
-            total += self.spectral.synthesis(clean * sounding, core.shape[-1])
-        return total / settings.samples
+            wave = self.spectral.synthesis(clean * sounding, core.shape[-1])
+            change = wave - mean  # Welford's update: nothing cancels
+            mean = mean + change / (index + 1)
+            squares += change * (wave - mean)
+        if settings.samples == 1:
+            return mean.cpu(), None
+        return mean.cpu(), (squares / (settings.samples - 1)).cpu()
 
 
 def _piece(rate: int, channels: int) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,13 @@ from typing import Annotated
 import typer
 
 from diff_audio.files import SUFFIXES, BadFile
+from diff_audio.names import TAG
 from diff_core.command import Failures, bar, run
 
-__all__ = ["Pair", "app", "main", "pairs", "score_files", "summary"]
+__all__ = ["Pair", "app", "grouped", "main", "pairs", "score_files", "summary"]
 
 COMMAND = "diff_audio.evaluate"
-TAG = "_denoised"
-MISSING_PESQ = "PESQ is left out: it needs the library pesq (pip install 'diff-audio[pesq]')"
+MISSING = "{} is left out: it needs the library {} (pip install '{}')"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -107,6 +108,27 @@ def summary(rows: Sequence[dict[str, float]], names: Sequence[str]) -> dict[str,
     return table
 
 
+def grouped(names: Sequence[str], pattern: str | None) -> dict[str, str]:
+    """The group of each file: what `pattern` matches in its name, in its first parentheses if it
+    has any; without a pattern, its folder.
+
+    Raises ValueError for a pattern that is no regular expression or does not match a name.
+    """
+    if pattern is None:
+        return {name: name.rpartition("/")[0] or "." for name in names}
+    try:
+        expression = re.compile(pattern)
+    except re.error as error:
+        raise ValueError(f"--group {pattern!r} is no regular expression: {error}") from error
+    found: dict[str, str] = {}
+    for name in names:
+        match = expression.search(name)
+        if match is None:
+            raise ValueError(f"--group {pattern!r} does not match the name {name!r}")
+        found[name] = match.group(1 if expression.groups else 0) or ""
+    return found
+
+
 @app.command()
 def evaluate(
     reference: Annotated[Path, typer.Argument(metavar="REF", help="Clean recording, or folder.")],
@@ -116,8 +138,23 @@ def evaluate(
     csv_file: Annotated[
         Path | None, typer.Option("--csv", help="Write the scores of every file here.")
     ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw the scores of all files and groups.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REGEX",
+            help="Mean of each group too: what this matches in the name, in its parentheses if "
+            "it has any ('snr(-?[0-9]+)'); default: the folder.",
+        ),
+    ] = None,
+    scores: Annotated[
+        str | None,
+        typer.Option(metavar="NAMES", help="Only these, with commas between: si_sdr,pesq."),
+    ] = None,
     overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the CSV if it exists.")
+        bool, typer.Option("--overwrite", help="Replace the CSV and the plot if they exist.")
     ] = False,
     align: Annotated[
         bool, typer.Option("--align", help="Undo a delay of up to 150 ms and cut to the shorter.")
@@ -134,8 +171,9 @@ def evaluate(
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
-    if csv_file is not None and csv_file.exists() and not overwrite:
-        raise typer.BadParameter(f"{csv_file} exists; add --overwrite or choose another name")
+    for path in (csv_file, plot):
+        if path is not None and path.exists() and not overwrite:
+            raise typer.BadParameter(f"{path} exists; add --overwrite or choose another name")
     failures = Failures(COMMAND, debug=debug)
     found = pairs(reference, estimate, failures)
     total = len(found) + len(failures.names)
@@ -143,11 +181,21 @@ def evaluate(
         failures.add(str(reference), "no sound files in these folders; give others")
         return 1
 
-    from diff_audio.metrics import DEFINITIONS, METRICS, available
+    try:
+        places = grouped([pair.name for pair in found], group)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
 
-    names = available()
-    if names != METRICS:
-        print(f"{COMMAND}: {MISSING_PESQ}", file=sys.stderr)
+    from diff_audio.metrics import DEFINITIONS, METRICS, NEEDS, available
+
+    wanted = METRICS if scores is None else tuple(scores.split(","))
+    if unknown := set(wanted) - set(METRICS):
+        raise typer.BadParameter(
+            f"--scores are among {', '.join(METRICS)}, got {', '.join(sorted(unknown))}"
+        )
+    names = tuple(name for name in wanted if name in available())
+    for name in set(wanted) - set(names):
+        print(f"{COMMAND}: {MISSING.format(name.upper(), *NEEDS[name])}", file=sys.stderr)
     rows: dict[str, dict[str, float]] = {}
     with bar(float(len(found)), quiet=quiet) as progress:
         for pair in found:
@@ -158,35 +206,52 @@ def evaluate(
                 failures.add(str(pair.estimate), error)
             progress.add(1.0)
     means = summary(list(rows.values()), names)
-    if csv_file is not None:
+    groups: dict[str, list[dict[str, float]]] = {}
+    for name in sorted(rows, key=lambda name: places[name]):
+        groups.setdefault(places[name], []).append(rows[name])
+    several = {name: summary(some, names) for name, some in groups.items() if len(groups) > 1}
+    for path, write in (
+        (csv_file, lambda path: _write_csv(path, rows, places, names)),
+        (plot, lambda path: _draw(path, groups, names)),
+    ):
         try:
-            _write_csv(csv_file, rows, names)
-        except OSError as error:
-            failures.add(str(csv_file), error)
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                write(path)
+        except (OSError, ValueError) as error:
+            failures.add(str(path), error)
     if as_json:
         for name, row in rows.items():
-            print(json.dumps({"file": name, **_strict(row)}))
-        print(json.dumps({"mean": {name: _strict(row) for name, row in means.items()}}))
+            print(json.dumps({"file": name, "group": places[name], **_strict(row)}))
+        for name, table in [*several.items(), (None, means)]:
+            whose = {} if name is None else {"group": name}
+            print(json.dumps({**whose, "mean": {n: _strict(row) for n, row in table.items()}}))
     elif rows:
         if not quiet:
             print("\n".join(f"{name:7} {DEFINITIONS[name]}" for name in names), end="\n\n")
-        print("\n".join(_table(rows, means, names)))
+        print("\n".join(_table(rows, several, means, names)))
     return failures.finish(total)
 
 
 def _table(
-    rows: dict[str, dict[str, float]], means: dict[str, dict[str, float]], names: Sequence[str]
+    rows: dict[str, dict[str, float]],
+    groups: dict[str, dict[str, dict[str, float]]],
+    means: dict[str, dict[str, float]],
+    names: Sequence[str],
 ) -> Iterator[str]:
-    width = max(len("95 % +-"), *(len(name) for name in rows))
+    width = max(len("95 % +-"), *(len(name) for name in [*rows, *groups]))
     yield f"{'file':{width}}" + "".join(f"{name:>9}" for name in names)
     for file, row in rows.items():
         yield f"{file:{width}}" + "".join(f"{row[name]:9.3f}" for name in names)
-    for label, key in (("mean", "mean"), ("95 % +-", "half_width"), ("files", "count")):
-        form = ".0f" if key == "count" else ".3f"
-        values = (means[name][key] for name in names)
-        # an interval needs two files
-        cells = ("-" if math.isnan(value) else f"{value:{form}}" for value in values)
-        yield f"{label:{width}}" + "".join(f"{cell:>9}" for cell in cells)
+    for title, table in [*groups.items(), ("", means)]:
+        if groups:
+            yield f"\n{title or 'all'}"
+        for label, key in (("mean", "mean"), ("95 % +-", "half_width"), ("files", "count")):
+            form = ".0f" if key == "count" else ".3f"
+            values = (table[name][key] for name in names)
+            # an interval needs two files
+            cells = ("-" if math.isnan(value) else f"{value:{form}}" for value in values)
+            yield f"{label:{width}}" + "".join(f"{cell:>9}" for cell in cells)
 
 
 def _strict(row: dict[str, float]) -> dict[str, float | None]:
@@ -194,14 +259,22 @@ def _strict(row: dict[str, float]) -> dict[str, float | None]:
     return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
 
-def _write_csv(path: Path, rows: dict[str, dict[str, float]], names: Sequence[str]) -> None:
+def _write_csv(
+    path: Path, rows: dict[str, dict[str, float]], places: dict[str, str], names: Sequence[str]
+) -> None:
     from diff_core.files import replacing
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary, temporary.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["file", *names])
-        writer.writerows([name, *(row[metric] for metric in names)] for name, row in rows.items())
+        writer.writerow(["file", "group", *names])
+        for name, row in rows.items():
+            writer.writerow([name, places[name], *(row[metric] for metric in names)])
+
+
+def _draw(path: Path, groups: dict[str, list[dict[str, float]]], names: Sequence[str]) -> None:
+    from diff_audio.score_plot import plot_scores
+
+    plot_scores(groups, names, path)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -22,7 +22,7 @@ TARGET_DB = -26.0
 
 # The first gate removes digital and near silence, the second the pauses between words.
 GATES_DB = (-30.0, -15.0)
-LARGEST_GAIN_DB = 100.0
+LARGEST_GAIN_DB = 200.0
 
 
 def frame_power(wave: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ def _mean(power: Tensor, active: Tensor) -> Tensor:
 
 
 def gain_for(level: Tensor) -> Tensor:
-    """The factor that brings `level` to -26 dBFS, within +-100 dB; 1 for silence."""
+    """The factor that brings `level` to -26 dBFS, within +-200 dB; 1 for silence."""
     decibels = TARGET_DB - 20.0 * torch.log10(level)
     gain = 10.0 ** (decibels.clamp(-LARGEST_GAIN_DB, LARGEST_GAIN_DB) / 20.0)
     return torch.where(level > 0, gain, torch.ones_like(gain))

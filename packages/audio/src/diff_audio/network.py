@@ -41,7 +41,7 @@ class _FrameNorm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, frames, bands = x.shape
         rows = x.permute(0, 2, 3, 1).reshape(batch, frames, bands * channels)
-        rows = functional.layer_norm(rows, rows.shape[-1:], self.weight, self.bias)
+        rows = functional.layer_norm(rows, self.weight.shape, self.weight, self.bias)
         return rows.view(batch, frames, bands, channels).permute(0, 3, 1, 2)
 
 

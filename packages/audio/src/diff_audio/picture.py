@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diff_core.files import replacing
 
-__all__ = ["before_after"]
+__all__ = ["before_after", "power"]
 
 COLUMNS = 1000
 """Points in time that are drawn, at most: more would not be seen, and the work stays bounded."""
@@ -42,19 +42,19 @@ def before_after(
         raise ValueError(f"rate must be positive, in Hz, got {rate}")
 
     seconds = len(waves[0]) / rate
-    spectra = [_power(wave, rate) for wave in waves]
+    spectra = [power(wave, rate) for wave in waves]
     loudest = max(float(spectra[0].max()), np.finfo(np.float64).tiny)
     limit = 1.05 * max(1e-6, *(float(np.abs(wave).max()) for wave in waves))
 
     figure = Figure(figsize=(11.0, 5.2), dpi=120, layout="constrained")
     axes = figure.subplots(2, 2, sharex=True, sharey="row", height_ratios=(1.0, 2.4))
     titles = ("Before", "After")
-    for (top, bottom), title, wave, power in zip(axes.T, titles, waves, spectra, strict=True):
+    for (top, bottom), title, wave, shown in zip(axes.T, titles, waves, spectra, strict=True):
         low, high = _envelope(wave)
         time = np.linspace(0.0, seconds, len(low))
         top.fill_between(time, low, high, color="#31688e", linewidth=0.4)
         top.set(title=title, xlim=(0.0, seconds), ylim=(-limit, limit))
-        decibels = 10.0 * np.log10(np.maximum(power / loudest, 10.0 ** (-RANGE_DB / 10.0)))
+        decibels = 10.0 * np.log10(np.maximum(shown / loudest, 10.0 ** (-RANGE_DB / 10.0)))
         bottom.imshow(
             decibels,
             origin="lower",
@@ -81,8 +81,10 @@ def _mono(wave: ArrayLike, name: str) -> Array:
     return array if array.ndim == 1 else array.mean(axis=1)
 
 
-def _power(wave: Array, rate: int) -> Array:
-    """Power spectrogram (F, N), Hann windows of about `WINDOW_SECONDS`, N at most `COLUMNS`."""
+def power(wave: Array, rate: int) -> Array:
+    """Power spectrogram (F, N) of (T,), Hann windows of about `WINDOW_SECONDS`, N at most
+    `COLUMNS`.
+    """
     size = 2 ** max(4, round(np.log2(WINDOW_SECONDS * rate)))
     starts = np.linspace(0, len(wave) - 1, min(COLUMNS, 1 + 4 * len(wave) // size)).astype(int)
     padded = np.pad(wave, size // 2)

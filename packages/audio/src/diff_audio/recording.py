@@ -12,8 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_audio.enhancer import Denoiser, Settings
+from diff_audio.clipping import Clipping
+from diff_audio.enhancer import Denoiser, Part, Settings
 from diff_audio.files import BadFile, Recording, probe, read_blocks
+from diff_audio.residue import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.writer import Writer, container_for
 from diff_core.files import replacing
 
@@ -33,7 +35,9 @@ class Outcome:
     seconds:  length of the recording; took: time that it needed, both in seconds
     level_db: level of the speech found, dB relative to full scale; None for silence
     clipped:  samples that full scale cut off in the output
+    flat:     samples of the input that were cut off when it was recorded
     replaced: NaN and Inf samples set to zero
+    noise:    file of what was taken away, if it was to be kept
     """
 
     input: str
@@ -47,11 +51,13 @@ class Outcome:
     took: float
     level_db: float | None
     clipped: int
+    flat: int
     replaced: int
     device: str
     steps: int
     samples: int
     seed: int
+    noise: str | None = None
 
 
 def denoise_file(
@@ -62,34 +68,48 @@ def denoise_file(
     *,
     overwrite: bool = False,
     nan_to_zero: bool = False,
+    keep_noise: bool = False,
+    on_part: Callable[[Part], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Outcome:
     """Writes `target` with the rate, channels, length, tags and, if its suffix is the source's,
     format of `source`.
 
-    The target appears when it is complete and not before. Raises BadFile for a file that cannot be
-    used, OSError where the system refuses to write. on_progress is told the share done, 0 to 1.
+    keep_noise also writes what was taken away, beside the target (`residue`). Both appear when
+    they are complete and not before. on_part is given every piece, on_progress the share done, 0
+    to 1. Raises BadFile for a file that cannot be used, OSError where the system refuses to write.
     """
     settings = settings or Settings()
     began = time.perf_counter()
     found = probe(source)
-    if target.exists() and not overwrite:
-        raise BadFile(
-            f"the output {target} exists; add --overwrite or choose another name with -o"
-        )
-    shape = (found.channels, found.frames)
+    format, subtype = container_for(found, target)
+    noise = noise_path(target, found, subtype) if keep_noise else None
+    for path in (target, noise):
+        if path is not None and path.exists() and not overwrite:
+            raise BadFile(
+                f"the output {path} exists; add --overwrite or choose another name with -o"
+            )
+    exact = noise is not None and fits_grid(found, subtype)
+    shape, moved = (found.channels, found.frames), 0
     report = on_progress or (lambda _share: None)
-    with (
-        replacing(target) as temporary,
-        Writer(temporary, found, *container_for(found, target)) as writer,
-    ):
-        checked = _Checked(found, lambda share: report(share * MEASURING))
-        gain = model.measure(checked, shape, found.rate)
-        checked.raise_if(nan_to_zero)
-        again = _Checked(found, lambda _share: None)
-        for piece, part in model.run(again, shape, found.rate, gain, settings):
-            writer.write(part)
-            report(MEASURING + (1.0 - MEASURING) * piece.stop / found.frames)
+    with replacing(target) as temporary:
+        with Writer(temporary, found, format, subtype) as writer:
+            checked = _Checked(found, lambda share: report(share * MEASURING))
+            gain = model.measure(checked, shape, found.rate)
+            checked.raise_if(nan_to_zero)
+            again = _Checked(found, lambda _share: None)
+            for part in model.run(again, shape, found.rate, gain, settings):
+                after = part.after
+                if exact:
+                    after, count = within_reach(after, part.before, subtype)
+                    moved += count
+                writer.write(after)
+                if on_part:
+                    on_part(part)
+                report(MEASURING + (1.0 - MEASURING) * part.window.stop / found.frames)
+        if noise is not None:
+            with replacing(noise) as other:
+                write_noise(found, temporary, other, nan_to_zero=nan_to_zero)
     return Outcome(
         input=str(source),
         output=str(target),
@@ -101,12 +121,14 @@ def denoise_file(
         seconds=found.frames / found.rate,
         took=time.perf_counter() - began,
         level_db=checked.level_db(gain),
-        clipped=writer.clipped,
+        clipped=writer.clipped + moved,
+        flat=checked.clipping.samples,
         replaced=checked.bad,
         device=model.device.type,
         steps=settings.steps,
         samples=settings.samples,
         seed=settings.seed,
+        noise=None if noise is None else str(noise),
     )
 
 
@@ -139,6 +161,7 @@ class _Checked:
     def __init__(self, recording: Recording, on_progress: Callable[[float], None]) -> None:
         self.recording, self.on_progress = recording, on_progress
         self.bad, self.first, self.sounds = 0, (0, 0), False
+        self.clipping = Clipping()
 
     def __iter__(self) -> Iterator[Array]:
         done = 0
@@ -151,6 +174,7 @@ class _Checked:
                 self.bad += int(np.count_nonzero(~finite))
                 block = np.where(finite, block, 0.0)
             self.sounds = self.sounds or bool(block.any())
+            self.clipping.add(block)
             done += block.shape[1]
             self.on_progress(min(1.0, done / self.recording.frames))
             yield block

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from diff_audio.files import BLOCK, BadFile, Recording
 
-__all__ = ["Writer", "container_for"]
+__all__ = ["BITS", "Writer", "container_for"]
 
-_BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
+"""Of the integer samples that are written as they are."""
 
 Array = NDArray[np.float64]
 
@@ -65,7 +66,7 @@ class Writer:
 
         self.path, self.format, self.subtype = Path(path), format, subtype
         self.frames = self.clipped = 0
-        self._steps = 2.0 ** (_BITS[subtype] - 1) if subtype in _BITS else None
+        self._steps = 2.0 ** (BITS[subtype] - 1) if subtype in BITS else None
         endian = like.endian if format == like.format else "FILE"
         if not soundfile.check_format(format, subtype, endian):
             raise BadFile(

@@ -1,0 +1,122 @@
+"""`python -m diff_audio.export out.onnx`: the one-pass network for other runtimes.
+
+What is exported maps the noisy compressed spectrum y (B, 2, F, N) to the estimate of the clean
+one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.spectral`'s;
+its numbers, the sample rate and the level that the network expects are in the file's metadata.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diff_core.command import Failures, run
+
+__all__ = ["app", "export", "main"]
+
+COMMAND = "diff_audio.export"
+OPSET = 18
+FRAMES = 64  # of the example that is traced; the file takes any number
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def export(path: Path, weights: Path | None = None) -> None:
+    """Writes the network of a checkpoint, None for the package's, as ONNX in float32.
+
+    Input `noisy` and output `clean`, (batch, 2, bins, frames). Raises ImportError without the
+    extra diff-audio[onnx], ValueError for a checkpoint that cannot be used.
+    """
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(
+            "ONNX export needs the library onnx: pip install 'diff-audio[onnx]'"
+        ) from error
+    import torch
+    from torch import Tensor, nn
+
+    from diff_audio.enhancer import Denoiser
+    from diff_audio.level import TARGET_DB
+    from diff_audio.resample import CORE_RATE
+    from diff_core.condition import Condition
+    from diff_core.files import replacing
+
+    model = Denoiser.from_pretrained(weights, device="cpu")
+    spectral = model.spectral
+
+    class OnePass(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.denoiser = model.denoiser.float()
+
+        def forward(self, noisy: Tensor) -> Tensor:
+            return self.denoiser(noisy, torch.ones(()), Condition(channels=noisy))
+
+    example = torch.randn(1, 2, spectral.bins, FRAMES)
+    with replacing(path) as temporary:
+        torch.onnx.export(
+            OnePass().eval(),
+            (example,),
+            str(temporary),
+            input_names=["noisy"],
+            output_names=["clean"],
+            dynamic_axes={name: {0: "batch", 3: "frames"} for name in ("noisy", "clean")},
+            opset_version=OPSET,
+            dynamo=False,  # its exporter needs onnxscript, and fixes the batch of a layer norm
+        )
+        written = onnx.load(str(temporary))
+        facts = {
+            "sample_rate": CORE_RATE,
+            "n_fft": spectral.n_fft,
+            "hop": spectral.hop,
+            "exponent": spectral.exponent,
+            "scale": spectral.scale,
+            "level_db": TARGET_DB,
+            "context_frames": getattr(model.denoiser.network, "context", None),
+        }
+        onnx.helper.set_model_props(written, {k: json.dumps(v) for k, v in facts.items()})
+        onnx.checker.check_model(written)
+        onnx.save(written, str(temporary))
+
+
+@app.command()
+def command(
+    output: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="File to write.")],
+    weights: Annotated[
+        Path | None, typer.Option(help="A model of your own training (.safetensors).")
+    ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace the output if it exists.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> int:
+    """Write the one-pass denoising network as ONNX; needs the extra diff-audio[onnx].
+
+    Exit code: 0 done, 1 failed, 2 wrong usage.
+    """
+    if output.exists() and not overwrite:
+        raise typer.BadParameter(f"{output} exists; add --overwrite or choose another name")
+    failures = Failures(COMMAND, debug=debug)
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        export(output, weights)
+    except (ImportError, OSError, ValueError) as error:
+        # explain() takes an ImportError for a fault of ours
+        failures.add(str(output), str(error) if isinstance(error, ImportError) else error)
+        return 1
+    print(f"{output}  ({output.stat().st_size / 1e6:.1f} MB)")
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(app, COMMAND, arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -57,9 +57,12 @@ def test_not_nifti(tmp_path: Path, weights: Path, capsys: Err, name: str) -> Non
 
 
 def test_other_file_type(tmp_path: Path, weights: Path, capsys: Err) -> None:
+    path = tmp_path / "scan.mgz"
+    path.write_bytes(b"\0" * 300)
+    assert "give a .nii or .nii.gz file" in refused(path, weights, capsys)
     path = tmp_path / "scan.dcm"
     path.write_bytes(b"\0" * 128 + b"DICM")
-    assert "give a .nii or .nii.gz file" in refused(path, weights, capsys)
+    assert "give the folder that it is in" in refused(path, weights, capsys)
 
 
 def test_wrong_suffix(write_scan: Write, weights: Path, capsys: Err) -> None:
@@ -180,6 +183,78 @@ def test_colour_and_complex(tmp_path: Path, weights: Path, capsys: Err) -> None:
     assert "colour (RGB)" in refused(path, weights, capsys)
     nib.Nifti1Image(np.zeros((6, 6, 6), np.complex64), np.eye(4)).to_filename(path)
     assert "complex" in refused(path, weights, capsys)
+
+
+@pytest.mark.parametrize("sizes", [(0, 1, 1), (1, -2, 1)])
+def test_odd_voxel_sizes_beside_an_affine(
+    tmp_path: Path, weights: Path, capsys: Err, sizes: tuple[float, ...]
+) -> None:
+    path = tmp_path / "scan.nii"
+    image = nib.Nifti1Image(VOLUME, None)
+    image.header["pixdim"][1:4] = sizes
+    image.to_filename(path)
+    if 0 in sizes:
+        assert "no usable geometry" in refused(path, weights, capsys)
+    else:  # the sign of a voxel size says nothing
+        assert main([str(path), "--weights", str(weights), "--sigma", "50", "--json"]) == 0
+        assert '"spacing": [1.0, 2.0, 1.0]' in capsys.readouterr().out
+    image.set_sform(np.diag([1.0, 1.5, 2, 1]), code=1)
+    image.header["pixdim"][1:4] = sizes
+    image.to_filename(path)
+    assert main([str(path), "--weights", str(weights), "--sigma", "50", "--json",
+                 "--overwrite"]) == 0  # fmt: skip
+    assert '"spacing": [1.0, 1.5, 2.0]' in capsys.readouterr().out
+
+
+def test_forms_that_differ_are_said(tmp_path: Path, weights: Path, capsys: Err) -> None:
+    path = tmp_path / "scan.nii"
+    image = nib.Nifti1Image(VOLUME, None)
+    image.set_qform(np.diag([2.0, 2, 2, 1]), code=1)
+    image.set_sform(np.diag([1.0, 1, 1.5, 1]), code=1)
+    image.to_filename(path)
+    assert main([str(path), "--weights", str(weights), "--sigma", "50"]) == 0
+    assert "note: qform and sform differ, sform is used" in capsys.readouterr().err
+
+
+def test_float_slope_on_integers_gives_the_noise_in_its_units(
+    write_scan: Write, weights: Path, capsys: Err
+) -> None:
+    stored = np.rint(VOLUME).astype(np.int16)
+    path = write_scan(stored, slope=0.0123, inter=-3.21)
+    assert main([str(path), "--weights", str(weights), "--sigma", "0.6", "--json"]) == 0
+    assert "slope 0.0123, intercept -3.21" in capsys.readouterr().out
+    made = nib.load(path.with_name("scan_enhanced.nii.gz"))
+    assert made.get_data_dtype() == np.int16
+    moved = np.asarray(made.dataobj) - np.asarray(nib.load(path).dataobj)
+    assert 0 < np.abs(moved).max() <= 3.5 * 0.6 + 0.0123
+
+
+@pytest.mark.parametrize("padding", [-2000, -3024])
+def test_padding_and_metal_of_ct_stay_and_harm_nothing(
+    write_scan: Write, weights: Path, padding: int
+) -> None:
+    noise = 20 * np.random.default_rng(0).standard_normal((40, 36, 8))
+    volume = np.rint(40 + noise).astype(np.int16)
+    volume[:12] = -1000
+    volume[:4] = padding
+    volume[30:33, 10:13] = 10_000
+    path = write_scan(volume, affine=np.diag([0.8, 0.8, 3, 1]))
+    assert main([str(path), "--weights", str(weights), "--modality", "ct", "--sigma", "20"]) == 0
+    result = np.asarray(nib.load(path.with_name("scan_enhanced.nii.gz")).dataobj)
+    odd = (volume == padding) | (volume == 10_000)
+    np.testing.assert_array_equal(result[odd], volume[odd])
+    assert np.abs(result[~odd] - volume[~odd]).max() <= 3.5 * 20 + 1
+
+
+def test_header_of_gigabytes_in_a_small_file(
+    write_scan: Write, weights: Path, capsys: Err
+) -> None:
+    path = write_scan(np.zeros((4, 4, 20), np.int16), "a.nii")
+    content = bytearray(path.read_bytes())
+    assert len(content) < 1024
+    content[42:48] = np.array([2000, 2000, 2000], "<i2").tobytes()
+    path.write_bytes(bytes(content))
+    assert "its header promises 16,000,000,000 bytes" in refused(path, weights, capsys)
 
 
 def test_rician_noise_in_signed_data(write_scan: Write, weights: Path, capsys: Err) -> None:

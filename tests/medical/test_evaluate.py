@@ -114,3 +114,22 @@ def test_wrong_usage(write_scan: Write, tmp_path: Path, capsys: Err, arguments: 
     given = [str(tmp_path / a) if not a.startswith("-") and a != "0" else a for a in arguments]
     assert main(given) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_calibration_holds_errors_against_the_uncertainty(
+    write_scan: Write, weights: Path, tmp_path: Path, capsys: Err
+) -> None:
+    # what the network of zeros believes in: voxels that are independent, of sd 0.5
+    truth = RNG.standard_normal((24, 24, 24)).astype(np.float32)
+    write_scan(truth - truth.min() + 0.1, "in/a.nii")
+    common = [str(tmp_path / "in"), "--calibration", "--weights", str(weights), "--percent", "5"]
+    assert main([*common, "--csv"]) == 0
+    (row,) = rows(capsys.readouterr().out)
+    assert (float(row["percent"]), row["shape"]) == (5, "24x24x24")
+    assert 0.9 < float(row["two"]) <= 1
+    assert main(common) == 0
+    assert f"within 2 sd {float(row['two']):.1%}" in capsys.readouterr().out
+    assert main([*common, str(tmp_path)]) == 2
+    assert "leave out EST" in capsys.readouterr().err
+    assert main([str(tmp_path / "in")]) == 2
+    assert "EST is missing" in capsys.readouterr().err

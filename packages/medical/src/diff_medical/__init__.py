@@ -13,15 +13,19 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from diff_medical.enhancer import Enhanced, Enhancer, Settings
+    from diff_medical.checks import Checks
+    from diff_medical.enhancer import Enhanced, Enhancer
     from diff_medical.metrics import Scores, score
     from diff_medical.network import SlabNetwork, slab_denoiser
     from diff_medical.nifti import ScanError
-    from diff_medical.noise import Noise, estimate
+    from diff_medical.noise import estimate
+    from diff_medical.noise_model import Noise
     from diff_medical.predict import posterior_mean
     from diff_medical.scans import Outcome, enhance_file
+    from diff_medical.settings import Settings
 
 __all__ = [
+    "Checks",
     "Enhanced",
     "Enhancer",
     "Noise",
@@ -38,13 +42,14 @@ __all__ = [
 ]
 
 _HOMES = {
+    "Checks": "checks",
     "Enhanced": "enhancer",
     "Enhancer": "enhancer",
-    "Noise": "noise",
+    "Noise": "noise_model",
     "Outcome": "scans",
     "ScanError": "nifti",
     "Scores": "metrics",
-    "Settings": "enhancer",
+    "Settings": "settings",
     "SlabNetwork": "network",
     "enhance_file": "scans",
     "estimate": "noise",

@@ -8,11 +8,8 @@ units that came in.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -22,80 +19,40 @@ from diff_core.denoiser import Denoiser
 from diff_core.device import pick_device
 from diff_core.io import Card, load
 
+from .checks import Checks, measure
+from .denoising import Progress, Spacing, denoise, gain_of, prepare, restore
 from .intensity import Modality, Scale, recognise, scale
 from .network import NETWORK_TYPES
-from .noise import Noise, estimate
-from .posterior import sample_mean
-from .predict import posterior_mean
-from .safety import QUIET, TISSUE_HU, bound_residual, constant_regions, outside_tissue
-from .slabs import slab_axes
-from .stabilise import rician_stabiliser
+from .noise import estimate
+from .noise_model import Noise
+from .safety import LEAST_GAIN, QUIET, constant_regions, outside_tissue
+from .settings import Settings
 
 __all__ = ["Enhanced", "Enhancer", "Settings"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "enhance.safetensors"
 """The checkpoint that comes with the package."""
 
-THIN = 8  # an axis with fewer slices is only ever stacked, never part of the network's plane
-Spacing = tuple[float, float, float]
-Progress = Callable[[float], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How to enhance.
-
-    modality: "auto" recognises CT by its Hounsfield units of air
-    noise:    "gaussian", "rician", or "auto": Rician where an MR scan has a Rayleigh background
-    sigma:    standard deviation of the noise in the units of the scan; None estimates it
-    percent:  the same in percent of the maximum of the scan, instead of `sigma`
-    samples:  0 gives the posterior mean in one pass; K > 0 the mean of K posterior samples
-    steps:    passes for each posterior sample
-    seed:     of the noise of the samples
-
-    Raises ValueError for a value that is not allowed.
-    """
-
-    modality: Literal["auto", "mr", "ct"] = "auto"
-    noise: Literal["auto", "gaussian", "rician"] = "auto"
-    sigma: float | None = None
-    percent: float | None = None
-    samples: int = 0
-    steps: int = 8
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.modality not in ("auto", "mr", "ct"):
-            raise ValueError(f"modality is {self.modality!r}; expected auto, mr or ct")
-        if self.noise not in ("auto", "gaussian", "rician"):
-            raise ValueError(f"noise is {self.noise!r}; expected auto, gaussian or rician")
-        for name, value in (("sigma", self.sigma), ("percent", self.percent)):
-            if value is not None and not (math.isfinite(value) and value >= 0):
-                raise ValueError(f"{name} is {value}; expected a number >= 0")
-        if self.sigma is not None and self.percent is not None:
-            raise ValueError("sigma and percent both give the noise level; expected one of them")
-        if self.samples < 0 or self.steps < 1:
-            raise ValueError(
-                f"samples is {self.samples}, steps {self.steps}; expected >= 0 and >= 1"
-            )
-
 
 @dataclass(frozen=True)
 class Enhanced:
     """An enhanced volume and how it came about.
 
-    volume:    float32, shape and units of the input
-    noise:     the noise that was assumed, in the units of the input
-    modality:  "mr" or "ct"
-    unchanged: why the volume is the input itself, "" if it is not
-    bounded:   share of voxels that the residual bound held back
+    volume:      float32, shape and units of the input
+    noise:       the noise that was assumed, in the units of the input
+    modality:    "mr" or "ct"
+    unchanged:   why the volume is the input itself, "" if it is not
+    checks:      what was measured of the change, None where nothing was computed
+    uncertainty: standard deviation of the error of each voxel, if it was asked for; 0 where the
+                 volume is the input
     """
 
     volume: NDArray[np.float32]
     noise: Noise
     modality: Modality
     unchanged: str = ""
-    bounded: float = 0.0
+    checks: Checks | None = None
+    uncertainty: NDArray[np.float32] | None = None
 
 
 class Enhancer:
@@ -127,16 +84,16 @@ class Enhancer:
         self, volume: NDArray[np.floating], spacing: Spacing, settings: Settings
     ) -> Noise:
         """The noise that `settings` declare or the volume (X, Y, Z) shows."""
-        modality = _modality(volume, settings)
+        modality, distribution = _modality(volume, settings), settings.distribution
         sigma = settings.sigma
         if settings.percent is not None:
             sigma = settings.percent / 100 * float(np.max(volume))
-        if sigma is not None and settings.noise != "auto":
-            return Noise(sigma, settings.noise, "declared")
-        found = estimate(volume, spacing, modality=modality, distribution=settings.noise)
-        if sigma is None:
-            return found
-        return Noise(sigma, found.distribution, "declared", found.correlation)
+        if sigma is not None and distribution != "auto":
+            return Noise(sigma, distribution, "declared", coils=settings.coils)
+        found = estimate(
+            volume, spacing, modality=modality, distribution=distribution, coils=settings.coils
+        )
+        return found if sigma is None else replace(found, sigma=sigma, method="declared")
 
     def __call__(
         self,
@@ -145,94 +102,126 @@ class Enhancer:
         settings: Settings | None = None,
         *,
         noise: Noise | None = None,
+        sigma_map: ArrayLike | None = None,
+        mask: ArrayLike | None = None,
         progress: Progress | None = None,
     ) -> Enhanced:
         """The enhanced `array`, (X, Y, Z) or (X, Y), finite, in any unit (HU for CT).
 
-        spacing:  voxel size in mm, three numbers; what counts is their ratio
-        noise:    if given, settings for the noise are not used
-        progress: called with the finished share, 0 to 1
+        spacing:   voxel size in mm, three numbers; what counts is their ratio
+        noise:     if given, settings for the noise are not used
+        sigma_map: standard deviation of the noise of each voxel, in the units of the scan, instead
+                   of one for all; where it is 0 the voxel stays as it is
+        mask:      voxels where it is 0 stay as they are
+        progress:  called with the finished share, 0 to 1
 
-        Raises ValueError for an array of other shape or with NaN or Inf, and for Rician noise in
-        an array with negative values.
+        Raises ValueError for an array of other shape or with NaN or Inf, for noise of magnitudes
+        in an array with negative values, and for a map or mask that does not fit.
         """
         settings = settings or Settings()
         given = np.asarray(array, dtype=np.float32)
         volume = given[..., None] if given.ndim == 2 else given
         _check(volume, spacing)
         modality = _modality(volume, settings)
-        low, high = float(volume.min()), float(volume.max())
-        if low == high:
-            noise = noise or Noise(0.0, "gaussian", "constant volume")
-            return Enhanced(given.copy(), noise, modality, f"all voxels are {low:g}")
-        if low < 0 and settings.noise == "rician":
+        if settings.distribution in ("rician", "ncchi") and volume.min() < 0:
             raise ValueError(
-                f"Rician noise was declared but values go down to {low:g}; magnitudes are never "
-                "negative: use --noise gaussian"
+                f"{settings.noise} noise was declared but values go down to {volume.min():g}; "
+                "magnitudes are never negative: use --noise gaussian"
             )
-        declared = settings.sigma is not None or settings.percent is not None
-        noise = noise or self.noise_of(volume, spacing, settings)
-        to = scale(volume, modality)
-        if noise.sigma == 0:
-            return Enhanced(given.copy(), noise, modality, "the noise level is 0")
-        if not declared and noise.sigma < QUIET * to.scale:
-            reason = f"its noise is below {QUIET:.1%} of its range"
-            return Enhanced(given.copy(), noise, modality, reason)
+        levels = _checked_map(sigma_map, volume, settings)
+        is_told = settings.declares_level or sigma_map is not None or noise is not None
+        if noise is None and volume.min() < volume.max():
+            noise = self.noise_of(volume, spacing, settings)
+        noise = noise or Noise(0.0, "gaussian", "constant volume")
+        if levels is not None and noise.method != "constant volume":
+            noise = replace(noise, sigma=float(np.median(levels[levels > 0])), method="map")
+        declared = settings.declares_level or levels is not None
+        if reason := _nothing_to_do(volume, noise, scale(volume, modality), declared):
+            return self._unchanged(given, noise, modality, settings, reason)
+
         kept = constant_regions(volume)
         if modality == "ct":
             kept |= outside_tissue(volume)
-        run = partial(self._denoise, axes=_axes(volume, spacing), settings=settings)
+        if levels is not None:
+            kept |= levels == 0
+        if mask is not None:
+            kept |= ~_checked_mask(mask, volume)
+        level = noise.sigma if levels is None else np.maximum(levels, 0.05 * noise.sigma)
         report = progress or (lambda share: None)
-        if noise.distribution == "rician":
-            table = rician_stabiliser()
-            stable = table.forward(volume, noise.sigma)
-            floor = float(table.expected[0])
-            to = Scale(floor, max(scale(stable, "mr").scale - floor, 1.0))
-            stable, bounded = run(stable, 1.0, to, progress=report)
-            result = np.clip(table.inverse(stable, noise.sigma), 0, high)
-        else:
-            # padding and metal are cliffs that the network never saw: it gets air and bone instead
-            seen = np.clip(volume, *TISSUE_HU) if modality == "ct" else volume
-            result, bounded = run(seen, noise.sigma, to, progress=report)
-            result = np.clip(result, low, high)
+        task = prepare(volume, spacing, noise, level, modality)
+        gain = None if is_told else gain_of(self.denoiser, task, settings.seed)
+        if gain is not None and gain < LEAST_GAIN:
+            reason = f"the expected gain is {gain:.2f} dB"
+            return self._unchanged(given, noise, modality, settings, reason)
+        found = denoise(self.denoiser, task, settings, report)
+        checks = measure(
+            task.values, found.values, level, ~kept,
+            bounded=found.bounded, broad=found.broad, gain=gain,
+        )  # fmt: skip
+        result, spread = restore(task, found, noise, volume)
+        if settings.strength < 1:
+            result = volume + np.float32(settings.strength) * (result - volume)
         result[kept] = volume[kept]
+        if spread is not None:
+            spread[kept] = 0
+            spread = spread.reshape(given.shape)
         report(1.0)
-        return Enhanced(result.reshape(given.shape), noise, modality, "", bounded)
+        return Enhanced(np.reshape(result, given.shape), noise, modality, "", checks, spread)
 
-    def _denoise(
+    def _unchanged(
         self,
-        values: NDArray[np.float32],
-        sigma: float,
-        to: Scale,
-        *,
-        axes: tuple[int, ...],
+        given: NDArray[np.float32],
+        noise: Noise,
+        modality: Modality,
         settings: Settings,
-        progress: Progress,
-    ) -> tuple[NDArray[np.float32], float]:
-        """Posterior mean or mean of samples, bounded, in the units of `values`; the share
-        bounded.
-        """
-        noisy = to.normalise(values)
-        level = sigma / to.scale
-        start = torch.from_numpy(noisy)
-        if settings.samples == 0:
-            mean = posterior_mean(self.denoiser, start, level, axes=axes, progress=progress)
-        else:
-            mean = sample_mean(
-                self.denoiser, start, level, axes, samples=settings.samples,
-                steps=settings.steps, seed=settings.seed, progress=progress,
-            )  # fmt: skip
-        result, bounded = bound_residual(noisy, mean.numpy(), level)
-        return to.restore(result), bounded
+        reason: str,
+    ) -> Enhanced:
+        nothing = np.zeros_like(given) if settings.uncertainty else None
+        return Enhanced(given.copy(), noise, modality, reason, None, nothing)
+
+
+def _nothing_to_do(volume: NDArray[np.float32], noise: Noise, to: Scale, declared: bool) -> str:
+    """Why a volume stays as it is, "" if it does not."""
+    if volume.min() == volume.max():
+        return f"all voxels are {volume.flat[0]:g}"
+    if noise.sigma == 0:
+        return "the noise level is 0"
+    if not declared and noise.sigma < QUIET * to.scale:
+        return f"its noise is below {QUIET:.1%} of its range"
+    return ""
+
+
+def _checked_map(
+    given: ArrayLike | None, volume: NDArray[np.float32], settings: Settings
+) -> NDArray[np.float32] | None:
+    if given is None:
+        return None
+    levels = np.asarray(given, dtype=np.float32)
+    if settings.declares_level or settings.samples:
+        other = "samples" if settings.samples else "sigma or percent"
+        raise ValueError(f"sigma_map does not go with {other}; leave out one of them")
+    if levels.size != volume.size or not np.isfinite(levels).all() or levels.min() < 0:
+        raise ValueError(
+            f"sigma_map is {levels.shape}, {np.min(levels):g} to {np.max(levels):g}; expected "
+            f"finite numbers >= 0 on the grid {volume.shape}"
+        )
+    if levels.max() == 0:
+        raise ValueError("sigma_map is 0 everywhere; expected noise somewhere")
+    return levels.reshape(volume.shape)
+
+
+def _checked_mask(given: ArrayLike, volume: NDArray[np.float32]) -> NDArray[np.bool_]:
+    inside = np.asarray(given) != 0
+    if inside.size != volume.size or not inside.any():
+        raise ValueError(
+            f"mask is {inside.shape} with {int(inside.sum())} voxels other than 0; expected at "
+            f"least one, on the grid {volume.shape}"
+        )
+    return inside.reshape(volume.shape)
 
 
 def _modality(volume: NDArray[np.floating], settings: Settings) -> Modality:
     return recognise(volume) if settings.modality == "auto" else settings.modality
-
-
-def _axes(volume: NDArray[np.floating], spacing: Spacing) -> tuple[int, ...]:
-    thinnest = int(np.argmin(volume.shape))
-    return (thinnest,) if volume.shape[thinnest] < THIN else slab_axes(spacing)
 
 
 def _check(volume: NDArray[np.floating], spacing: Spacing) -> None:

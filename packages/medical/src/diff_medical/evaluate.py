@@ -7,6 +7,7 @@ from __future__ import annotations
 import csv
 import io
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +17,7 @@ from diff_core.command import Failures, run, version_of
 from diff_medical.files import SCANS
 
 if TYPE_CHECKING:
+    from diff_medical.calibration import Coverage
     from diff_medical.metrics import Scores
 
 __all__ = ["app", "main"]
@@ -35,12 +37,12 @@ def _version(wanted: bool) -> None:
 def evaluate(
     reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or folder.")],
     estimate: Annotated[
-        Path,
+        Path | None,
         typer.Argument(
             metavar="EST",
             help="Scan to score, or folder: files of the same name, with or without _enhanced.",
         ),
-    ],
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(help="Scan, or folder of scans named as REF: voxels other than 0 count."),
@@ -52,6 +54,24 @@ def evaluate(
     as_csv: Annotated[
         bool, typer.Option("--csv", help="Print one CSV row for each file.")
     ] = False,
+    calibration: Annotated[
+        bool,
+        typer.Option(
+            "--calibration",
+            help="Instead: add noise to REF (of a folder with a manifest: its validation scans), "
+            "enhance, and print how often the truth lies within the uncertainty.",
+        ),
+    ] = False,
+    percent: Annotated[
+        list[float],
+        typer.Option(min=0.1, max=100, help="Noise of --calibration; may be given repeatedly."),
+    ] = [5.0, 10.0],  # noqa: B006
+    crop: Annotated[
+        int, typer.Option(min=16, help="Voxels across the middle block of --calibration.")
+    ] = 56,
+    weights: Annotated[
+        Path | None, typer.Option(help="A model of your own training, for --calibration.")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
     version: Annotated[
         bool,
@@ -73,6 +93,12 @@ def evaluate(
     if data_range is not None and not data_range > 0:
         raise typer.BadParameter(f"--data-range is {data_range}; expected a positive number")
     failures = Failures(COMMAND, debug=debug)
+    if calibration:
+        if estimate is not None:
+            raise typer.BadParameter("--calibration enhances REF itself: leave out EST")
+        return _calibrate(reference, percent, crop, weights, as_csv, failures)
+    if estimate is None:
+        raise typer.BadParameter("EST is missing: the scan to score against REF")
     pairs = _pairs(reference, estimate, mask, failures)
     total = len(pairs) + len(failures.names)
     rows: list[tuple[str, Scores]] = []
@@ -84,6 +110,48 @@ def evaluate(
     if rows:
         print(_as_csv(rows) if as_csv else _as_text(rows), end="")
     return failures.finish(total)
+
+
+def _calibrate(
+    reference: Path,
+    percents: list[float],
+    crop: int,
+    weights: Path | None,
+    as_csv: bool,
+    failures: Failures,
+) -> int:
+    from diff_medical.calibration import coverage, validation_scans
+    from diff_medical.enhancer import Enhancer
+
+    rows: list[Coverage] = []
+    paths: list[Path] = []
+    try:
+        paths = validation_scans(reference)
+        enhancer = Enhancer.from_pretrained(weights)
+    except ValueError as error:
+        failures.add(str(reference), error)
+        return 1
+    if not paths:
+        failures.add(str(reference), "no scans to try; give another folder")
+    for path in paths:
+        try:
+            rows += coverage(enhancer, path, percents, crop=crop)
+        except Exception as error:  # one bad scan must not stop the others
+            failures.add(str(path), error)
+            continue
+        if not as_csv:
+            for row in rows[-len(percents) :]:
+                print(
+                    f"{row.file}: noise {row.percent:g} % ({row.sigma:.4g}): truth within 1 sd "
+                    f"{row.one:.1%}, within 2 sd {row.two:.1%}, rms error / sd {row.ratio:.2f}, "
+                    f"PSNR {row.psnr:.2f} dB  ({' x '.join(map(str, row.shape))} voxels)"
+                )
+    if rows and as_csv:
+        print(_table(rows), end="")
+    elif len(rows) > 1:
+        mean = sum(row.two for row in rows) / len(rows)
+        print(f"mean of {len(rows)}: truth within 2 sd {mean:.1%}")
+    return failures.finish(max(1, len(paths)))
 
 
 def _pairs(
@@ -163,11 +231,21 @@ def _score_file(
 def _as_csv(rows: list[tuple[str, Scores]]) -> str:
     import dataclasses
 
+    return _written([{"file": name, **dataclasses.asdict(scores)} for name, scores in rows])
+
+
+def _table(rows: Sequence[Coverage]) -> str:
+    import dataclasses
+
+    shaped = ({**dataclasses.asdict(r), "shape": "x".join(map(str, r.shape))} for r in rows)
+    return _written(list(shaped))
+
+
+def _written(rows: Sequence[Mapping[str, object]]) -> str:
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["file", *(field.name for field in dataclasses.fields(rows[0][1]))])
-    for name, scores in rows:
-        writer.writerow([name, *dataclasses.astuple(scores)])
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
     return text.getvalue()
 
 

@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from diff_core.files import replacing
 
 from .header import ScanError, check_length, check_sum, geometry, open_image
+from .intensity import Modality
 
 __all__ = ["Scan", "ScanError", "Voxels", "read", "write"]
 
@@ -31,16 +32,18 @@ Array = NDArray[Any]
 class Scan:
     """A checked NIfTI file, its voxels not yet read.
 
-    path:    where it lies
-    image:   nibabel's Nifti1Image or Nifti2Image: header with qform, sform, units, extensions
-    spacing: voxel sizes of the three spatial axes, from the affine in use
-    notes:   what a user should know about the header
+    path:     where it lies
+    image:    nibabel's Nifti1Image or Nifti2Image: header with qform, sform, units, extensions
+    spacing:  voxel sizes of the three spatial axes, from the affine in use
+    notes:    what a user should know about the header
+    modality: what the file says it is, None if it does not
     """
 
     path: Path
     image: Any
     spacing: tuple[float, float, float]
     notes: tuple[str, ...] = ()
+    modality: Modality | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -21,13 +21,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.stabilise import rician_stabiliser
+from diff_medical.noise_model import Distribution, Noise
+from diff_medical.stabilise import stabiliser
 
 __all__ = ["Noise", "Region", "background", "detail_sigma", "estimate", "fine_axes", "soft_tissue"]
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
-Distribution = Literal["gaussian", "rician"]
 
 _SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0]) / np.sqrt(6)
 _MAD_TO_SD = 1 / 0.6744897501960817
@@ -35,25 +35,6 @@ _PROBE_VOXELS = 1 << 24
 _THICK = 2.0  # spacing ratio above which a slice axis carries anatomy, not redundancy
 _WHITE = 0.4  # correlation of neighbours below which a background counts as white
 _TOO_SMOOTH = 0.75  # correlation of neighbours above which a "background" is anatomy
-
-
-@dataclass(frozen=True)
-class Noise:
-    """Noise of a scan.
-
-    sigma:        standard deviation, in the units of the scan; for Rician noise, of each of the
-                  two channels
-    distribution: "gaussian" or "rician"
-    method:       where sigma comes from: "declared", "fine detail" (and "background"),
-                  "soft tissue"
-    correlation:  correlation of the noise between neighbouring voxels, None where it could not be
-                  measured (it needs a signal-free background in MR, soft tissue in CT)
-    """
-
-    sigma: float
-    distribution: Distribution
-    method: str
-    correlation: float | None = None
 
 
 @dataclass(frozen=True)
@@ -72,14 +53,15 @@ def estimate(
     spacing: tuple[float, float, float],
     *,
     modality: Literal["mr", "ct"] = "mr",
-    distribution: Literal["gaussian", "rician", "auto"] = "auto",
+    distribution: Distribution | Literal["auto"] = "auto",
+    coils: int = 1,
 ) -> Noise:
     """Noise of `volume` (X, Y, Z), finite, any unit; `spacing` in mm decides which axes count as
     finely sampled.
 
     With "auto" the distribution is Rician if the volume has no negative value and a Rayleigh
-    background, else Gaussian. A volume without texture (constant, or of a handful of voxels) has
-    sigma 0.
+    background, else Gaussian; "ncchi" needs the number of `coils`. A volume without texture
+    (constant, or of a handful of voxels) has sigma 0.
     """
     volume = _probe(np.asarray(volume))
     axes = fine_axes(volume.shape, spacing)
@@ -92,8 +74,9 @@ def estimate(
     sigma = detail_sigma(volume, axes)
     if distribution == "gaussian":
         return Noise(sigma, "gaussian", "fine detail")
-    if distribution == "rician":
-        return Noise(_self_consistent(volume, axes, sigma), "rician", "fine detail")
+    if distribution != "auto":
+        found = _self_consistent(volume, axes, sigma, coils)
+        return Noise(found, distribution, "fine detail", coils=coils)
     empty = background(volume) if volume.min() >= 0 else None
     if empty is not None:
         rician = _self_consistent(volume, axes, sigma)
@@ -246,8 +229,8 @@ def background(volume: Array) -> Region | None:
     return Region(sigma, float(np.sqrt(max(lag_one, 0.0))), float(chosen.mean()))
 
 
-def _self_consistent(volume: Array, axes: tuple[int, ...], sigma: float) -> float:
-    table = rician_stabiliser()
+def _self_consistent(volume: Array, axes: tuple[int, ...], sigma: float, coils: int = 1) -> float:
+    table = stabiliser(coils)
     for _ in range(6):
         if not sigma > 0:
             return 0.0

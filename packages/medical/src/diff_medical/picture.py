@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diff_core.files import replacing
 
-__all__ = ["before_after"]
+__all__ = ["before_after", "colour_limit", "grey_levels", "upright"]
 
 Array = NDArray[np.float32]
 CT_WINDOW = (-160.0, 240.0)  # HU, soft tissue
@@ -41,11 +41,11 @@ def before_after(
         )
     if affine is not None:
         (noisy, spacing), (enhanced, _) = (
-            _upright(volume, spacing, affine) for volume in (noisy, enhanced)
+            upright(volume, spacing, affine) for volume in (noisy, enhanced)
         )
     residual = noisy - enhanced
-    low, high = CT_WINDOW if modality == "ct" else _window(enhanced)
-    spread = max(float(np.quantile(np.abs(residual[::2, ::2]), 0.995)), 1e-6 * (high - low), 1e-12)
+    low, high = grey_levels(enhanced, modality)
+    spread = colour_limit(residual, high - low)
 
     drawn = [
         axis for axis in range(3) if min(n for a, n in enumerate(noisy.shape) if a != axis) > 1
@@ -88,7 +88,7 @@ def before_after(
         figure.savefig(temporary, facecolor=figure.get_facecolor())
 
 
-def _upright(
+def upright(
     volume: Array, spacing: tuple[float, float, float], affine: NDArray[np.floating]
 ) -> tuple[Array, tuple[float, float, float]]:
     """Volume and voxel sizes with the axes in the order right, front, head."""
@@ -101,10 +101,17 @@ def _upright(
     return apply_orientation(volume, turn), (spacing[first], spacing[second], spacing[third])
 
 
-def _window(volume: Array) -> tuple[float, float]:
-    """Grey levels from the 1st to the 99.8th percentile."""
+def grey_levels(volume: Array, modality: str) -> tuple[float, float]:
+    """Black and white: the soft-tissue window of CT, else the 1st to the 99.8th percentile."""
+    if modality == "ct":
+        return CT_WINDOW
     low, high = np.quantile(volume[::2, ::2], [0.01, 0.998])
     return float(low), float(high) if high > low else float(low) + 1.0
+
+
+def colour_limit(residual: Array, contrast: float) -> float:
+    """The value at the ends of the colours of a residual, of an image of that contrast."""
+    return max(float(np.quantile(np.abs(residual[::2, ::2]), 0.995)), 1e-6 * contrast, 1e-12)
 
 
 def _extent(

@@ -5,7 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["BOUND", "QUIET", "TISSUE_HU", "bound_residual", "constant_regions", "outside_tissue"]
+__all__ = [
+    "BOUND",
+    "BROAD",
+    "LEAST_GAIN",
+    "QUIET",
+    "TISSUE_HU",
+    "bound_broad",
+    "bound_residual",
+    "constant_regions",
+    "outside_tissue",
+]
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -13,6 +23,16 @@ Mask = NDArray[np.bool_]
 BOUND = 3.5
 """No voxel changes by more than this many standard deviations of the noise: Gaussian noise goes
 beyond it in one voxel of 2,000, and no structure stronger than it can be removed or made up."""
+
+BROAD = 5.0
+"""Standard deviation in voxels of the Gaussian window over which changes are averaged."""
+
+BROAD_BOUND = 4.0
+"""No average of changes over that window exceeds this many standard deviations of averaged noise:
+a faint but broad structure can neither vanish nor appear."""
+
+LEAST_GAIN = 0.2
+"""dB of expected gain below which a scan is left as it is."""
 
 QUIET = 0.003
 """Noise below this share of the bright level of a scan is left as it is."""
@@ -22,13 +42,48 @@ TISSUE_HU = (-1024.0, 3000.0)
 
 
 def bound_residual(
-    noisy: Array, estimate: Array, sigma: float
+    noisy: Array, estimate: Array, sigma: float | Array
 ) -> tuple[NDArray[np.float32], float]:
-    """`estimate` kept within BOUND sigma of `noisy`, and the share of voxels that had to be."""
-    limit = np.float32(BOUND * sigma)
+    """`estimate` kept within BOUND sigma of `noisy`, and the share of voxels that had to be.
+
+    sigma: one number, or one a voxel
+    """
+    limit = np.asarray(BOUND * sigma, dtype=np.float32)
     change = estimate - noisy
     beyond = float(np.mean(np.abs(change) > limit))
     return (noisy + np.clip(change, -limit, limit)).astype(np.float32), beyond
+
+
+def bound_broad(
+    noisy: Array, estimate: Array, sigma: float | Array, axes: tuple[int, ...]
+) -> tuple[NDArray[np.float32], float]:
+    """`estimate` with broad changes cut down to what white noise explains, and the share of voxels
+    where they were.
+
+    The average of white noise over a Gaussian window of standard deviation s along d axes has
+    standard deviation sigma / (2 sqrt(pi) s)^(d/2). What goes beyond BROAD_BOUND times that is
+    given back.
+
+    axes: along which neighbours show the same anatomy; a window is no longer than its axis
+    """
+    change = estimate - noisy
+    widths = [min(BROAD, noisy.shape[axis] / 4) for axis in axes]
+    gain = float(np.prod([(2 * np.sqrt(np.pi) * max(w, 0.3)) ** -0.5 for w in widths]))
+    level = np.asarray(sigma, dtype=np.float32)
+    if level.ndim:
+        level = _smooth(level, axes, widths)
+    limit = np.float32(BROAD_BOUND * gain) * level
+    average = _smooth(change, axes, widths)
+    excess = average - np.clip(average, -limit, limit)
+    return (estimate - excess).astype(np.float32), float(np.mean(excess != 0))
+
+
+def _smooth(values: Array, axes: tuple[int, ...], widths: list[float]) -> NDArray[np.float32]:
+    from scipy.ndimage import gaussian_filter1d
+
+    for axis, width in zip(axes, widths, strict=True):
+        values = gaussian_filter1d(values, width, axis=axis, mode="reflect", truncate=3.0)
+    return values.astype(np.float32, copy=False)
 
 
 def constant_regions(volume: Array) -> Mask:

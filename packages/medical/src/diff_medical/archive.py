@@ -1,0 +1,67 @@
+"""DICOM series out of zip archives that come from anywhere: nothing of them is trusted."""
+
+from __future__ import annotations
+
+import shutil
+import stat
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+__all__ = ["unpack"]
+
+LARGEST = 32 << 30  # bytes, unpacked
+RATIO = 200  # unpacked to packed: slices of air are packed 50 to 1, bombs 1,000 to 1 and more
+UNSUSPICIOUS = 64 << 20  # bytes, unpacked, below which no ratio is suspicious
+MEMBERS = 200_000
+PREAMBLE = 132  # bytes, of which the last four are DICOM's mark
+
+
+def unpack(path: Path, folder: Path) -> None:
+    """Writes the DICOM files of the zip archive `path` into `folder`, under numbers for names.
+
+    Raises ValueError for what is no zip archive, is damaged or encrypted, names files outside
+    itself or links, or would unpack to more than any series takes.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [one for one in archive.infolist() if not one.is_dir()]
+            _check(members, path.stat().st_size)
+            if sum(one.file_size for one in members) > shutil.disk_usage(folder).free:
+                raise ValueError("does not fit on the disk unpacked; make room in the temp folder")
+            for number, member in enumerate(members):
+                _extract(archive, member, folder / f"{number:06d}.dcm")
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        raise ValueError(f"is no zip archive, or damaged ({error}); copy it again") from error
+
+
+def _check(members: list[zipfile.ZipInfo], packed: int) -> None:
+    for one in members:
+        name = PurePosixPath(one.filename.replace("\\", "/"))
+        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
+            raise ValueError(f"names a file outside itself ({one.filename}); do not trust it")
+        if stat.S_ISLNK(one.external_attr >> 16):
+            raise ValueError(f"holds a link ({one.filename}); do not trust it")
+        if one.flag_bits & 1:
+            raise ValueError("is encrypted; unpack it first")
+    total = sum(one.file_size for one in members)
+    if (
+        total > LARGEST
+        or len(members) > MEMBERS
+        or (total > UNSUSPICIOUS and total > RATIO * packed)
+    ):
+        raise ValueError(
+            f"would unpack from {packed:,} to {total:,} bytes in {len(members):,} files, like a "
+            "zip bomb; unpack it yourself if you trust it"
+        )
+
+
+def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
+    """One member, if it is DICOM; never more bytes than it declares, which zipfile sees to."""
+    with archive.open(member) as source:
+        start = source.read(PREAMBLE)
+        if start[PREAMBLE - 4 :] != b"DICM":
+            return
+        with target.open("wb") as file:
+            file.write(start)
+            shutil.copyfileobj(source, file, 1 << 20)

@@ -1,0 +1,165 @@
+"""One volume through the network: what it is given, what comes back, and how far to trust it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diff_core.denoiser import Denoiser
+
+from .intensity import Modality, Scale, scale
+from .noise import fine_axes
+from .noise_model import Noise
+from .posterior import sample_mean
+from .predict import posterior_mean
+from .safety import TISSUE_HU, bound_broad, bound_residual
+from .settings import Settings
+from .slabs import slab_axes
+from .stabilise import stabiliser
+from .uncertainty import PROBES, expected_gain, posterior_sd
+from .varying import levels, mean_of_levels
+
+__all__ = ["Denoised", "Progress", "Spacing", "Task", "denoise", "gain_of", "prepare", "restore"]
+
+THIN = 8  # an axis with fewer slices is only ever stacked, never part of the network's plane
+Array = NDArray[np.float32]
+Spacing = tuple[float, float, float]
+Progress = Callable[[float], None]
+
+
+@dataclass(frozen=True)
+class Task:
+    """Values that have additive noise of standard deviation `level`, a number or one a voxel."""
+
+    values: NDArray[np.float32]
+    level: float | NDArray[np.float32]
+    scale: Scale
+    axes: tuple[int, ...]
+    fine: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Denoised:
+    """values: the estimate, in the units of its task. spread: its standard deviation, if it was
+    asked for. bounded, broad: shares of voxels held back by the two bounds.
+    """
+
+    values: Array
+    spread: Array | None
+    bounded: float
+    broad: float
+
+
+def prepare(
+    volume: NDArray[np.float32],
+    spacing: Spacing,
+    noise: Noise,
+    level: float | NDArray[np.float32],
+    modality: Modality,
+) -> Task:
+    """What the network is given for `volume`."""
+    if noise.is_magnitude:
+        # f has noise of 1, so f sigma has that of the scan, and its units; its floor is put at 0
+        table = stabiliser(noise.coils)
+        floor = np.float32(table.expected[0])
+        values = table.forward(volume, level)
+        bright = scale(values * np.float32(level), "mr").scale - float(floor) * noise.sigma
+        values = (values - floor) * np.float32(level)
+        to = Scale(0.0, max(bright, noise.sigma))
+    else:
+        # padding and metal are cliffs that the network never saw: it gets air and bone instead
+        values = np.clip(volume, *TISSUE_HU) if modality == "ct" else volume
+        to = scale(volume, modality)
+    return Task(values, level, to, _axes(volume, spacing), fine_axes(volume.shape, spacing))
+
+
+def restore(
+    task: Task, found: Denoised, noise: Noise, volume: Array
+) -> tuple[Array, Array | None]:
+    """Estimate and standard deviation in the units of `volume`, of which the task was made."""
+    if not noise.is_magnitude:
+        return np.clip(found.values, volume.min(), volume.max()), found.spread
+    table = stabiliser(noise.coils)
+    stable = found.values / np.float32(task.level) + np.float32(table.expected[0])
+    result = np.clip(table.inverse(stable, task.level), 0, volume.max()).astype(np.float32)
+    if found.spread is None:
+        return result, None
+    # near 0 the inverse is so steep that its slope says nothing of a step as large as this
+    off = found.spread / np.float32(task.level)
+    ends = [table.inverse(stable + sign * off, task.level) for sign in (1, -1)]
+    return result, ((ends[0] - ends[1]) / 2).astype(np.float32)
+
+
+def denoise(denoiser: Denoiser, task: Task, settings: Settings, progress: Progress) -> Denoised:
+    """The bounded posterior mean of a task, or the bounded mean of samples."""
+    noisy = task.scale.normalise(task.values)
+    start = torch.from_numpy(noisy)
+    sigma = torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale
+    drawing = settings.samples * settings.steps
+    once = len(levels(sigma))
+    # what is drawn is the mean of samples, what is doubted needs the mean itself
+    report = _parts(
+        progress,
+        drawing
+        + once * (not drawing or settings.uncertainty)
+        + once * PROBES * settings.uncertainty,
+    )
+    run = _estimator(denoiser, task, sigma, report)
+    mean = run(start) if settings.uncertainty or not drawing else start
+    spread = None
+    if settings.uncertainty:
+        spread = posterior_sd(run, start, mean, sigma, task.fine, settings.seed)
+    if drawing:
+        mean = sample_mean(
+            denoiser, start, float(sigma), task.axes, samples=settings.samples,
+            steps=settings.steps, seed=settings.seed, progress=report,
+        )  # fmt: skip
+        # the mean of K draws lies around the posterior mean as the truth does, but K times nearer
+        spread = None if spread is None else spread * (1 + 1 / settings.samples) ** 0.5
+    level = sigma.numpy() if sigma.ndim else float(sigma)
+    result, broad = bound_broad(noisy, mean.numpy(), level, task.fine)
+    result, bounded = bound_residual(noisy, result, level)
+    sd = None if spread is None else spread.numpy() * np.float32(task.scale.scale)
+    return Denoised(task.scale.restore(result), sd, bounded, broad)
+
+
+def _estimator(
+    denoiser: Denoiser, task: Task, sigma: Tensor, progress: Progress | None = None
+) -> Callable[[Tensor], Tensor]:
+    """The posterior mean of a normalised volume whose noise is `sigma`."""
+
+    def at(volume: Tensor, level: float) -> Tensor:
+        return posterior_mean(denoiser, volume, level, axes=task.axes, progress=progress)
+
+    if sigma.ndim:
+        return lambda volume: mean_of_levels(at, volume, sigma)
+    return lambda volume: at(volume, float(sigma))
+
+
+def gain_of(denoiser: Denoiser, task: Task, seed: int) -> float:
+    """Expected gain, dB, where the level of the task is one number."""
+    start = torch.from_numpy(task.scale.normalise(task.values))
+    sigma = torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale
+    return expected_gain(_estimator(denoiser, task, sigma), start, float(sigma), seed)
+
+
+def _axes(volume: NDArray[np.floating], spacing: Spacing) -> tuple[int, ...]:
+    thinnest = int(np.argmin(volume.shape))
+    return (thinnest,) if volume.shape[thinnest] < THIN else slab_axes(spacing)
+
+
+def _parts(progress: Progress, count: int) -> Progress:
+    """Progress over `count` equal passes, each of which ends with 1."""
+    done = 0
+
+    def report(share: float) -> None:
+        nonlocal done
+        progress(min(1.0, (done + share) / count))
+        done += share >= 1
+
+    return report

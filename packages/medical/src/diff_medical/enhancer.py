@@ -160,7 +160,7 @@ class Enhancer:
         )  # fmt: skip
         result, spread = restore(task, found, noise, volume)
         if settings.strength < 1:
-            result = volume + np.float32(settings.strength) * (result - volume)
+            result = np.asarray(volume + settings.strength * (result - volume), np.float32)
         result[kept] = volume[kept]
         if spread is not None:
             spread[kept] = 0

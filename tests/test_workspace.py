@@ -132,12 +132,15 @@ def test_readme_commands_are_there():
 @pytest.mark.slow
 def test_readme_python_improves_both_examples(monkeypatch):
     monkeypatch.chdir(ROOT)
-    _, audio, medical = blocks(ROOT / "README.md", "python")
+    _, audio, voice, medical = blocks(ROOT / "README.md", "python")
     names: dict = {}
     exec(audio, names)
     reference, _ = soundfile.read("examples/speech_clean.wav")
     assert names["clean"].shape == reference.shape
     assert correlation(names["clean"], reference) > correlation(names["wave"], reference)
+    exec(voice, names)
+    assert names["rate"] == 22050 and 0.5 < len(names["wave"]) / names["rate"] < 3
+    assert 0.01 < names["wave"].std() < 0.5
     exec(medical, names)
     noisy, enhanced = names["scan"].get_fdata(), names["enhanced"]
     assert enhanced.shape == noisy.shape

@@ -20,13 +20,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from diff_audio.frame_block import KERNEL, FrameBlock
 from diff_core.condition import Condition
 from diff_core.nn import FourierFeatures
 
 __all__ = ["BandUNet"]
 
 _STRIDE = 4  # of the stem, in bins
-_KERNEL = 7  # of the bottom blocks, in frames
 _FLOOR = 1e-4  # in the logarithm of the power: 80 dB below full scale
 
 
@@ -63,30 +63,6 @@ class _BandBlock(nn.Module):
         # One dtype throughout: mixing would silently widen a bfloat16 tensor.
         gain, shift = self.film(embedding).to(h.dtype)[:, :, None, None].chunk(2, dim=1)
         return x + self.conv2(functional.silu(torch.addcmul(shift, h, 1 + gain)))
-
-
-class _TimeBlock(nn.Module):
-    """ConvNeXt block over (B, N, D): a dilated depthwise convolution, then a perceptron."""
-
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.weight = nn.Parameter(torch.empty(_KERNEL, width))
-        nn.init.normal_(self.weight, std=_KERNEL**-0.5)
-        self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 3 * width)
-        self.contract = nn.Linear(3 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # As a sum of shifted products: depthwise Conv1d is several times slower on a CPU.
-        frames, reach = x.shape[1], _KERNEL // 2 * self.dilation
-        padded = functional.pad(x, (0, 0, reach, reach))
-        weight = self.weight.to(x.dtype)
-        h = padded[:, :frames] * weight[0]
-        for k in range(1, _KERNEL):
-            start = k * self.dilation
-            h = torch.addcmul(h, padded[:, start : start + frames], weight[k])
-        return x + self.contract(functional.silu(self.expand(self.norm(h))))
 
 
 class BandUNet(nn.Module):
@@ -145,7 +121,7 @@ class BandUNet(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 2), (1, 2)) for a, b in pairs)
         flat = channels[-1] * bands[-1]
         self.enter = nn.Linear(flat, width)
-        self.bottom = nn.ModuleList(_TimeBlock(width, d) for d in dilations)
+        self.bottom = nn.ModuleList(FrameBlock(width, d) for d in dilations)
         self.leave = nn.Linear(width, flat)
         self.decoder = nn.ModuleList(
             _BandBlock(c, f, embedding) for c, f in zip(channels, bands, strict=True)
@@ -163,7 +139,7 @@ class BandUNet(nn.Module):
     def context(self) -> int:
         """Frames on each side that a frame of the result depends on."""
         levels = len(self.encoder)
-        return 2 + 2 * 2 * levels + _KERNEL // 2 * sum(self.dilations)
+        return 2 + 2 * 2 * levels + KERNEL // 2 * sum(self.dilations)
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x = x_t and cond.channels = y (B, 2, F, N), time (B,), to D (B, 2, F, N) in float32."""

@@ -14,38 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from diff_audio.frame_block import KERNEL, FrameBlock
 from diff_core.condition import Condition
 from diff_core.nn import FourierFeatures
 
 __all__ = ["FrameNet"]
 
-_KERNEL = 7  # of the blocks, in frames
 _FLOOR = 1e-2  # of a magnitude in its logarithm
 _TINY = 1e-9
-
-
-class _FrameBlock(nn.Module):
-    """ConvNeXt block over (B, N, D): a dilated depthwise convolution, then a perceptron."""
-
-    def __init__(self, width: int, dilation: int) -> None:
-        super().__init__()
-        self.dilation = dilation
-        self.weight = nn.Parameter(torch.empty(_KERNEL, width))
-        nn.init.normal_(self.weight, std=_KERNEL**-0.5)
-        self.norm = nn.LayerNorm(width)
-        self.expand = nn.Linear(width, 3 * width)
-        self.contract = nn.Linear(3 * width, width)
-
-    def forward(self, x: Tensor) -> Tensor:
-        # As a sum of shifted products: depthwise Conv1d is several times slower on a CPU.
-        frames, reach = x.shape[1], _KERNEL // 2 * self.dilation
-        padded = functional.pad(x, (0, 0, reach, reach))
-        weight = self.weight.to(x.dtype)
-        h = padded[:, :frames] * weight[0]
-        for k in range(1, _KERNEL):
-            start = k * self.dilation
-            h = torch.addcmul(h, padded[:, start : start + frames], weight[k])
-        return x + self.contract(functional.silu(self.expand(self.norm(h))))
 
 
 class FrameNet(nn.Module):
@@ -87,7 +63,7 @@ class FrameNet(nn.Module):
         )
         self.enter = nn.Linear(channels + 5 * bins, width)
         self.first = nn.LayerNorm(width)
-        self.blocks = nn.ModuleList(_FrameBlock(width, dilation) for dilation in dilations)
+        self.blocks = nn.ModuleList(FrameBlock(width, dilation) for dilation in dilations)
         self.last = nn.LayerNorm(width)
         self.leave = nn.Linear(width, 5 * bins)
         nn.init.zeros_(self.leave.weight)
@@ -96,7 +72,7 @@ class FrameNet(nn.Module):
     @property
     def context(self) -> int:
         """Frames on each side that a frame of the result depends on."""
-        return 1 + _KERNEL // 2 * sum(self.dilations)
+        return 1 + KERNEL // 2 * sum(self.dilations)
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x = x_t (B, 2F, N), cond.channels (B, channels, N), time (B,), to D in float32.

@@ -33,7 +33,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: strict in the core, standard in the domains."""
-    install(session, "pyright[nodejs]", *PACKAGES)
+    extras = ("./packages/audio[onnx,rooms]", "./packages/medical[dicom]")
+    install(session, "pyright[nodejs]", "./packages/core", *extras)
     session.run("pyright", *session.posargs)
 
 

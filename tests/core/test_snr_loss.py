@@ -21,6 +21,8 @@ from diff_core import (
     VariancePreserving,
     log_snr,
 )
+from diff_core.bridge import SchroedingerBridge
+from diff_core.coefficients import broadcast
 from diff_core.evaluate import SnrLoss, snr_loss
 from diff_core.exact import ExactDenoiser, Gaussian
 from diff_core.train import Denoising, eps_weight
@@ -49,6 +51,28 @@ def exact_bins() -> list[float]:
         for low, high in zip(EDGES, EDGES[1:], strict=False)
     ]
     return [exact_loss(grid).mean().item() for grid in grids]
+
+
+class OnBridge(ExactDenoiser):
+    """The best denoiser of a bridge's state, given y: that of the shifted variable."""
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        bridge = self.schedule
+        assert isinstance(bridge, SchroedingerBridge) and cond and cond.channels is not None
+        return super().forward(x_t - broadcast(bridge.shift(t), x_t) * cond.channels, t)
+
+
+def test_loss_on_a_bridge_is_that_of_its_shifted_variable() -> None:
+    denoiser = OnBridge(DATA, SchroedingerBridge())
+    rows = [
+        {"x_0": x, "channels": 3 * torch.randn_like(x) + 1}
+        for x in (b["x_0"] for b in batches(10, 400, 1))
+    ]
+    found = snr_loss(denoiser, rows, EDGES, torch.Generator().manual_seed(5))
+    for loss, error, expected in zip(found.loss, found.error, exact_bins(), strict=True):
+        assert loss == pytest.approx(expected, abs=4 * error)
+    with pytest.raises(ValueError, match="`channels`"):
+        snr_loss(denoiser, batches(1, 4, 1), EDGES, torch.Generator())
 
 
 @pytest.mark.parametrize("schedule", [VariancePreserving(), Edm(), RectifiedFlow()], ids=repr)
@@ -98,6 +122,18 @@ def test_strata_leave_the_spread_within_a_part_only() -> None:
     independent = values.std().item() / math.sqrt(200)
     assert found.error[0] < 0.03 * independent
     assert found.loss[0] == pytest.approx(values.mean().item(), rel=0.01)
+
+
+def test_the_loss_of_each_row_is_its_own() -> None:
+    class Counting(Denoiser):
+        def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+            return torch.arange(len(x_t), dtype=x_t.dtype)[:, None, None].expand_as(x_t).clone()
+
+    rows = [{"x_0": torch.zeros(4, 1, 3, dtype=torch.float64)}] * 2
+    found = snr_loss(Counting(Cosine()), rows, EDGES, torch.Generator().manual_seed(0))
+    # row i of a batch is wrong by i at every level
+    assert found.each == ((0.0, 1.0, 4.0, 9.0) * 2,) * 4
+    assert found.loss == (3.5,) * 4 and found.rows == 8
 
 
 def test_weight_and_conditions_are_those_of_training() -> None:

@@ -10,7 +10,10 @@ from typing import Literal
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import nn
 
+from diff_core import Cosine, FromX0
+from diff_core.io import Card, save
 from diff_core.train import TrainConfig, dump_recipe, make_recipe, read_recipe
 
 
@@ -102,3 +105,19 @@ def test_faults_are_named_in_one_line(
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="none.yaml: no such file"):
         read_recipe(Recipe, tmp_path / "none.yaml")
+
+
+def test_a_model_stands_for_the_recipe_in_its_card(tmp_path: Path) -> None:
+    path, recipe = tmp_path / "m.safetensors", Recipe(TrainConfig(steps=7), {"a": 2.0}, Room())
+    model = FromX0(nn.Identity(), Cosine())
+    model.network.config = {}
+    held = dump_recipe(recipe)
+    save(path, model, Card("m", recipe=held | {"start": dump_recipe(Recipe(TrainConfig(1)))}))
+    assert read_recipe(Recipe, path) == recipe
+    assert read_recipe(Recipe, path, ["train.steps=2"]).train.steps == 2
+    save(path, model, Card("m", recipe=held | {"rome": None}))
+    with pytest.raises(ValueError, match=r"m\.safetensors: rome is not known; did you mean room"):
+        read_recipe(Recipe, path)
+    save(path, model, Card("m"))
+    with pytest.raises(ValueError, match=r"m\.safetensors: train is missing"):
+        read_recipe(Recipe, path)

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
+import safetensors.torch
 import torch
 import typer
 from torch import Tensor, nn
 
-from diff_core import Cosine, FromX0, files
+from diff_core import Cosine, FromX0
 from diff_core.command import run
 from diff_core.io import Card
 from diff_core.nn import UNet
@@ -91,7 +92,7 @@ class Sharded(distributed.Launched):
 
 def torn(number: int) -> Callable[..., None]:
     """A `save_file` of which the call of this number, from 1, is the last."""
-    write, calls = files.save_file, itertools.count(1)
+    write, calls = safetensors.torch.save_file, itertools.count(1)
 
     def save_file(tensors: dict, path: Path, metadata: dict) -> None:
         write(tensors, path, metadata=metadata)
@@ -104,7 +105,7 @@ def torn(number: int) -> Callable[..., None]:
 
 def build(recipe: Recipe, inputs: Inputs, out: Path) -> Job[FromX0]:
     if recipe.fault.startswith("torn"):
-        files.save_file = torn(int(recipe.fault.partition("@")[2]))
+        safetensors.torch.save_file = torn(int(recipe.fault.partition("@")[2]))
     if inputs.sharded:
         distributed.Launched.prepare = Sharded.prepare
         distributed.Launched.holding = Sharded.holding

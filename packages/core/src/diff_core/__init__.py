@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         bridge_marginal,
         sample_bridge,
     )
+    from diff_core.coefficients import broadcast
     from diff_core.condition import Condition
     from diff_core.denoiser import (
         Denoiser,
@@ -71,7 +72,6 @@ if TYPE_CHECKING:
         Tabulated,
         VarianceExploding,
         VariancePreserving,
-        broadcast,
         log_snr,
     )
 
@@ -137,6 +137,7 @@ __all__ = [
 # Names are looked up when first used: the commands answer --help without waiting for torch.
 _HOMES = (
     "schedule",
+    "coefficients",
     "condition",
     "denoiser",
     "forward",

@@ -21,8 +21,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from diff_core.coefficients import broadcast, check_time, floats
 from diff_core.condition import Condition
-from diff_core.schedule import Schedule, broadcast, check_time, floats
+from diff_core.schedule import Schedule
 
 __all__ = [
     "Denoise",

@@ -13,9 +13,10 @@ from typing import cast
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.schedule import Schedule, broadcast
+from diff_core.schedule import Schedule
 
 __all__ = ["ExactDenoiser", "Gaussian", "Mixture"]
 

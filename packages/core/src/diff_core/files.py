@@ -1,24 +1,65 @@
-"""Files that are either whole or absent, and files of tensors."""
+"""Files that are whole or absent, never replaced unasked, known by their bytes; files of tensors.
+
+Importing this brings no torch: what only looks at files may use it.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import errno
+import hashlib
 import os
 import shutil
 import tempfile
 from collections.abc import Generator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
-__all__ = ["CheckpointError", "read_tensors", "replacing", "write_tensors"]
+__all__ = [
+    "CheckpointError",
+    "fingerprint",
+    "read_tensors",
+    "refuse_existing",
+    "replacing",
+    "sha256",
+    "write_tensors",
+]
 
 
 class CheckpointError(ValueError):
     """A checkpoint is missing, damaged, or not what it should be."""
+
+
+def sha256(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a file's bytes, 64 hexadecimal digits. Raises OSError."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def fingerprint(path: str | os.PathLike[str]) -> str:
+    """What a checkpoint is known by: the first 16 digits of its `sha256`. Raises OSError."""
+    return sha256(path)[:16]
+
+
+def refuse_existing(
+    *outputs: Path | None, overwrite: bool = False, source: Path | None = None
+) -> None:
+    """Raises FileExistsError for an output that exists, unless `overwrite`, or is `source` itself.
+
+    None stands for an output that was not asked for.
+    """
+    for path in outputs:
+        if path is None or not path.exists():
+            continue
+        if source is not None and source.exists() and path.samefile(source):
+            raise FileExistsError(f"the output {path} is the input itself; name another with -o")
+        if not overwrite:
+            raise FileExistsError(
+                f"the output {path} exists; add --overwrite or choose another name"
+            )
 
 
 @contextlib.contextmanager
@@ -27,10 +68,18 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
 
     On any exception, keyboard interrupts included, the temporary file is removed and `path` is as
     it was. The temporary name keeps the suffixes of `path`, because writers choose a format by it.
+    Raises OSError, with the name of `path`, where it cannot be written.
     """
     path = Path(path)
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     suffix = "".join(path.suffixes[-2:])
-    handle, name = tempfile.mkstemp(suffix=suffix, prefix=f".{path.name}.", dir=path.parent)
+    # The start of the name only: a name may be as long as the file system allows.
+    prefix = f".{path.name[:32]}."
+    try:
+        handle, name = tempfile.mkstemp(suffix=suffix, prefix=prefix, dir=path.parent)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(path)) from error
     os.close(handle)
     temporary = Path(name)
     try:
@@ -49,6 +98,8 @@ def read_tensors(
     path: Path, *, only_metadata: bool = False
 ) -> tuple[dict[str, str], dict[str, Tensor]]:
     """Metadata and tensors of a safetensors file, on the CPU. Raises CheckpointError."""
+    from safetensors import SafetensorError, safe_open
+
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file")
     try:
@@ -61,6 +112,9 @@ def read_tensors(
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> None:
     """Writes a safetensors file that is on the disk, whole, when this returns; raises OSError."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
     with replacing(path) as temporary:
         try:
             save_file(tensors, temporary, metadata=dict(metadata))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from diff_core.schedule import Schedule, broadcast, check_time, floats, log_snr
+from diff_core.coefficients import broadcast, check_time, floats
+from diff_core.schedule import Schedule, log_snr
 
 __all__ = ["marginal", "transition"]
 

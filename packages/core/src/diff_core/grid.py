@@ -7,7 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from diff_core.schedule import Schedule, floats, log_snr
+from diff_core.coefficients import floats
+from diff_core.schedule import Schedule, log_snr
 
 __all__ = [
     "check_times",

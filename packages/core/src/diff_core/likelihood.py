@@ -20,11 +20,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import floats
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.grid import check_times
 from diff_core.noise import Noise
-from diff_core.schedule import floats, log_snr
+from diff_core.schedule import log_snr
 
 __all__ = ["log_likelihood"]
 

@@ -11,7 +11,8 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-from diff_core.schedule import Schedule, broadcast, check_time
+from diff_core.coefficients import broadcast, check_time
+from diff_core.schedule import Schedule
 
 __all__ = ["Bridge", "bridge_marginal"]
 

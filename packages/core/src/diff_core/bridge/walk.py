@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from diff_core.bridge.path import Bridge
+from diff_core.coefficients import broadcast, floats
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser
 from diff_core.noise import Noise
 from diff_core.sample.loop import OnStep, Sampler, sample
-from diff_core.schedule import broadcast, floats
 
 __all__ = ["Shifted", "sample_bridge"]
 

@@ -1,13 +1,14 @@
 """What the commands of all domains share; needs the extra `diff-core[command]` (typer, rich).
 
-Files in and out (`FileKind`), one line for each fault (`Failures`), a progress bar (`bar`), and
-the exit codes: 0 all done, 1 some inputs failed, 2 wrong usage, 130 interrupted.
+Options (`diff_core.command.options`), files in and out (`FileKind`), one line for each fault
+(`Failures`), a progress bar (`bar`), and the exit codes: 0 all done, 1 some inputs failed, 2 wrong
+usage, among it an output named that exists (`require_new`), 130 interrupted.
 """
 
 from __future__ import annotations
 
 from diff_core.command.failures import Failures, explain
-from diff_core.command.inputs import FileKind, Job, Source
+from diff_core.command.inputs import FileKind, Job, Source, require_new
 from diff_core.command.process import process
 from diff_core.command.progress import Bar, bar
 from diff_core.command.run import Device, run, use, version_of
@@ -22,6 +23,7 @@ __all__ = [
     "bar",
     "explain",
     "process",
+    "require_new",
     "run",
     "use",
     "version_of",

@@ -5,13 +5,15 @@ from __future__ import annotations
 import glob
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import typer
 
 from diff_core.command.failures import Failures
+from diff_core.files import refuse_existing
 
-__all__ = ["FileKind", "Job", "Source"]
+__all__ = ["FileKind", "Job", "Source", "require_new"]
 
 
 @dataclass(frozen=True)
@@ -30,16 +32,37 @@ class Job:
     target: Path
 
 
+def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) -> None:
+    """Raises typer.BadParameter for a named output that exists, unless `overwrite`; None is none.
+
+    For what one option or argument names; of many inputs each has a line of its own, when its
+    turn comes, for an output that exists (`diff_core.files.refuse_existing`). Refused is also what
+    is named twice, and the source and the target of `job`, beside which the outputs stand.
+    """
+    named = [path.resolve() for path in outputs if path is not None]
+    if job is not None:
+        named.append(job.target.resolve())
+    try:
+        refuse_existing(*outputs, overwrite=overwrite, source=job and job.source)
+    except FileExistsError as error:
+        raise typer.BadParameter(str(error)) from error
+    for number, path in enumerate(named):
+        if path in named[:number]:
+            raise typer.BadParameter(f"{path.name} is named for two outputs; choose another name")
+
+
 @dataclass(frozen=True)
 class FileKind:
     """The files that a domain reads and writes.
 
     name:     what to call them, in the plural: "sound files"
     suffixes: lower case, with the dot, longest first where one ends another: (".nii.gz", ".nii")
+    foreign:  suffixes of such files that cannot be written, so no folder is named so either
     """
 
     name: str
     suffixes: tuple[str, ...]
+    foreign: tuple[str, ...] = ()
 
     def matches(self, path: Path) -> bool:
         """Whether the name is that of such a file."""
@@ -64,11 +87,15 @@ class FileKind:
         """Files, folders and patterns to files, each once.
 
         A file that is named is taken whatever its name; hidden files and those that `skip` names
-        are left out of folders and patterns. A folder or pattern without files is a failure.
+        (`products`) are left out of folders and patterns. A folder or pattern without files is a
+        failure.
         """
         found: dict[Path, Source] = {}
         for given in inputs:
             path = Path(given)
+            if not given:  # as of a variable that a script forgot to set
+                failures.add('""', "is no name; give a file, a folder or a pattern")
+                continue
             if path.is_dir():
                 walk = path.rglob("*") if recursive else path.iterdir()
                 files = [file for file in sorted(walk) if self._is_visible(file, path)]
@@ -83,33 +110,64 @@ class FileKind:
                 files = [file for file in files if file.is_file()]
                 root = None
                 fault = "no file matches this pattern; check it"
-            if not files:
-                failures.add(given, fault)
-            for file in files:
-                if not (skip and skip(file)):
-                    found.setdefault(file.resolve(), Source(file, root))
+            wanted = [file for file in files if not (skip and skip(file))]
+            if not wanted:
+                made = "only outputs of this command are there; give something else"
+                failures.add(given, made if files else fault)
+            for file in wanted:
+                found.setdefault(file.resolve(), Source(file, root))
         return list(found.values())
+
+    def products(
+        self, inputs: Sequence[str], output: Path | None, tags: tuple[str, ...]
+    ) -> Callable[[Path], bool]:
+        """Which files and folders are earlier outputs, that a second run must not take for inputs.
+
+        Where `output` is a folder: what lies in it, if it lies inside a folder that is searched.
+        Else: what `plan` calls so, by the end of its name, `tags`.
+        """
+        if output is None or self._is_file(output):
+            return lambda path: self._stem(path).endswith(tags)
+        folder = output.resolve()
+        if not any(_searched(given) in folder.parents for given in inputs):
+            return lambda _path: False
+        return lambda path: folder in path.resolve().parents
+
+    def _stem(self, path: Path) -> str:
+        return self.split(path.name)[0] if self.matches(path) else path.name
+
+    def _is_file(self, output: Path) -> bool:
+        return self.matches(output) and not output.is_dir()
 
     def _is_visible(self, file: Path, root: Path) -> bool:
         hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
         return self.matches(file) and not hidden and file.is_file()
 
     def plan(
-        self, sources: Sequence[Source], output: Path | None, tag: str, failures: Failures
+        self,
+        sources: Sequence[Source],
+        output: Path | None,
+        tag: str,
+        failures: Failures,
+        rename: Callable[[Path], Path] = lambda target: target,
     ) -> list[Job]:
         """Where each source goes.
 
         Beside itself as name + `tag`; into the folder `output` (trees are kept); or to that file.
-        Two sources with the same target: the second is a failure.
-        Raises typer.BadParameter where one output file is named for several inputs.
+        `rename` may change each target. Two sources with the same target: the second is a failure.
+        Raises typer.BadParameter where one output file is named for several inputs, or one of a
+        `foreign` kind.
         """
-        if output is not None and self.matches(output) and not output.is_dir():
+        if output is not None and output.name.lower().endswith(self.foreign):
+            known = ", ".join(self.suffixes)
+            raise typer.BadParameter(f"{output} is of a kind that cannot be written: {known} can")
+        if output is not None and self._is_file(output):
             if len(sources) > 1 or any(source.root for source in sources):
                 raise typer.BadParameter(
                     f"{output} is one file, but a folder or several inputs are given; "
                     "name a folder"
                 )
-            return [Job(source.path, output) for source in sources]
+            return [Job(source.path, rename(output)) for source in sources]
         jobs: dict[Path, Job] = {}
         for source in sources:
             path, root = source.path, source.root
@@ -117,9 +175,19 @@ class FileKind:
                 target = path.with_name(tag.join(self.split(path.name)))
             else:
                 target = output / (path.relative_to(root) if root else path.name)
+            target = rename(target)
             if (first := jobs.get(target)) is not None:
                 text = f"would have the same output, {target}, as {first.source}; rename one"
                 failures.add(str(path), text)
             else:
                 jobs[target] = Job(path, target)
         return list(jobs.values())
+
+
+def _searched(given: str) -> Path:
+    """The folder in which an input is looked for: itself, or where a pattern begins."""
+    path = Path(given)
+    if path.is_dir():
+        return path.resolve()
+    plain = takewhile(lambda part: not glob.has_magic(part), path.parts[:-1])
+    return Path(*plain).resolve()

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
+from diff_core.command.claims import Skipped, claimed
 from diff_core.command.failures import Failures
 from diff_core.command.inputs import Job
 from diff_core.command.progress import bar
@@ -26,6 +27,7 @@ def process(
     warnings: Callable[[Outcome], Iterable[str]],
     quiet: bool,
     as_json: bool,
+    skip_existing: bool = False,
 ) -> int:
     """Does every job under one progress bar and returns the exit code.
 
@@ -33,10 +35,12 @@ def process(
     line:     what standard output says of an outcome, unless `quiet`
     warnings: what standard error says of it, always
     as_json:  standard output gets the outcome, or the error, as one line of JSON instead
+    skip_existing: leaves out, without failure, what is there or being made by another process
 
-    The bar moves by the size of the inputs. Failures from before count among the inputs. Several
-    processes of one launcher share the jobs (`diff_core.command.team`); each tells of its own,
-    and process 0 of all in the end. The others' exit code is then 0, for it speaks for them.
+    The bar moves by the size of the inputs. Failures from before count among the inputs. A target
+    that another process is making is a failure (`diff_core.command.claims`). Several processes of
+    one launcher share the jobs (`diff_core.command.team`); each tells of its own, and process 0
+    of all in the end. The others' exit code is then 0, for it speaks for them.
     """
     among = team()
     total = len(jobs) + len(failures.names)
@@ -52,7 +56,7 @@ def process(
 
             try:
                 job.target.parent.mkdir(parents=True, exist_ok=True)
-                outcome: Any = do(job, advance)
+                outcome: Any = _do_alone(job, advance, do, skip_existing=skip_existing)
             except Exception as error:  # one bad file must not stop the others
                 text = failures.add(name, error)
                 if as_json:
@@ -61,11 +65,31 @@ def process(
             finally:
                 progress.add(size)
                 among.done(size)
-            for warning in warnings(outcome):
+            skipped = isinstance(outcome, Skipped)
+            for warning in () if skipped else warnings(outcome):
                 failures.warn(name, warning)
             if as_json:
                 progress.say(json.dumps(dataclasses.asdict(outcome)))
             elif not quiet:
-                progress.say(line(outcome))
+                progress.say(outcome.line() if skipped else line(outcome))
         failures.names = among.gather(failures.names)
     return failures.finish(total) if among.rank == 0 else 0
+
+
+def _do_alone(
+    job: Job,
+    advance: Callable[[float], None],
+    do: Callable[[Job, Callable[[float], None]], Outcome],
+    *,
+    skip_existing: bool,
+) -> Outcome | Skipped:
+    """Does a job while no other process does it."""
+    with claimed(job.target) as is_mine:
+        if skip_existing and (job.target.exists() or not is_mine):
+            why = "exists" if is_mine else "is being written by another process"
+            return Skipped(str(job.source), str(job.target), why)
+        if not is_mine:
+            raise FileExistsError(
+                f"the output {job.target} is being written by another process; wait for it"
+            )
+        return do(job, advance)

@@ -1,4 +1,4 @@
-"""Running a one-command typer app: exit codes, one line for wrong usage, a clean stop."""
+"""Running a typer app: exit codes, one line for wrong usage, a clean stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from enum import StrEnum
+from io import TextIOWrapper
 from typing import Any, cast
 
 import typer
@@ -16,6 +17,8 @@ __all__ = ["Device", "run", "use", "version_of"]
 # typer has carried its own click since 0.25; its usage errors are reached through the one class
 # that it exports.
 UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+
+INTERRUPTED = 130
 
 
 class Device(StrEnum):
@@ -53,21 +56,47 @@ def version_of(distribution: str) -> str:
     return f"{distribution} {version(distribution)}"
 
 
-def run(app: typer.Typer, command: str, arguments: Sequence[str] | None = None) -> int:
-    """Runs a one-command app, returns its exit code; wrong usage is one line on standard error."""
+def run(
+    app: typer.Typer,
+    command: str,
+    arguments: Sequence[str] | None = None,
+    *,
+    program: str | None = None,
+) -> int:
+    """Runs an app, returns its exit code; wrong usage is one line on standard error.
+
+    program: how the app is called, if not as `python -m` and the command
+    """
 
     def stop(_number: int, _frame: object) -> None:
         raise SystemExit(143)  # so that temporary files are removed on the way out
 
+    interrupted: list[bool] = []
+
+    def interrupt(_number: int, _frame: object) -> None:
+        interrupted.append(True)  # typer may return 130 instead of raising, and so may a command
+        raise KeyboardInterrupt
+
     signal.signal(signal.SIGTERM, stop)
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+        signal.signal(signal.SIGINT, interrupt)
+    for stream in (sys.stdout, sys.stderr):  # a name may hold what the terminal cannot show
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     given = None if arguments is None else list(arguments)
     try:
-        code = app(given, prog_name=f"python -m {command}", standalone_mode=False)
+        name = program or f"python -m {command}"
+        code = app(given, prog_name=name, standalone_mode=False)
     except UsageError as error:
         message = cast(Any, error).format_message()
         print(f"{command}: {message} (--help shows the options)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
+        code = INTERRUPTED
+    finally:
+        if signal.getsignal(signal.SIGINT) is interrupt:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+    if interrupted:
         print(f"{command}: interrupted", file=sys.stderr)
-        return 130
+        return INTERRUPTED
     return code if isinstance(code, int) else 0

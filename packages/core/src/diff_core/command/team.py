@@ -13,15 +13,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-__all__ = ["Alone", "Team", "is_first", "team"]
+__all__ = ["Alone", "Team", "is_first", "rank", "team"]
 
 # A process that dies is the launcher's to notice: it stops them all.
 _PATIENCE = timedelta(days=30)
 
 
+def rank() -> int:
+    """The number that the launcher gave to this process; 0 if it is the only one."""
+    return int(os.environ.get("RANK", "0"))
+
+
 def is_first() -> bool:
     """Whether this process is the only one or number 0: the one that speaks for all."""
-    return os.environ.get("RANK", "0") == "0"
+    return rank() == 0
 
 
 class Alone:

@@ -17,9 +17,10 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
+from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.schedule import Schedule, broadcast, log_snr
+from diff_core.schedule import Schedule, log_snr
 
 __all__ = ["ddim_weights", "follow", "frozen", "normal", "pick", "placed", "weigh"]
 

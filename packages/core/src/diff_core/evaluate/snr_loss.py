@@ -10,6 +10,9 @@ noise and place), so that (a - b)^2 has the mean 2 var; for N rows in all
 
 is unbiased for the variance of `loss` with fresh data and fresh noise: two units in each stratum
 (Cochran, Sampling Techniques, 1977, chapter 5).
+
+On a bridge the state is x_t = alpha x_0 + shift y + sigma z, y is the batch's `channels`, and the
+log-SNR is that of its shifted variable x_t - shift y.
 """
 
 from __future__ import annotations
@@ -21,10 +24,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diff_core.bridge import Bridge, bridge_marginal
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.forward import marginal
-from diff_core.schedule import log_snr
+from diff_core.schedule import Schedule, log_snr
 from diff_core.train.objective import Weight, mean_square, x0_weight
 
 __all__ = ["SnrLoss", "snr_loss"]
@@ -37,18 +41,28 @@ class SnrLoss:
     edges: (K + 1) rising values of log(alpha / sigma)
     loss:  (K) mean over rows, entries and the levels of the bin
     error: (K) standard deviation of `loss` from one run with fresh data and noise to the next
-    rows:  number of rows of data
+    each:  (K, N) the loss of each of the N rows of data, at its own level of the bin
     """
 
     edges: tuple[float, ...]
     loss: tuple[float, ...]
     error: tuple[float, ...]
-    rows: int
+    each: tuple[tuple[float, ...], ...]
+
+    @property
+    def rows(self) -> int:
+        """Number of rows of data."""
+        return len(self.each[0])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the bins: ("loss at -2..0", ...)."""
+        ends = zip(self.edges, self.edges[1:], strict=False)
+        return tuple(f"loss at {low:g}..{high:g}" for low, high in ends)
 
     def scores(self) -> dict[str, float]:
         """The losses by name, as the training loop logs them: {"loss at -2..0": 0.31, ...}."""
-        bins = zip(self.edges, self.edges[1:], self.loss, strict=False)
-        return {f"loss at {low:g}..{high:g}": loss for low, high, loss in bins}
+        return dict(zip(self.names, self.loss, strict=True))
 
 
 def snr_loss(
@@ -66,12 +80,13 @@ def snr_loss(
     edges: rising values of log-SNR within the schedule's range; a bin weighs its levels equally.
     generator: on the CPU; the same seed gives the same levels and noise, for any denoiser.
 
-    Raises ValueError for bad edges, an odd batch, or no batch at all.
+    Raises ValueError for bad edges, an odd batch, a bridge without `channels`, or no batch at all.
     """
     times = _bin_times(denoiser, edges)
     denoiser.check(times)
     bins = len(edges) - 1
-    total, squares, rows = [0.0] * bins, [0.0] * bins, 0
+    squares = [0.0] * bins
+    each: list[list[float]] = [[] for _ in range(bins)]
     with torch.no_grad():
         for batch in batches:
             count = batch["x_0"].shape[0]
@@ -79,17 +94,17 @@ def snr_loss(
                 raise ValueError(f"a batch has {count} rows; expected an even number, for pairs")
             for k in range(bins):
                 ends = (edges[k], edges[k + 1])
-                pairs = _losses(denoiser, batch, ends, generator, weight).reshape(-1, 2)
-                total[k] += pairs.sum().item()
+                losses, order = _losses(denoiser, batch, ends, generator, weight)
+                pairs = losses[order].reshape(-1, 2)
                 squares[k] += pairs.diff(dim=1).square().sum().item()
-            rows += count
-    if not rows:
+                each[k].extend(losses.tolist())
+    if not each[0]:
         raise ValueError("batches is empty; expected at least one batch")
     return SnrLoss(
         edges=tuple(float(edge) for edge in edges),
-        loss=tuple(value / rows for value in total),
-        error=tuple(math.sqrt(value) / rows for value in squares),
-        rows=rows,
+        loss=tuple(math.fsum(values) / len(values) for values in each),
+        error=tuple(math.sqrt(value) / len(each[0]) for value in squares),
+        each=tuple(map(tuple, each)),
     )
 
 
@@ -99,8 +114,10 @@ def _losses(
     ends: tuple[float, float],
     generator: torch.Generator,
     weight: Weight,
-) -> Tensor:
-    """Losses (B,) in float64 on the CPU, ordered by level: entries 2 i, 2 i + 1 share a part."""
+) -> tuple[Tensor, Tensor]:
+    """Losses (B,) in float64 on the CPU, and the order of their levels (B,): rows order[2 i] and
+    order[2 i + 1] share a part.
+    """
     x_0 = batch["x_0"]
     count = x_0.shape[0]
     order = torch.randperm(count, generator=generator)
@@ -112,9 +129,19 @@ def _losses(
     noise = torch.randn(x_0.shape, generator=generator).to(x_0)
     t = denoiser.schedule.time(level).to(x_0.device, torch.promote_types(x_0.dtype, torch.float32))
     cond = Condition.of(batch)
-    x_t = marginal(denoiser.schedule, x_0, t, noise)
+    x_t = _state(denoiser.schedule, x_0, cond.channels, t, noise)
     error = mean_square(denoiser(x_t, t, cond) - x_0, cond.lengths)
-    return (weight(level) * error.to("cpu", torch.float64))[order]
+    return weight(level) * error.to("cpu", torch.float64), order
+
+
+def _state(
+    schedule: Schedule, x_0: Tensor, channels: Tensor | None, t: Tensor, noise: Tensor
+) -> Tensor:
+    if not isinstance(schedule, Bridge):
+        return marginal(schedule, x_0, t, noise)
+    if channels is None:
+        raise ValueError("the schedule is a bridge; expected its end y as `channels` in a batch")
+    return bridge_marginal(schedule, x_0, channels, t, noise)
 
 
 def _bin_times(denoiser: Denoiser, edges: Sequence[float]) -> Tensor:

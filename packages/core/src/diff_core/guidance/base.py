@@ -16,10 +16,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.operator import Measurement
-from diff_core.schedule import Schedule, broadcast
+from diff_core.schedule import Schedule
 
 __all__ = ["GradientGuided", "MeasurementGuided", "estimate_variance"]
 

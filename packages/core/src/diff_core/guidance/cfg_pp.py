@@ -16,11 +16,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.grid import check_times
 from diff_core.guidance.cfg import conditional_pair
-from diff_core.schedule import broadcast, log_snr
+from diff_core.schedule import log_snr
 
 __all__ = ["CfgPP"]
 

@@ -10,9 +10,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast, floats
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser
-from diff_core.schedule import broadcast, floats
 
 __all__ = ["Interval"]
 

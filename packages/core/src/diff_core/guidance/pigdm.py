@@ -13,11 +13,11 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.guidance.base import GradientGuided, estimate_variance
 from diff_core.operator import Measurement
-from diff_core.schedule import broadcast
 
 __all__ = ["PiGdm"]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from diff_core.coefficients import floats
 from diff_core.denoiser import Denoiser, FromEps, FromFlow, FromV, FromX0
-from diff_core.schedule import Tabulated, floats
+from diff_core.schedule import Tabulated
 
 __all__ = ["PREDICTIONS", "from_table", "prediction"]
 

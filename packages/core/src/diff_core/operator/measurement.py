@@ -9,8 +9,8 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.operator.base import LinearOperator
-from diff_core.schedule import broadcast
 from diff_core.solve import conjugate_gradients
 
 __all__ = ["Measurement"]

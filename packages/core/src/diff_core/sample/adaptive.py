@@ -13,10 +13,11 @@ import math
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.grid import check_times
-from diff_core.schedule import Schedule, broadcast, log_snr
+from diff_core.schedule import Schedule, log_snr
 
 __all__ = ["sample_adaptive"]
 

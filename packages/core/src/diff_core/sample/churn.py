@@ -14,9 +14,10 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import floats
 from diff_core.noise import Noise
 from diff_core.sample.loop import Denoise, Memory, Plan, levels
-from diff_core.schedule import Schedule, floats, log_snr
+from diff_core.schedule import Schedule, log_snr
 
 __all__ = ["HeunChurn"]
 

@@ -17,11 +17,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import floats
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser
 from diff_core.grid import check_times
 from diff_core.noise import Noise
-from diff_core.schedule import Schedule, floats, log_ratio
+from diff_core.schedule import Schedule, log_ratio
 
 __all__ = ["Denoise", "Memory", "OnStep", "Plan", "Sampler", "levels", "sample"]
 

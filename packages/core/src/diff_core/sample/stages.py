@@ -9,8 +9,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import floats
 from diff_core.sample.loop import Denoise, Memory, Plan
-from diff_core.schedule import Schedule, floats
+from diff_core.schedule import Schedule
 
 __all__ = [
     "SingleStep",

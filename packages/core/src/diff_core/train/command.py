@@ -14,7 +14,6 @@ from __future__ import annotations
 import dataclasses
 import inspect
 import logging
-import os
 import sys
 from dataclasses import dataclass
 from importlib import import_module
@@ -24,6 +23,8 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from diff_core.command import Device, explain
+from diff_core.command.options import Debug
+from diff_core.command.team import is_first, rank
 
 __all__ = ["Folder", "training_command"]
 
@@ -42,7 +43,7 @@ def training_command(
     app: typer.Typer,
     name: str,
     module: str,
-    recipe: Path,
+    default: Path,
     *,
     inputs: type[Any] = Folder,
     shipped: Path | None = None,
@@ -51,7 +52,7 @@ def training_command(
 ) -> None:
     """Adds the sub-command `name`: trains what `module` builds, to OUT/`name`.safetensors.
 
-    recipe:  the default one
+    default: the recipe, where none is given
     inputs:  dataclass of data options, each an Annotated with a typer.Option
     shipped: the weights that `--start-from shipped` means
     command: how the app is called, for messages: "diff_audio.train"
@@ -64,11 +65,21 @@ def training_command(
             list[str] | None,
             typer.Argument(metavar="[KEY=VALUE]...", help="Settings: train.steps=1000."),
         ] = None,
-        recipe: Annotated[Path, typer.Option(help="YAML with every number of the run.")] = recipe,
+        recipe: Annotated[
+            Path | None,
+            typer.Option(
+                help="YAML with every number of the run, or a model: its own recipe. Default: "
+                "the one that comes with the package; with --start-from that of the model."
+            ),
+        ] = None,
         start_from: Annotated[
             Path | None,
             typer.Option(help="Weights to begin with: a file, or `shipped`. For fine-tuning."),
         ] = None,
+        grow: Annotated[
+            bool,
+            typer.Option("--grow", help="Let the model have more blocks than --start-from."),
+        ] = False,
         resume: Annotated[
             bool, typer.Option("--resume", help="Go on from the state in OUT.")
         ] = False,
@@ -82,11 +93,10 @@ def training_command(
             int | None, typer.Option(min=0, help="Of all randomness; default: the recipe's.")
         ] = None,
         device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
-        debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+        debug: Debug = False,
         **given: Any,
     ) -> None:
-        rank = int(os.environ.get("RANK", "0"))
-        prefix = command if rank == 0 else f"{command}, process {rank}"
+        prefix = command if is_first() else f"{command}, process {rank()}"
         logging.basicConfig(level=logging.WARNING, format=f"{prefix}: %(message)s")
         held = (out / "state.safetensors").exists()
         if held != resume and not (dry_run and not resume):
@@ -97,16 +107,19 @@ def training_command(
             )
         if resume and start_from:
             raise typer.BadParameter("--resume goes on from OUT's state; leave --start-from out")
+        if grow and not start_from:
+            raise typer.BadParameter("--grow enlarges the model of --start-from; give both")
         from diff_core.train.run import Options, run_job
         from diff_core.train.stop import Stopped, TrainingError
 
         settings = [*(overrides or ()), *([] if seed is None else [f"train.seed={seed}"])]
         begin = shipped if shipped and str(start_from) == "shipped" else start_from
-        options = Options(name, out, begin, dry_run, board, device.value)
+        options = Options(name, out, begin, grow, dry_run, board, device.value)
         try:
-            run_job(import_module(module), recipe, settings, inputs(**given), options)
+            chosen = recipe or begin or default
+            run_job(import_module(module), chosen, settings, inputs(**given), options)
         except Stopped as stopped:
-            if rank == 0:
+            if is_first():
                 print(f"{prefix}: {stopped}; go on with --resume", file=sys.stderr)
             raise typer.Exit(stopped.code) from None
         except (ValueError, OSError, MemoryError, TrainingError) as error:

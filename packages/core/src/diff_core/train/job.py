@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from diff_core.io import Card
 
-__all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show"]
+__all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -41,6 +42,11 @@ class Named(Protocol):
     def name(self, index: int, /) -> str: ...
 
 
+def means(cases: Mapping[str, Sequence[float]]) -> dict[str, float]:
+    """The mean of each score over its cases; cases without a score (NaN) do not count."""
+    return {name: float(np.nanmean(values)) for name, values in cases.items()}
+
+
 @dataclass(frozen=True)
 class Job(Generic[M]):
     """What to train, on what, and what to say of the result.
@@ -50,6 +56,7 @@ class Job(Generic[M]):
     samples:   item i is a pure function of i
     card:      (averaged model as it will be saved, steps, hours) -> its card, with scores
     validate:  (averaged model in evaluation mode, step) -> scores by name
+    cases:     (averaged model, step) -> by name, the score of each case, whose mean is in the card
     collate:   makes a batch of items; default: stacks their tensors
     dtype:     of the weights in the file; torch.float16 halves it
     plan:      lines that say what was found: data, hours, speakers
@@ -61,6 +68,7 @@ class Job(Generic[M]):
     samples: Samples
     card: Callable[[M, int, float], Card]
     validate: Callable[[M, int], dict[str, float]] | None = None
+    cases: Callable[[M, int], Mapping[str, Sequence[float]]] | None = None
     plan: tuple[str, ...] = ()
     collate: Collate | None = None
     dtype: torch.dtype | None = None

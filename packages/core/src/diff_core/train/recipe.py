@@ -20,6 +20,7 @@ from diff_core.description import Json
 __all__ = ["dump_recipe", "make_recipe", "read_recipe"]
 
 R = TypeVar("R")
+MODEL = ".safetensors"
 
 # YAML 1.1 takes 1e-3 for a string: its numbers want a dot and a sign.
 _FLOAT = re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$")
@@ -28,12 +29,14 @@ _FLOAT = re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$")
 def read_recipe(kind: type[R], path: Path, overrides: Sequence[str] = ()) -> R:
     """The recipe in a YAML file, with settings like `train.steps=1000` put in place of its own.
 
+    path: or a model (.safetensors), whose card has the recipe that made it
+
     Raises ValueError for a file that is missing or no YAML, a key that `kind` does not have (with
     the nearest that it has), and a value of the wrong type or out of range.
     """
     if not path.is_file():
         raise ValueError(f"recipe {path}: no such file")
-    found = _parse(path.read_text(), f"recipe {path}")
+    found = _of_card(path) if path.suffix == MODEL else _parse(path.read_text(), f"recipe {path}")
     if found is not None and not isinstance(found, dict):
         raise ValueError(f"recipe {path}: expected sections with `key: value` lines")
     settings: dict[str, Any] = found or {}
@@ -44,6 +47,13 @@ def read_recipe(kind: type[R], path: Path, overrides: Sequence[str] = ()) -> R:
             raise ValueError(f"{override!r} is no setting; expected KEY=VALUE: train.steps=1000")
         _put(settings, name.split("."), _parse(text, name))
     return make_recipe(kind, settings, f"recipe {path}: ")
+
+
+def _of_card(path: Path) -> dict[str, Any]:
+    """Of a model that began with another one, its own part."""
+    from diff_core.io import read_card
+
+    return {name: value for name, value in read_card(path).recipe.items() if name != "start"}
 
 
 def make_recipe(kind: type[R], settings: Mapping[str, Any], where: str = "") -> R:

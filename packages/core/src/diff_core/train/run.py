@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from diff_core.description import describe
 from diff_core.files import CheckpointError, replacing
@@ -41,6 +41,7 @@ class Options:
     name: str
     out: Path
     start_from: Path | None = None
+    grow: bool = False
     dry_run: bool = False
     board: bool = False
     device: str = "auto"
@@ -119,24 +120,43 @@ def _train(
     print(weights)
 
 
-def start_from(path: Path, model: nn.Module) -> Card:
+def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:
     """Gives a model the weights of a checkpoint, and returns the checkpoint's card.
 
-    Raises CheckpointError if the file is none, or of another model.
+    grow: the model may have parameters that the checkpoint lacks, and keeps them as they are:
+          further blocks, of a kind that begins as the identity, make a trained model larger
+
+    Raises CheckpointError if the file is none, or of another model; with `grow`, if it holds a
+    tensor that the model has not in that shape.
     """
     card, description, tensors = open_checkpoint(path)
-    if unlike := difference(description, describe(model)):
-        raise CheckpointError(f"{path}: holds another model: {unlike}")
     state = model.state_dict()
-    model.load_state_dict({name: value.to(state[name].dtype) for name, value in tensors.items()})
+    if grow:
+        unlike = _unfit(tensors, state)
+    else:
+        unlike = difference(description, describe(model))
+    if unlike:
+        raise CheckpointError(f"{path}: holds another model: {unlike}")
+    state |= {name: value.to(state[name].dtype) for name, value in tensors.items()}
+    model.load_state_dict(state)
     return card
+
+
+def _unfit(tensors: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    """The first tensor for which a larger model has no place, "" if there is none."""
+    for name, value in tensors.items():
+        if name not in state:
+            return f"{name} has no place here"
+        if value.shape != state[name].shape:
+            return f"{name} is {tuple(value.shape)}, here {tuple(state[name].shape)}"
+    return ""
 
 
 def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
     """The card of the model that the run began with, if any; OUT remembers it for --resume."""
     memory = options.out / "start.json"
     if options.start_from:
-        card = start_from(options.start_from, model)
+        card = start_from(options.start_from, model, grow=options.grow)
         if write:
             with replacing(memory) as temporary:
                 temporary.write_text(json.dumps(asdict(card)))
@@ -145,13 +165,16 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
 
 
 def _descended(card: Card, before: Card | None) -> Card:
-    """What was learned from stays part of what a fine-tuned model was made of."""
+    """What was learned before stays part of what a fine-tuned model was made of."""
     if before is None:
         return card
     return replace(
         card,
         data=tuple(f"start: {line}" for line in before.data) + card.data,
         licences=before.licences + card.licences,
+        steps=before.steps + card.steps,
+        hours=round(before.hours + card.hours, 2),
+        recipe={**card.recipe, "start": before.recipe},
     )
 
 

@@ -1,0 +1,72 @@
+"""The options that commands of all domains share: the same name, the same words, the same range.
+
+Each is a type for a parameter, which gives the default: `quiet: options.Quiet = False`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from diff_core.command.run import Device as Place
+from diff_core.command.run import version_of
+
+__all__ = [
+    "Debug",
+    "Device",
+    "Json",
+    "Overwrite",
+    "Quiet",
+    "Recursive",
+    "Seed",
+    "SkipExisting",
+    "Threads",
+    "Weights",
+    "picture",
+    "version",
+]
+
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
+SkipExisting = Annotated[
+    bool, typer.Option("--skip-existing", help="Leave out inputs whose output exists.")
+]
+Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")]
+Device = Annotated[Place, typer.Option(help="Where to compute.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")]
+Weights = Annotated[Path | None, typer.Option(help="A model of your own training (.safetensors).")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
+Json = Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+
+
+PICTURES = (".png", ".pdf", ".svg", ".jpg", ".webp")
+
+
+def picture(help: str, *names: str) -> Any:
+    """An option for a file to draw into: `picture: Annotated[Path | None, options.picture("…")]`.
+
+    A name that is no picture's is wrong usage, told before the work and not after.
+    """
+
+    def check(path: Path | None) -> Path | None:
+        if path is not None and path.suffix.lower() not in PICTURES:
+            raise typer.BadParameter(f"{path} is no picture; end it in {', '.join(PICTURES)}")
+        return path
+
+    return typer.Option(*names, callback=check, help=help)
+
+
+def version(distribution: str) -> Any:
+    """The option --version of a command: `version: Annotated[bool, options.version("name")]`."""
+
+    def tell(wanted: bool) -> None:
+        if wanted:
+            print(version_of(distribution))
+            raise typer.Exit
+
+    return typer.Option(
+        "--version", callback=tell, is_eager=True, help="Print the version and stop."
+    )

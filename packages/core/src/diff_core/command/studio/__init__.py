@@ -1,0 +1,15 @@
+"""A page on this machine to try a domain's command by hand; needs the extra `diff-core[studio]`
+(starlette, uvicorn).
+
+It listens on 127.0.0.1 only, below a path that is drawn at random at every start; it sees no files
+but those that are uploaded, in a temporary folder that goes when it stops; and it loads nothing
+from a network.
+"""
+
+from __future__ import annotations
+
+from .app import Page
+from .serve import HOST, serve
+from .tasks import Choices, Made
+
+__all__ = ["HOST", "Choices", "Made", "Page", "serve"]

@@ -1,0 +1,173 @@
+"""Files that wait to be worked on, one at a time, and what became of them."""
+
+from __future__ import annotations
+
+import shutil
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import chdir
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from diff_core.command.failures import explain
+
+__all__ = ["Choices", "Full", "Made", "Task", "Tasks", "Work"]
+
+MOST_WAITING, KEPT = 8, 8
+WORTH_SAYING = 2.0  # seconds of work, before which no time is foretold
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What the user chose: the name of a quality, and the share of the change, 0 to 1."""
+
+    quality: str
+    amount: float
+
+
+@dataclass(frozen=True)
+class Made:
+    """What was made of a file: the result, and a page about it that needs no other file."""
+
+    result: Path
+    report: Path
+
+
+Work = Callable[[Path, Choices, Callable[[float], None]], Made]
+"""Makes something of a file, beside it; calls back with the share done, 0 to 1.
+
+The file is named relative to the working directory, which is a folder of its own. What it raises
+is told to the user.
+"""
+
+
+class Full(Exception):
+    """Too many files wait."""
+
+
+class _Stopped(Exception):
+    """The user wants it no more."""
+
+
+@dataclass
+class Task:
+    """A file, from upload to result."""
+
+    number: int
+    source: Path
+    choices: Choices
+    state: Literal["waiting", "working", "done", "failed", "stopped"] = "waiting"
+    share: float = 0.0
+    began: float = 0.0
+    took: float = 0.0
+    fault: str = ""
+    made: Made | None = None
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def file(self, what: str) -> Path | None:
+        """The "result" or the "report", if it is there."""
+        if self.made is None:
+            return None
+        name = {"result": self.made.result, "report": self.made.report}.get(what)
+        return None if name is None else self.source.parent / name
+
+
+class Tasks:
+    """The queue. Everything lies in `folder`, a subfolder for each file; the last `KEPT` are kept.
+
+    Its methods may be called from any thread.
+    """
+
+    def __init__(self, folder: Path, work: Work) -> None:
+        self.folder, self._work = folder, work
+        self._tasks: dict[int, Task] = {}
+        self._count = 0
+        self._lock = threading.Lock()
+        self._worker = ThreadPoolExecutor(1, thread_name_prefix="studio")
+
+    def place(self, name: str) -> Path:
+        """Where a file of this name may be put, in a new folder. Raises Full."""
+        with self._lock:
+            if sum(task.state in ("waiting", "working") for task in self._tasks.values()) >= (
+                MOST_WAITING
+            ):
+                raise Full(f"{MOST_WAITING} files wait already; let some of them finish")
+            self._count += 1
+            folder = self.folder / str(self._count)
+        folder.mkdir(mode=0o700)
+        return folder / name
+
+    def add(self, source: Path, choices: Choices) -> Task:
+        """Queues the file at a place that was given out."""
+        task = Task(int(source.parent.name), source, choices)
+        with self._lock:
+            self._tasks[task.number] = task
+            over = [t for t in self._tasks.values() if t.state not in ("waiting", "working")]
+            for old in over[: max(0, len(over) - KEPT)]:
+                del self._tasks[old.number]
+                shutil.rmtree(old.source.parent, ignore_errors=True)
+        self._worker.submit(self._do, task)
+        return task
+
+    def get(self, number: int) -> Task | None:
+        """The task of this number, None if there is none or no longer."""
+        return self._tasks.get(number)
+
+    def all(self) -> list[Task]:
+        """Every task that is here, the oldest first."""
+        with self._lock:
+            return list(self._tasks.values())
+
+    def view(self, task: Task) -> dict[str, Any]:
+        """What the page is told of a task."""
+        spent = time.monotonic() - task.began
+        left = None
+        if task.state == "working" and task.share > 0.05 and spent > WORTH_SAYING:
+            left = round(spent / task.share * (1 - task.share))
+        with self._lock:
+            ahead = sum(
+                other.number < task.number and other.state in ("waiting", "working")
+                for other in self._tasks.values()
+            )
+        return {
+            "number": task.number, "name": task.source.name, "quality": task.choices.quality,
+            "amount": task.choices.amount, "state": task.state, "share": round(task.share, 3),
+            "left": left, "took": round(task.took, 1), "ahead": ahead, "fault": task.fault,
+            "result": task.made.result.name if task.made else None,
+        }  # fmt: skip
+
+    def stop(self, task: Task) -> None:
+        """Takes it out of the queue, or stops the work at its next sign of progress."""
+        task.stop.set()
+        if task.state == "waiting":
+            task.state = "stopped"
+
+    def close(self) -> None:
+        """Stops everything and waits for that."""
+        for task in self.all():
+            task.stop.set()
+        self._worker.shutdown(cancel_futures=True)
+
+    def _do(self, task: Task) -> None:
+        def advance(share: float) -> None:
+            if task.stop.is_set():
+                raise _Stopped
+            task.share = min(1.0, max(0.0, share))
+
+        task.began = time.monotonic()
+        try:
+            advance(0.0)
+            task.state = "working"
+            # so that no page or message names the temporary folder; there is one worker only
+            with chdir(task.source.parent):
+                task.made = self._work(Path(task.source.name), task.choices, advance)
+            task.took = time.monotonic() - task.began
+            task.state = "done"
+        except _Stopped:
+            task.state = "stopped"
+        except Exception as fault:  # the queue goes on, whatever one file does
+            task.fault = explain(fault).removeprefix(f"{task.source.name}: ")
+            task.state = "failed"

@@ -108,7 +108,7 @@ def test_json_of_the_command(weights, tmp_path, speechlike, capsys):
     assert found["input"] == str(path) and found["samples"] == 2 and "forecast" not in found
     assert [row["start"] for row in found["seconds"]] == [0, 1, 2]
     assert all(row["spread_db"] is not None for row in found["seconds"])
-    assert main([str(path), "--overwrite", "-o", str(tmp_path), *options[2:]]) == 0
+    assert main([str(path), "-o", str(tmp_path / "out"), *options[2:]]) == 0
     assert main([str(path), *options]) == 2
     assert "c.json exists" in capsys.readouterr().err
     assert main([str(path), str(path.with_name("b.wav")), *options]) == 2

@@ -10,7 +10,8 @@ import torch
 
 import diff_audio.corpus as corpus_module
 from diff_audio.corpus import Corpus
-from diff_audio.mixing import Mixer, Mixing
+from diff_audio.mixer import Mixer
+from diff_audio.mixing import Mixing
 
 
 def write(path: Path, wave: np.ndarray, rate: int = 16000) -> None:

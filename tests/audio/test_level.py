@@ -51,6 +51,7 @@ def test_normalise_brings_each_row_to_the_target():
     assert not out[2].any()
 
 
-def test_gain_is_bounded_and_silence_has_gain_one():
-    gains = gain_for(torch.tensor([0.0, 1e-30, 1e30]))
-    assert gains.tolist() == pytest.approx([1.0, 1e10, 1e-10])
+def test_what_is_quiet_is_raised_by_200_db_at_most_and_silence_has_gain_one():
+    gains = gain_for(torch.tensor([0.0, 1e-30, 1e30], dtype=torch.float64))
+    loud = 10 ** (-26 / 20 - 30)  # brought to -26 dBFS, however loud
+    assert gains.tolist() == pytest.approx([1.0, 1e10, loud], abs=0)

@@ -12,8 +12,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from diff_audio.corpus import Clip, Corpus
+from diff_audio.damage import coloured, scale_to_snr
 from diff_audio.level import active_level, frame_power
-from diff_audio.mixing import Mixer, Mixing, coloured, scale_to_snr
+from diff_audio.mixer import Mixer
+from diff_audio.mixing import Mixing
 from diff_audio.rooms import Rooms
 
 PLAIN = Mixing(gentle=0.0, silent=0.0, equaliser=0.0, room=0.0, band_limit=0.0)

@@ -56,7 +56,7 @@ def test_one_sample_and_ten_milliseconds(rate, seconds, denoise, tmp_path, speec
     assert after(path).shape == (frames, 2)
 
 
-@pytest.mark.parametrize("factor", [1e6, 1e-6])
+@pytest.mark.parametrize("factor", [1e37, 2.0**31, 1e6, 1e-6])
 def test_floats_far_from_full_scale_come_back_at_their_level(
     factor, denoise, tmp_path, speechlike
 ):
@@ -67,6 +67,13 @@ def test_floats_far_from_full_scale_come_back_at_their_level(
         assert denoise(tmp_path / "a.wav", "--overwrite") == 0
         outs.append(after(tmp_path / "a.wav") / scale)
     np.testing.assert_allclose(outs[1], outs[0], atol=1e-5)
+
+
+def test_what_32_bits_cannot_hold_is_refused(denoise, tmp_path, capsys):
+    soundfile.write(tmp_path / "a.wav", np.full(8000, 1e300), 16_000, "DOUBLE")
+    assert denoise(tmp_path / "a.wav") == 1
+    assert "beyond 1e38 times full scale; scale them" in capsys.readouterr().err
+    assert names(tmp_path) == ["a.wav"]
 
 
 def lying(path, change):
@@ -157,17 +164,21 @@ def test_an_interrupted_run_goes_on_where_it_stopped(denoise, tmp_path, speechli
 
 
 @pytest.mark.slow
-def test_two_processes_on_one_folder_leave_whole_files(weights, denoise, tmp_path, speechlike):
+def test_two_processes_on_one_folder_do_each_file_once(weights, denoise, tmp_path, speechlike):
     folder = tmp_path / "in"
     folder.mkdir()
     for name in "abcd":
         soundfile.write(folder / f"{name}.wav", speechlike(1.0)[0], 16_000)
     command = [sys.executable, "-m", "diff_audio.denoise", str(folder), "--skip-existing"]
     command += ["-o", str(tmp_path / "out"), "--weights", str(weights), "--device", "cpu"]
-    running = [subprocess.Popen(command, stdout=subprocess.DEVNULL) for _ in range(2)]
-    assert [process.wait() for process in running] == [0, 0]
+    running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    lines = "".join(process.communicate()[0] for process in running).splitlines()
+    assert [process.returncode for process in running] == [0, 0]
+    assert len([line for line in lines if " -> " in line]) == 4  # each by one of them
+    assert len([line for line in lines if line.endswith("skipped")]) == 4
     assert denoise(folder, "-o", tmp_path / "alone") == 0
     assert names(tmp_path / "out") == names(tmp_path / "alone") == [f"{n}.wav" for n in "abcd"]
+    assert not list(tmp_path.rglob("*.lock"))
     for name in names(tmp_path / "out"):
         both = [(tmp_path / place / name).read_bytes() for place in ("out", "alone")]
         assert both[0] == both[1]

@@ -91,13 +91,13 @@ def test_nothing_is_overwritten_unasked(
 ) -> None:
     target = tmp_path / "a.wav"
     target.write_bytes(b"mine")
-    assert main(["Hello.", "-o", str(target), *options(models)]) == 1
+    assert main(["Hello.", "-o", str(target), *options(models)]) == 2
     assert "exists" in capsys.readouterr().err and target.read_bytes() == b"mine"
     assert main(["Hello.", "-o", str(target), "--overwrite", "--quiet", *options(models)]) == 0
     assert target.read_bytes()[:4] == b"RIFF" and not capsys.readouterr().out
     other = tmp_path / "b.wav"
     (tmp_path / "b.wav.json").write_text("mine")
-    assert main(["Hello.", "-o", str(other), *options(models)]) == 1
+    assert main(["Hello.", "-o", str(other), *options(models)]) == 2
     assert not other.exists() and (tmp_path / "b.wav.json").read_text() == "mine"
 
 

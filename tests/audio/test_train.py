@@ -13,9 +13,12 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from diff_audio.network import BandUNet
-from diff_audio.train import RECIPES, main
+from diff_audio.train import RECIPES, Sounds, main
+from diff_audio.training.denoise import Recipe, build
 from diff_core.condition import Condition
 from diff_core.io import load, read_card
+from diff_core.train import read_recipe
+from diff_core.train.job import means
 
 RECIPE = """
 network: {channels: [4, 4], width: 8, dilations: [1], embedding: 8}
@@ -82,9 +85,9 @@ def test_command_trains_and_resumes_bit_for_bit(folder: Path, tmp_path: Path) ->
     # The same in two sittings: one that dies after its checkpoint at step 4, and its resumption.
     script = (
         "import os, sys\n"
-        "from diff_audio import train, mixing\n"
-        "get = mixing.Mixer.__getitem__\n"
-        "mixing.Mixer.__getitem__ = lambda self, i: os._exit(9) if i == 9 else get(self, i)\n"
+        "from diff_audio import train, mixer\n"
+        "get = mixer.Mixer.__getitem__\n"
+        "mixer.Mixer.__getitem__ = lambda self, i: os._exit(9) if i == 9 else get(self, i)\n"
         "sys.exit(train.main(sys.argv[1:]))\n"
     )
     died = subprocess.run([sys.executable, "-c", script, *command(folder, halves)], check=False)
@@ -196,16 +199,49 @@ def test_fine_tuning_starts_from_a_model_and_keeps_its_past(
     before, after = (read_card(out / "denoise.safetensors") for out in (base, tuned))
     assert after.data == (*(f"start: {line}" for line in before.data), *before.data)
     assert len(after.licences) == len(after.data)
+    assert (before.steps, after.steps) == (2, 4) and after.recipe["start"] == before.recipe
     capsys.readouterr()
     assert main(command(folder, tmp_path / "other", *start, "network.width=12")) == 1
     assert "network.width is 8, here 12" in one_line(capsys)
 
 
-def test_the_shipped_recipe_is_of_the_shipped_weights() -> None:
-    from diff_audio.training.denoise import Recipe
-    from diff_core.train import read_recipe
+@pytest.mark.slow
+def test_a_model_grows_by_blocks_that_begin_as_the_identity(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    small, large = tmp_path / "small", tmp_path / "large"
+    assert main(command(folder, small, "train.steps=2")) == 0
+    start = ("--start-from", str(small / "denoise.safetensors"), "--grow")
+    still = ("train.steps=1", "train.learning_rate=1e-12", "train.final_rate=0")
+    assert main(command(folder, large, *start, *still, "network.dilations=[1, 2, 4]")) == 0
+    models = [
+        load(out / "denoise.safetensors", types={"BandUNet": BandUNet})[0]
+        for out in (small, large)
+    ]
+    x, y = torch.randn(2, 1, 2, 256, 20, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        before, after = (model(x, torch.tensor([0.5]), Condition(channels=y)) for model in models)
+    torch.testing.assert_close(before, after)
+    capsys.readouterr()
+    assert main(command(folder, tmp_path / "thin", *start, "network.width=12")) == 1
+    assert "is (8,), here (12,)" in one_line(capsys)
+    assert main(command(folder, tmp_path / "none", "--grow")) == 2
 
-    recipe = read_recipe(Recipe, RECIPES / "denoise.yaml")
+
+def test_a_card_has_the_means_over_its_cases(folder: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(Recipe, folder / "recipe.yaml", ["validation.snr=2.5"])
+    job = build(recipe, Sounds(folder / "speech", folder / "noise"), tmp_path)
+    assert job.cases is not None
+    model = job.model.eval()
+    cases = job.cases(model, recipe.train.steps)
+    scores = job.card(model, recipe.train.steps, 0.0).scores
+    assert {len(values) for values in cases.values()} == {recipe.validation.count}
+    assert means(cases) == pytest.approx({name: scores[name] for name in cases})
+    assert "si_sdr, held-out mixtures at 2.5 dB, 1 pass" in cases
+
+
+def test_the_shipped_recipe_is_of_the_shipped_weights() -> None:
+    recipe = read_recipe(Recipe, RECIPES / "denoise_grown.yaml")
     assert recipe.train.steps > 1000
     made = BandUNet(**vars(recipe.network))
     shipped, _ = load(

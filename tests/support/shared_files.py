@@ -1,4 +1,4 @@
-"""A command that writes each input in capitals: `python shared_files.py FOLDER OUT`.
+"""A command that writes each input in capitals: `python shared_files.py FOLDER OUT [skip]`.
 
 A file that holds "bad" fails, and one that holds "wait" ends when another output is there.
 """
@@ -17,7 +17,7 @@ class Outcome:
     input: str
 
 
-def main(folder: str, out: str) -> int:
+def main(folder: str, out: str, skip: str = "") -> int:
     failures = Failures("capitals")
     sources = TEXT.expand([folder, f"{folder}/none*"], failures, recursive=False)
     jobs = TEXT.plan(sources, Path(out), "_", failures)
@@ -40,6 +40,7 @@ def main(folder: str, out: str) -> int:
         warnings=lambda _: (),
         quiet=False,
         as_json=False,
+        skip_existing=bool(skip),
     )
 
 

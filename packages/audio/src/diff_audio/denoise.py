@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.files import SUFFIXES
-from diff_audio.names import NOISE_TAG, TAG
-from diff_core.command import Device, Failures, FileKind, Job, process, run, use, version_of
+from diff_audio.names import NOISE_TAG, SOUND, TAG
+from diff_audio.quality import Quality
+from diff_core.command import (
+    Device,
+    Failures,
+    Job,
+    options,
+    process,
+    require_new,
+    run,
+    use,
+)
 
 if TYPE_CHECKING:
+    from diff_audio.enhancer import Denoiser, Settings
     from diff_audio.recording import Outcome
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.denoise"
-SOUND = FileKind("sound files", SUFFIXES)
 CLIPPED = (
     "{} samples lay beyond full scale and were cut off; "
     "lower the level of the input, or convert it to a float WAV first"
@@ -32,23 +41,8 @@ FLAT = (
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
-
 SAMPLE_STEPS = 4
-
-
-@dataclass(frozen=True)
-class Skipped:
-    """A file whose output was there."""
-
-    input: str
-    output: str
-    skipped: bool = True
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version_of("diff-audio"))
-        raise typer.Exit
+SHORT = 180.0  # seconds of sound, times network calls, under which no time is foretold
 
 
 @app.command()
@@ -62,13 +56,16 @@ def denoise(
             "-o", "--output", help="File, or folder; default: NAME_denoised beside the input."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
-    ] = False,
-    skip_existing: Annotated[
-        bool, typer.Option("--skip-existing", help="Leave out inputs whose output exists.")
-    ] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")] = False,
+    overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    recursive: options.Recursive = False,
+    quality: Annotated[
+        Quality,
+        typer.Option(
+            help="draft: half precision where the processor is fast at it. default: one network "
+            "call. best: the mean of four, on frame grids in between."
+        ),
+    ] = Quality.default,
     steps: Annotated[
         int | None,
         typer.Option(
@@ -84,7 +81,7 @@ def denoise(
             min=1, help="Average this many posterior samples (4 passes each by default)."
         ),
     ] = 1,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    seed: options.Seed = 0,
     limit: Annotated[
         float | None,
         typer.Option(
@@ -100,6 +97,14 @@ def denoise(
             help="Share of the result in the output; the rest is the input.",
         ),
     ] = 1.0,
+    separate: Annotated[
+        bool,
+        typer.Option(
+            "--separate",
+            help="Treat each channel by itself, as for microphones that hear different things; "
+            "else one mask for all keeps every sound in its place.",
+        ),
+    ] = False,
     keep_noise: Annotated[
         bool,
         typer.Option(
@@ -125,27 +130,18 @@ def denoise(
     ] = None,
     picture: Annotated[
         Path | None,
-        typer.Option(help="Draw the first two minutes, before and after, into this PNG."),
+        options.picture("Draw the first two minutes, before and after, into this PNG."),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.auto,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A model of your own training (.safetensors).")
-    ] = None,
+    device: options.Device = Device.auto,
+    threads: options.Threads = None,
+    weights: options.Weights = None,
     nan_to_zero: Annotated[
         bool, typer.Option("--nan-to-zero", help="Take NaN and Inf samples for silence.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One line of JSON for each file.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+    version: Annotated[bool, options.version("diff-audio")] = False,
 ) -> int:
     """Remove noise from recordings of speech.
 
@@ -160,25 +156,23 @@ def denoise(
         raise typer.BadParameter(
             "--samples above 1 needs 2 passes or more: a single pass is not random"
         )
+    if samples > 1 and quality is Quality.best:
+        raise typer.BadParameter("--samples and --quality best exclude each other")
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
     if reference is not None and report is None:
         raise typer.BadParameter("--reference is for the scores in --report; name that too")
     failures = Failures(COMMAND, debug=debug)
-
-    def is_product(path: Path) -> bool:
-        if output is None:
-            return path.stem.endswith((TAG, NOISE_TAG))
-        return output.resolve() in path.resolve().parents
-
+    is_product = SOUND.products(inputs, output, (TAG, NOISE_TAG))
     sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SOUND.plan(sources, output, TAG, failures)
     pages = {"--picture": picture, "--report": report, "--confidence": confidence}
     for option, path in pages.items():
         if path is not None and len(jobs) > 1:
             raise typer.BadParameter(f"{option} is of one recording, but several are given")
-        if path is not None and path.exists() and not overwrite and option != "--picture":
-            raise typer.BadParameter(f"{path} exists; add --overwrite or choose another name")
+    require_new(*pages.values(), overwrite=overwrite, job=jobs[0] if len(jobs) == 1 else None)
+    if reference is not None:
+        _check_reference(reference)
     if not jobs:
         return failures.finish(len(failures.names))
 
@@ -192,11 +186,23 @@ def denoise(
     except ValueError as error:
         failures.add("the model", error)
         return 1
-    settings = Settings(steps=steps, samples=samples, seed=seed, limit_db=limit, mix=mix)
+    settings = Settings.of(
+        quality,
+        steps=steps,
+        samples=samples,
+        seed=seed,
+        limit_db=limit,
+        mix=mix,
+        linked=not separate,
+    )
+    if not quiet:
+        waiting = [job for job in jobs if not (skip_existing and job.target.exists())]
+        _foretell(model, waiting, settings, failures)
 
-    def do(job: Job, advance: Callable[[float], None]) -> Outcome | Skipped:
-        if skip_existing and job.target.exists():
-            return Skipped(str(job.source), str(job.target))
+    def do(job: Job, advance: Callable[[float], None]) -> Outcome:
+        for path in pages.values():
+            if path is not None:
+                path.parent.mkdir(parents=True, exist_ok=True)
         tracks = Tracks()
         outcome = denoise_file(
             model,
@@ -222,21 +228,45 @@ def denoise(
         return outcome
 
     return process(
-        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json
-    )
+        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
+        skip_existing=skip_existing,
+    )  # fmt: skip
 
 
-def _line(outcome: Outcome | Skipped) -> str:
-    if isinstance(outcome, Skipped):
-        return f"{outcome.input}: {outcome.output} exists, skipped"
+def _check_reference(path: Path) -> None:
+    """Raises typer.BadParameter for a --reference that cannot be read: before the work."""
+    from diff_audio.files import BadFile, probe
+
+    try:
+        probe(path)
+    except BadFile as error:
+        raise typer.BadParameter(f"--reference {path}: {error}") from error
+
+
+def _foretell(model: Denoiser, jobs: list[Job], settings: Settings, failures: Failures) -> None:
+    """Says how long it will take, if that is worth knowing."""
+    from diff_audio.files import BadFile, probe
+
+    sound = 0.0  # seconds, of all channels
+    for job in jobs:
+        with suppress(BadFile, OSError):  # is told of when its turn comes
+            found = probe(job.source)
+            sound += found.channels * found.frames / found.rate
+    if sound * settings.calls < SHORT:
+        return
+    seconds = model.predict(sound, settings)
+    span = f"{seconds / 60:.0f} min" if seconds > 100 else f"{seconds:.0f} s"
+    calls = f"{settings.calls} network call" + "s" * (settings.calls > 1)
+    failures.warn("time", f"about {span} for {calls}")
+
+
+def _line(outcome: Outcome) -> str:
     times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
     speed = f"{outcome.seconds / outcome.took:.1f} x real time"
     return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
 
 
-def _warnings(outcome: Outcome | Skipped) -> list[str]:
-    if isinstance(outcome, Skipped):
-        return []
+def _warnings(outcome: Outcome) -> list[str]:
     found = [FLAT.format(outcome.flat)] if outcome.flat else []
     return [*found, CLIPPED.format(outcome.clipped)] if outcome.clipped else found
 

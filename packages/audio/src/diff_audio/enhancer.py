@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,15 +23,12 @@ from torch import Tensor
 
 from diff_audio import upper_band
 from diff_audio.chunked import Window, cut, windows
-from diff_audio.frame_noise import FrameNoise
+from diff_audio.estimate import estimate
 from diff_audio.level import FRAME, active_level, frame_power, gain_for
-from diff_audio.resample import BandSplit
+from diff_audio.resample import CORE_RATE, BandSplit
 from diff_audio.settings import Settings, step_times
 from diff_audio.spectral import Spectral
-from diff_core.bridge import sample_bridge
-from diff_core.condition import Condition
 from diff_core.device import pick_device
-from diff_core.sample import Ancestral, Ddim
 
 if TYPE_CHECKING:
     from diff_audio.stream import Stream
@@ -42,6 +40,7 @@ WEIGHTS = Path(__file__).parent / "weights" / "denoise.safetensors"
 
 # A piece is 10 s, or less where many channels at a high rate would make it large.
 PIECE_SECONDS, PIECE_SAMPLES = 10.0, 4_000_000
+AROUND = 1.3  # times the network's work are context, resampling and files
 MOST_CHANNELS = 64  # that are believed where there are more of them than samples
 
 Array = NDArray[np.float64]
@@ -151,7 +150,8 @@ class Denoiser:
         """First reading: the gain that brings a recording, all its channels together, to the
         network's level.
 
-        blocks: consecutive (C, any) samples; shape: (C, T) of them all. 1 for silence.
+        blocks: consecutive (C, any) samples; shape: (C, T) of them all. 1 for silence. Raises
+        ValueError for samples beyond what 32-bit floats hold.
         """
         channels, length = shape
         bands = BandSplit(rate)
@@ -167,6 +167,8 @@ class Denoiser:
             stop = int(piece.stop / bands.ratio) if piece.stop < length else low + core.shape[-1]
             found = frame_power(core[:, start - low : stop - low]).amax(0)
             power[start // FRAME :][: len(found)] = found
+        if not torch.isfinite(power).all():
+            raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
         return float(gain_for(active_level(power)))
 
     def run(
@@ -198,6 +200,20 @@ class Denoiser:
         after = settings.dry * seen + (1.0 - settings.dry) * clean / gain
         return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(gain))
 
+    def predict(self, seconds: float, settings: Settings) -> float:
+        """Seconds that so much sound, of all channels together, will take here; from two tries
+        on one second of it.
+        """
+        wave = torch.zeros(1, CORE_RATE, device=self.device)
+        wave[:, ::100] = 0.1
+        took: list[float] = []
+        for _ in range(2):  # the first one also warms up
+            start = time.perf_counter()
+            with torch.inference_mode():
+                estimate(self.denoiser, self.spectral, wave, 0, settings)
+            took.append(time.perf_counter() - start)
+        return AROUND * seconds * min(took)
+
     def stream(
         self,
         rate: int,
@@ -218,6 +234,7 @@ class Denoiser:
         if frames is None:
             return None
         spectrum = self.spectral.n_fft + steps * int(frames) * self.spectral.hop
+        spectrum += self.spectral.hop  # a view begins up to one later
         gain = upper_band.WINDOW + (upper_band.REACH_FRAMES + 2) * self.spectral.hop
         return math.ceil((spectrum + gain) * bands.ratio) + bands.context
 
@@ -231,10 +248,11 @@ class Denoiser:
         length = whole.shape[-1]
         core = bands.down(whole.float())
         low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
-        estimate, variance = self._estimate(
-            core.to(self.device), low // self.spectral.hop, settings
+        first = low // self.spectral.hop
+        clean, variance = estimate(
+            self.denoiser, self.spectral, core.to(self.device), first, settings
         )
-        if not torch.isfinite(estimate).all():
+        if not torch.isfinite(clean).all():
             raise RuntimeError("the network returned NaN or Inf")
         stop = core.shape[-1]
         if piece.stop < piece.high:
@@ -243,47 +261,18 @@ class Denoiser:
         heard = Heard(
             start,
             core[:, kept].double(),
-            estimate[:, kept].double(),
+            clean[:, kept].double(),
             None if variance is None else variance[:, kept].double(),
         )
         if bands.ratio == 1:
-            return estimate.double(), heard
+            return clean.double(), heard
         high = whole - bands.up(core, length).double()
-        gain = upper_band.upper_gain(
-            core, estimate, self.spectral.hop, min(1.0, float(bands.ratio))
-        )
+        gain = upper_band.upper_gain(core, clean, self.spectral.hop, min(1.0, float(bands.ratio)))
         position = torch.arange(length, dtype=torch.float64) / (
             float(bands.ratio) * self.spectral.hop
         )
-        clean = bands.up(estimate, length).double()
-        return clean + upper_band.interpolate(gain.double(), position) * high, heard
-
-    def _estimate(
-        self, core: Tensor, first: int, settings: Settings
-    ) -> tuple[Tensor, Tensor | None]:
-        """The 16 kHz waves (C, M), from frame `first` of the recording on, denoised: the mean of
-        the samples and, of several, their variance; on the CPU.
-        """
-        noisy = self.spectral.analysis(core)
-        cond = Condition(channels=noisy)
-        # What is digital silence stays so, frame by frame.
-        sounding = (noisy != 0).any(dim=(1, 2), keepdim=True)
-        if settings.steps == 1:
-            clean = self.denoiser(noisy, torch.ones((), device=self.device), cond)
-            return self.spectral.synthesis(clean * sounding, core.shape[-1]).cpu(), None
-        sampler = Ddim() if settings.samples == 1 else Ancestral()
-        times = step_times(settings.steps)
-        mean, squares = torch.zeros_like(core), torch.zeros_like(core)
-        for index in range(settings.samples):
-            noise = FrameNoise(settings.seed, index, first)
-            clean = sample_bridge(self.denoiser, sampler, noisy, times, noise=noise, cond=cond)
-            wave = self.spectral.synthesis(clean * sounding, core.shape[-1])
-            change = wave - mean  # Welford's update: nothing cancels
-            mean = mean + change / (index + 1)
-            squares += change * (wave - mean)
-        if settings.samples == 1:
-            return mean.cpu(), None
-        return mean.cpu(), (squares / (settings.samples - 1)).cpu()
+        wide = bands.up(clean, length).double()
+        return wide + upper_band.interpolate(gain.double(), position) * high, heard
 
 
 def _piece(rate: int, channels: int) -> int:

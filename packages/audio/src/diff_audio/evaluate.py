@@ -16,7 +16,7 @@ import typer
 
 from diff_audio.files import SUFFIXES, BadFile
 from diff_audio.names import TAG
-from diff_core.command import Failures, bar, run
+from diff_core.command import Failures, bar, options, require_new, run
 
 __all__ = ["Pair", "app", "grouped", "main", "pairs", "score_files", "summary"]
 
@@ -37,7 +37,8 @@ class Pair:
 
 def pairs(reference: Path, estimate: Path, failures: Failures) -> list[Pair]:
     """Two files, or the files of two folders that have the same name (endings and `_denoised` do
-    not count).
+    not count). Those without a partner are failures. Raises typer.BadParameter for a file and a
+    folder.
     """
     if reference.is_dir() != estimate.is_dir():
         raise typer.BadParameter("REF and EST must be two files or two folders")
@@ -139,7 +140,7 @@ def evaluate(
         Path | None, typer.Option("--csv", help="Write the scores of every file here.")
     ] = None,
     plot: Annotated[
-        Path | None, typer.Option(metavar="PNG", help="Draw the scores of all files and groups.")
+        Path | None, options.picture("Draw the scores of all files and groups.")
     ] = None,
     group: Annotated[
         str | None,
@@ -153,9 +154,7 @@ def evaluate(
         str | None,
         typer.Option(metavar="NAMES", help="Only these, with commas between: si_sdr,pesq."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the CSV and the plot if they exist.")
-    ] = False,
+    overwrite: options.Overwrite = False,
     align: Annotated[
         bool, typer.Option("--align", help="Undo a delay of up to 150 ms and cut to the shorter.")
     ] = False,
@@ -163,7 +162,7 @@ def evaluate(
         bool, typer.Option("--json", help="One line of JSON for each file, and one for the means.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No definitions, no progress.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: options.Debug = False,
 ) -> int:
     """Score enhanced recordings against the clean ones, at 16 kHz.
 
@@ -171,9 +170,7 @@ def evaluate(
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
-    for path in (csv_file, plot):
-        if path is not None and path.exists() and not overwrite:
-            raise typer.BadParameter(f"{path} exists; add --overwrite or choose another name")
+    require_new(csv_file, plot, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
     found = pairs(reference, estimate, failures)
     total = len(found) + len(failures.names)
@@ -272,9 +269,10 @@ def _write_csv(
 
 
 def _draw(path: Path, groups: dict[str, list[dict[str, float]]], names: Sequence[str]) -> None:
-    from diff_audio.score_plot import plot_scores
+    from diff_audio.metrics import BETTER, mean_interval
+    from diff_core.command.score_plot import plot_scores
 
-    plot_scores(groups, names, path)
+    plot_scores(groups, {name: BETTER[name] for name in names}, mean_interval, path)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Failures, run
+from diff_core.command import Failures, options, require_new, run
 
 __all__ = ["app", "export", "main"]
 
@@ -87,20 +87,15 @@ def export(path: Path, weights: Path | None = None) -> None:
 @app.command()
 def command(
     output: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="File to write.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="A model of your own training (.safetensors).")
-    ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace the output if it exists.")
-    ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    weights: options.Weights = None,
+    overwrite: options.Overwrite = False,
+    debug: options.Debug = False,
 ) -> int:
     """Write the one-pass denoising network as ONNX; needs the extra diff-audio[onnx].
 
     Exit code: 0 done, 1 failed, 2 wrong usage.
     """
-    if output.exists() and not overwrite:
-        raise typer.BadParameter(f"{output} exists; add --overwrite or choose another name")
+    require_new(output, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)

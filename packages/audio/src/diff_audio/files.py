@@ -17,9 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
+    "FOREIGN",
     "SUFFIXES",
     "BadFile",
     "Recording",
+    "library_name",
     "probe",
     "read",
     "read_blocks",
@@ -29,6 +31,9 @@ SUFFIXES = tuple(
     ".wav .wave .flac .ogg .oga .opus .aif .aiff .aifc .au .snd .caf .w64 .rf64 .mp3".split()
 )
 """File name endings that are taken for sound when a folder is searched."""
+
+FOREIGN = tuple(".aac .ac3 .amr .m4a .m4b .mka .mp4 .webm .wma".split())
+"""File name endings of sound that libsndfile does not know."""
 
 BLOCK = 65_536
 
@@ -57,6 +62,11 @@ class Recording:
     tags: dict[str, str] = field(default_factory=dict[str, str])
 
 
+def library_name(path: str | os.PathLike[str]) -> Any:
+    """A file's name for soundfile: bytes where the system's names are, for not all are UTF-8."""
+    return os.fsencode(path) if os.name == "posix" else os.fspath(path)
+
+
 def probe(path: str | os.PathLike[str]) -> Recording:
     """Opens a sound file and reads its header. Raises BadFile if it is missing, empty, cut off, or
     not sound.
@@ -77,7 +87,7 @@ def probe(path: str | os.PathLike[str]) -> Recording:
     if size == 0:
         raise BadFile("the file is empty (0 bytes); record or copy it again")
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(library_name(path)) as file:
             found = Recording(
                 path,
                 file.samplerate,
@@ -159,7 +169,7 @@ def read_blocks(path: str | os.PathLike[str], block: int = BLOCK) -> Iterator[Ar
 
     done = 0
     try:
-        with soundfile.SoundFile(path) as file:
+        with soundfile.SoundFile(library_name(path)) as file:
             while True:
                 samples = cast(Array, file.read(block, dtype="float64", always_2d=True))
                 if len(samples) == 0:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, bar, run
+from diff_core.command import Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
     from diff_audio.survey import Found, Survey
@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def inspect(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings, of any layout.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="Draw lengths, levels and spectra (PNG).")
+        Path | None, options.picture("Draw lengths, levels and spectra (PNG).", "-o", "--output")
     ] = None,
     manifest: Annotated[
         Path | None, typer.Option(help="JSON lines: file, and split, speaker, set if known.")
@@ -34,21 +34,18 @@ def inspect(
     full: Annotated[
         bool, typer.Option("--full", help="Decode every file, not 200 evenly spread.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a picture that exists.")
-    ] = False,
+    overwrite: options.Overwrite = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each kind and split.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: options.Debug = False,
 ) -> int:
     """Tell what a folder of recordings holds: layout, hours, rates, speakers, faults.
 
     Nothing is changed. Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
     """
     failures = Failures(COMMAND, debug=debug)
-    if output is not None and output.exists() and not overwrite:
-        raise typer.BadParameter(f"{output} exists; add --overwrite to replace it")
+    require_new(output, overwrite=overwrite)
     from diff_audio.survey import survey
 
     try:
@@ -60,6 +57,7 @@ def inspect(
                 progress=lambda share: progress.at(share, "reading"),
             )
         if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
             draw(found, output)
     except (ValueError, OSError) as error:
         failures.add(str(folder), error)

@@ -53,9 +53,9 @@ def _mean(power: Tensor, active: Tensor) -> Tensor:
 
 
 def gain_for(level: Tensor) -> Tensor:
-    """The factor that brings `level` to -26 dBFS, within +-200 dB; 1 for silence."""
+    """The factor that brings `level` to -26 dBFS, at most 200 dB; 1 for silence."""
     decibels = TARGET_DB - 20.0 * torch.log10(level)
-    gain = 10.0 ** (decibels.clamp(-LARGEST_GAIN_DB, LARGEST_GAIN_DB) / 20.0)
+    gain = 10.0 ** (decibels.clamp(max=LARGEST_GAIN_DB) / 20.0)
     return torch.where(level > 0, gain, torch.ones_like(gain))
 
 

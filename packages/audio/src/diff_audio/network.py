@@ -121,7 +121,11 @@ class BandUNet(nn.Module):
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 2), (1, 2)) for a, b in pairs)
         flat = channels[-1] * bands[-1]
         self.enter = nn.Linear(flat, width)
-        self.bottom = nn.ModuleList(FrameBlock(width, d) for d in dilations)
+        blocks = [FrameBlock(width, d) for d in dilations]
+        for block in blocks:  # each begins as the identity, so that a network can grow
+            nn.init.zeros_(block.contract.weight)
+            nn.init.zeros_(block.contract.bias)
+        self.bottom = nn.ModuleList(blocks)
         self.leave = nn.Linear(width, flat)
         self.decoder = nn.ModuleList(
             _BandBlock(c, f, embedding) for c, f in zip(channels, bands, strict=True)

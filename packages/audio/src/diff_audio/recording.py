@@ -17,7 +17,7 @@ from diff_audio.enhancer import Denoiser, Part, Settings
 from diff_audio.files import BadFile, Recording, probe, read_blocks
 from diff_audio.residue import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.writer import Writer, container_for
-from diff_core.files import replacing
+from diff_core.files import refuse_existing, replacing
 
 __all__ = ["Outcome", "denoise_file", "draw"]
 
@@ -38,6 +38,8 @@ class Outcome:
     flat:     samples of the input that were cut off when it was recorded
     replaced: NaN and Inf samples set to zero
     noise:    file of what was taken away, if it was to be kept
+    views:    estimates averaged; draft: with half-precision arithmetic; linked: one mask for all
+              channels
     """
 
     input: str
@@ -58,6 +60,9 @@ class Outcome:
     samples: int
     seed: int
     noise: str | None = None
+    views: int = 1
+    draft: bool = False
+    linked: bool = True
 
 
 def denoise_file(
@@ -77,18 +82,15 @@ def denoise_file(
 
     keep_noise also writes what was taken away, beside the target (`residue`). Both appear when
     they are complete and not before. on_part is given every piece, on_progress the share done, 0
-    to 1. Raises BadFile for a file that cannot be used, OSError where the system refuses to write.
+    to 1. Raises BadFile for a file that cannot be used, FileExistsError for an output that exists,
+    unless `overwrite`, or that is the source, OSError where the system refuses to write.
     """
     settings = settings or Settings()
     began = time.perf_counter()
     found = probe(source)
     format, subtype = container_for(found, target)
     noise = noise_path(target, found, subtype) if keep_noise else None
-    for path in (target, noise):
-        if path is not None and path.exists() and not overwrite:
-            raise BadFile(
-                f"the output {path} exists; add --overwrite or choose another name with -o"
-            )
+    refuse_existing(target, noise, overwrite=overwrite, source=source)
     exact = noise is not None and fits_grid(found, subtype)
     shape, moved = (found.channels, found.frames), 0
     report = on_progress or (lambda _share: None)
@@ -129,6 +131,9 @@ def denoise_file(
         samples=settings.samples,
         seed=settings.seed,
         noise=None if noise is None else str(noise),
+        views=settings.views,
+        draft=settings.draft,
+        linked=settings.linked,
     )
 
 

@@ -78,7 +78,8 @@ def write_report(
         reference=None if reference is None else reference.name,
     )
     with replacing(path) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        # a name may hold bytes that are no UTF-8
+        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _start(path: Path, outcome: Outcome) -> Array:
@@ -145,6 +146,8 @@ def _notes(
     passes = f"{settings.steps} pass{'es' if settings.steps > 1 else ''}"
     if settings.samples > 1:
         passes = f"mean of {settings.samples} samples of {passes}"
+    if settings.views > 1:
+        passes = f"mean of {settings.views} views of {passes}"
     text = "; ".join([passes, *amount])
     notes.append(("Process", text[0].upper() + text[1:] + ".", False))
     return notes

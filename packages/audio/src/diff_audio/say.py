@@ -8,19 +8,13 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, run, use, version_of
+from diff_core.command import Device, Failures, options, require_new, run, use
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.say"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version_of("diff-audio"))
-        raise typer.Exit
 
 
 @app.command()
@@ -64,14 +58,12 @@ def say(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse characters that cannot be spoken.")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace an output that exists.")
-    ] = False,
+    overwrite: options.Overwrite = False,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw the first sentence's mel and symbols into this PNG.")
+        Path | None, options.picture("Draw the first sentence's mel and symbols into this PNG.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.auto,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
+    device: options.Device = Device.auto,
+    threads: options.Threads = None,
     weights: Annotated[
         Path | None, typer.Option(help="A voice of your own training (.safetensors).")
     ] = None,
@@ -79,14 +71,9 @@ def say(
         Path | None, typer.Option(help="A vocoder of your own training (.safetensors).")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+    version: Annotated[bool, options.version("diff-audio")] = False,
 ) -> int:
     """Speak a text into a sound file.
 
@@ -100,6 +87,7 @@ def say(
         raise typer.BadParameter("name the output: -o hello.wav")
     if bool(text) == (file is not None):
         raise typer.BadParameter("give the text, or a file of it with --file, and not both")
+    require_new(output, output.with_name(f"{output.name}.json"), picture, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
     try:
         words = _read(text or [], file)

@@ -1,15 +1,18 @@
-"""How to denoise: passes, samples, and how much of the input stays."""
+"""How to denoise: passes, views, samples, and how much of the input stays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["MAX_STEPS", "Settings", "step_times"]
+from diff_audio.quality import QUALITIES, Quality
 
-MAX_STEPS = 64
+__all__ = ["MAX_STEPS", "MAX_VIEWS", "Settings", "step_times"]
+
+MAX_STEPS, MAX_VIEWS = 64, 64
 
 
 def step_times(steps: int) -> Tensor:
@@ -31,6 +34,12 @@ class Settings:
     seed:     of the noise of the samples
     limit_db: at most this much is taken away, dB >= 0; None is no limit
     mix:      share of the result in the output, 0 to 1; the rest is the input
+    views:    times that the sound is looked at, 1 to 64, on frame grids in between, to average the
+              results; more than 1 needs 1 sample
+    draft:    compute the network in bfloat16 where the processor is fast at it: less time, and a
+              result that differs by about -58 dB
+    linked:   one mask for all channels, so that no sound moves between them; else each channel has
+              its own, as for microphones that hear different things
     """
 
     steps: int = 1
@@ -38,6 +47,9 @@ class Settings:
     seed: int = 0
     limit_db: float | None = None
     mix: float = 1.0
+    views: int = 1
+    draft: bool = False
+    linked: bool = True
 
     def __post_init__(self) -> None:
         if not 1 <= self.steps <= MAX_STEPS:
@@ -48,10 +60,29 @@ class Settings:
             raise ValueError(
                 "samples above 1 needs steps of 2 or more: a single pass is not random"
             )
+        if not 1 <= self.views <= MAX_VIEWS:
+            raise ValueError(f"views must be 1 to {MAX_VIEWS}, got {self.views}")
+        if self.views > 1 and self.samples > 1:
+            raise ValueError(f"views above 1 needs 1 sample, got {self.samples}")
         if self.limit_db is not None and not self.limit_db >= 0:
             raise ValueError(f"limit must be a number of dB, 0 or more, got {self.limit_db}")
         if not 0 <= self.mix <= 1:
             raise ValueError(f"mix must be a share, 0 to 1, got {self.mix}")
+
+    @classmethod
+    def of(cls, quality: str, **others: Any) -> Settings:
+        """The settings of a quality, "draft", "default" or "best", and others beside them.
+
+        Raises ValueError for another name.
+        """
+        if quality not in list(Quality):
+            raise ValueError(f"quality must be {', '.join(Quality)}, got {quality!r}")
+        return cls(**{**QUALITIES[Quality(quality)], **others})
+
+    @property
+    def calls(self) -> int:
+        """Calls of the network."""
+        return self.steps * self.samples * self.views
 
     @property
     def dry(self) -> float:

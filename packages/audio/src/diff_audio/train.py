@@ -88,6 +88,7 @@ training_command(
     "diff_audio.vocoder.training",
     RECIPES / "vocoder.yaml",
     inputs=Speech,
+    shipped=WEIGHTS / "vocoder.safetensors",
     command=COMMAND,
     help="Train the vocoder on speech.",
 )
@@ -98,6 +99,7 @@ training_command(
     "diff_audio.voice.training",
     RECIPES / "voice.yaml",
     inputs=Texts,
+    shipped=WEIGHTS / "voice.safetensors",
     command=COMMAND,
     help="Train a voice on recordings and their texts.",
 )

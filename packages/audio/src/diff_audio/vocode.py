@@ -4,29 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff_audio.files import SUFFIXES
-from diff_core.command import Device, Failures, FileKind, Job, process, run, use, version_of
+from diff_audio.files import FOREIGN, SUFFIXES
+from diff_core.command import Device, Failures, FileKind, Job, options, process, run, use
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.vocode"
 TAG, FILLED = "_vocoded", "_filled"
-MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"))
+MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"), FOREIGN)
 CLIPPED = "{} samples lay beyond full scale and were cut off"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version_of("diff-audio"))
-        raise typer.Exit
 
 
 @app.command()
@@ -45,10 +38,8 @@ def vocode(
             "-o", "--output", help="File, or folder; default: NAME_vocoded beside the input."
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
-    ] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")] = False,
+    overwrite: options.Overwrite = False,
+    recursive: options.Recursive = False,
     steps: Annotated[
         int | None,
         typer.Option("--steps", "--passes", min=1, max=64, help="Network passes; default: 1."),
@@ -68,22 +59,15 @@ def vocode(
             "rest: for clicks and drop-outs up to about a tenth of a second.",
         ),
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.auto,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
+    device: options.Device = Device.auto,
+    threads: options.Threads = None,
     weights: Annotated[
         Path | None, typer.Option(help="A vocoder of your own training (.safetensors).")
     ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One line of JSON for each file.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+    version: Annotated[bool, options.version("diff-audio")] = False,
 ) -> int:
     """Make speech of mel spectrograms.
 
@@ -99,18 +83,12 @@ def vocode(
             f"--gap {gap[0]:g} {gap[1]:g}: expected two times in seconds, the earlier first"
         )
     failures = Failures(COMMAND, debug=debug)
-
     tag = FILLED if gap else TAG
-
-    def is_product(path: Path) -> bool:
-        if output is None:
-            return path.stem.endswith(tag)
-        return output.resolve() in path.resolve().parents
-
+    is_product = MELS.products(inputs, output, (tag,))
     sources = MELS.expand(inputs, failures, recursive=recursive, skip=is_product)
     if output is not None and output.suffix.lower() == ".npy":
         raise typer.BadParameter(f"{output} is no sound file; end it in .wav, .flac or .ogg")
-    jobs = [_sounding(job) for job in MELS.plan(sources, output, tag, failures)]
+    jobs = MELS.plan(sources, output, tag, failures, rename=_sounding)
     if not jobs:
         return failures.finish(len(failures.names))
 
@@ -149,11 +127,9 @@ def vocode(
     return process(jobs, do, failures, line=line, warnings=warnings, quiet=quiet, as_json=as_json)
 
 
-def _sounding(job: Job) -> Job:
-    """A job whose target is a sound file: a mel spectrogram becomes a .wav."""
-    if job.target.suffix.lower() != ".npy":
-        return job
-    return replace(job, target=job.target.with_suffix(".wav"))
+def _sounding(target: Path) -> Path:
+    """The name of a sound file: a mel spectrogram becomes a .wav."""
+    return target.with_suffix(".wav") if target.suffix.lower() == ".npy" else target
 
 
 def main(arguments: list[str] | None = None) -> int:

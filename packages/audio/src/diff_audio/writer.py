@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_audio.files import BLOCK, BadFile, Recording
+from diff_audio.files import BLOCK, BadFile, Recording, library_name
 
 __all__ = ["BITS", "Writer", "container_for"]
 
@@ -74,10 +75,13 @@ class Writer:
                 "name the output .wav or .flac"
             )
         try:
+            name = library_name(self.path)
             self._file = soundfile.SoundFile(
-                self.path, "w", like.rate, like.channels, subtype, endian, format
+                name, "w", like.rate, like.channels, subtype, endian, format
             )
         except soundfile.LibsndfileError as error:
+            if self._opens_in_memory(like, endian):  # so it is the disk's fault
+                raise OSError(self._shortfall()) from error
             raise BadFile(
                 f"{format} cannot be written at {like.rate} Hz with {like.channels} channels; "
                 "name the output .wav"
@@ -116,11 +120,21 @@ class Writer:
 
         try:
             self._file.close()
-            written = soundfile.info(str(self.path)).frames
+            written = soundfile.info(library_name(self.path)).frames
         except soundfile.LibsndfileError as error:
             raise OSError(self._shortfall()) from error
         if written != self.frames:
             raise OSError(self._shortfall())
+
+    def _opens_in_memory(self, like: Recording, endian: str) -> bool:
+        import soundfile
+
+        kind = like.rate, like.channels, self.subtype, endian, self.format
+        try:
+            soundfile.SoundFile(io.BytesIO(), "w", *kind).close()
+        except soundfile.LibsndfileError:
+            return False
+        return True
 
     def _shortfall(self) -> str:
         return "the disk is full or a limit reached; free some space or choose another folder"

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from diff_audio.text import ENGINES, utterances
-from diff_core.command import Failures, run
+from diff_core.command import Failures, options, run
 
 __all__ = ["app", "main"]
 
@@ -34,7 +34,7 @@ def text(
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each sentence.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: options.Debug = False,
 ) -> int:
     """Print a text as it is spoken, a sentence at a time: a line of words, a line of phonemes.
 
@@ -46,8 +46,9 @@ def text(
     if engine not in ENGINES:
         raise typer.BadParameter(f"--engine {engine}: expected one of {', '.join(ENGINES)}")
     failures = Failures(COMMAND, debug=debug)
-    given = sys.stdin.read() if words == ["-"] else " ".join(words)
     try:
+        piped = words == ["-"]
+        given = sys.stdin.buffer.read().decode("utf-8-sig") if piped else " ".join(words)
         for spoken in utterances(given, strict=strict, engine=engine, language=language):
             for skipped in spoken.skipped:
                 failures.warn("left out", str(skipped))

@@ -10,7 +10,8 @@ import torch
 from torch import Tensor
 
 from diff_audio.corpus import Corpus
-from diff_audio.mixing import Mixer, Mixing
+from diff_audio.mixer import Mixer
+from diff_audio.mixing import Mixing
 from diff_audio.network import BandUNet
 from diff_audio.objective import Enhancement
 from diff_audio.resample import CORE_RATE
@@ -68,11 +69,15 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     corpus = Corpus.open(inputs.speech, inputs.noise, out / "corpus", inputs.manifest)
     validation = Validation(corpus, recipe.objective.spectral, **asdict(recipe.validation))
     noisy = validation.noisy()
+    held_out = f"held-out mixtures at {recipe.validation.snr:g} dB, 1 pass"
     scored: dict[int, dict[str, float]] = {}
 
     def validate(average: FromX0, step: int) -> dict[str, float]:
         scored[step] = validation(average, step)
-        return scored[step]
+        return scored[step] | validation.level_losses(average)
+
+    def cases(average: FromX0, step: int) -> dict[str, list[float]]:
+        return {f"{name}, {held_out}": each for name, each in validation.each(average).items()}
 
     def show(average: FromX0, step: int) -> dict[str, tuple[Tensor, int]]:
         clean, noisy = validation.pairs[0]
@@ -80,8 +85,10 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         return {name: (torch.from_numpy(wave), CORE_RATE) for name, wave in waves.items()}
 
     def card(average: FromX0, step: int, hours: float) -> Card:
-        scores = scored[step] if step in scored else validate(average, step)
-        return _card(corpus, scores, noisy)
+        scores = scored[step] if step in scored else validation(average, step)
+        named = {f"{name}, {held_out}": value for name, value in scores.items()}
+        before = {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()}
+        return _card(corpus, named | before)
 
     hours = [corpus.hours(kind, "train") for kind in ("speech", "noise")]
     return Job(
@@ -90,15 +97,17 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         Mixer(corpus, recipe.mixing, recipe.train.seed),
         card,
         validate,
+        cases,
         plan=(
             f"speech {hours[0]:.2f} h, noise {hours[1]:.2f} h",
             "unprocessed: " + "  ".join(f"{name} {value:.4g}" for name, value in noisy.items()),
         ),
+        dtype=torch.float16,
         show=show,
     )
 
 
-def _card(corpus: Corpus, scores: dict[str, float], noisy: dict[str, float]) -> Card:
+def _card(corpus: Corpus, scores: dict[str, float]) -> Card:
     sets: dict[tuple[str, str, str], float] = {}
     for clip in corpus.clips:
         if clip.split == "train":
@@ -116,8 +125,7 @@ def _card(corpus: Corpus, scores: dict[str, float], noisy: dict[str, float]) -> 
             f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items()
         ),
         licences=tuple(licence for _, _, licence in sets),
-        scores={f"{name}, held-out mixtures at 5 dB, 1 pass": v for name, v in scores.items()}
-        | {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()},
+        scores=scores,
         limits="For speech at any rate; hears up to 8 kHz. Takes music for noise. Speech under "
         "-5 dB SNR, and a second speaker, may be damaged or removed.",
     )

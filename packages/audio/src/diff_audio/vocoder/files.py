@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -23,7 +22,7 @@ from diff_audio.vocoder.copying import copy_synthesis
 from diff_audio.vocoder.gap import AROUND, fill
 from diff_audio.vocoder.model import WEIGHTS, Settings, Vocoder
 from diff_audio.writer import Writer, container_for
-from diff_core.files import replacing
+from diff_core.files import refuse_existing, replacing, sha256
 
 __all__ = ["MEL", "NOTICE", "Outcome", "vocode_file"]
 
@@ -76,15 +75,13 @@ def vocode_file(
     and not before. weights: the file that the model came from, for its hash in TARGET.json. With
     `gap`, two times in seconds, only what lies between them is made anew (`gap.fill`).
 
-    Raises BadFile or ValueError for a file that cannot be used, OSError where the system refuses
-    to write.
+    Raises BadFile or ValueError for a file that cannot be used, FileExistsError for an output that
+    exists, unless `overwrite`, or that is the source, OSError where the system refuses to write.
     """
     settings, report = settings or Settings(), on_progress or (lambda _share: None)
     began = time.perf_counter()
     sidecar = target.with_name(f"{target.name}.json")
-    for path in (target, sidecar):
-        if path.exists() and not overwrite:
-            raise BadFile(f"the output {path} exists; add --overwrite or choose another name")
+    refuse_existing(target, sidecar, overwrite=overwrite, source=source)
     if source.suffix.lower() == MEL:
         if gap is not None:
             raise BadFile("is a mel spectrogram; a gap is filled in a sound file")
@@ -203,13 +200,8 @@ def _record(model: Vocoder, settings: Settings, weights: Path, source: Path) -> 
         "synthetic": True,
         "software": f"diff_audio {version('diff-audio')}",
         "model": model.card.name,
-        "model_sha256": hashlib.sha256(weights.read_bytes()).hexdigest(),
+        "model_sha256": sha256(weights),
         "mel": model.mel.describe(),
-        "input_sha256": _digest(source),
+        "input_sha256": sha256(source),
         **asdict(settings),
     }
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -147,6 +147,7 @@ def build(recipe: Recipe, inputs: Speech, out: Path) -> Job[Denoiser]:
         Utterances(corpus, mel, recipe.pieces, recipe.train.seed),
         card,
         validate,
+        lambda average, step: validation.each(average),
         plan=(f"speech {corpus.hours('speech', 'train'):.2f} h at {mel.sample_rate} Hz",),
         dtype=torch.float16,
     )

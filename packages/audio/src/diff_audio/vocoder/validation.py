@@ -6,7 +6,6 @@ from collections.abc import Callable
 from importlib.util import find_spec
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from diff_audio.mel import Mel
 from diff_audio.metrics import RATE, estoi, pesq_wb
 from diff_audio.resample import resample
 from diff_core.denoiser import Denoiser
+from diff_core.train.job import means
 
 __all__ = ["CopySynthesis", "Vocode"]
 
@@ -44,6 +44,10 @@ class CopySynthesis:
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
         """`step` is not used."""
+        return means(self.each(denoiser))
+
+    def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
+        """The scores of each clip."""
         scores: dict[str, list[float]] = {}
         rate, hop = self.mel.sample_rate, self.mel.hop
         for group, clips in self.clips.items():
@@ -55,4 +59,4 @@ class CopySynthesis:
                 scores.setdefault(f"estoi, {group}", []).append(estoi(true, found))
                 if find_spec("pesq"):  # an extra: it is built with a C compiler
                     scores.setdefault(f"pesq, {group}", []).append(pesq_wb(true, found))
-        return {name: float(np.nanmean(values)) for name, values in scores.items()}
+        return scores

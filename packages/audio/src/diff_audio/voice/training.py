@@ -18,7 +18,7 @@ from diff_audio.voice.objective import Speaking
 from diff_audio.voice.validation import Example, Validation
 from diff_core.io import Card
 from diff_core.train import TrainConfig
-from diff_core.train.job import Job
+from diff_core.train.job import Job, means
 
 if TYPE_CHECKING:
     from diff_audio.train import Texts
@@ -66,7 +66,11 @@ def build(recipe: Recipe, inputs: Texts, out: Path) -> Job[Voice]:
     validation = Validation(corpus, recipe.objective)
 
     def card(average: Voice, step: int, hours: float) -> Card:
-        return _card(corpus, recipe, validation(average, step), step, hours)
+        return _card(corpus, recipe, means(cases(average, step)), step, hours)
+
+    def cases(average: Voice, step: int) -> dict[str, list[float]]:
+        found = validation.each(average).items()
+        return {f"{name} loss, held-out texts": values for name, values in found}
 
     return Job(
         model=model,
@@ -74,6 +78,7 @@ def build(recipe: Recipe, inputs: Texts, out: Path) -> Job[Voice]:
         samples=Batches(corpus, recipe.train.batch_size, recipe.train.seed),
         card=card,
         validate=validation,
+        cases=cases,
         plan=_plan(corpus),
         dtype=torch.float16,
         show=Example(corpus),
@@ -131,6 +136,6 @@ def _card(
         licences=tuple(licence for _, _, licence in sets),
         hours=hours,
         steps=step,
-        scores={f"{name} loss, held-out texts": value for name, value in scores.items()},
+        scores=scores,
         limits=_LIMITS.format(hours=corpus.hours("train")),
     )

@@ -17,7 +17,7 @@ from diff_audio.vocoder.model import WEIGHTS as VOCODER
 from diff_audio.voice.picture import draw
 from diff_audio.voice.speaker import WEIGHTS, Manner, Piece, Speaker
 from diff_audio.writer import Writer, container_for
-from diff_core.files import replacing
+from diff_core.files import refuse_existing, replacing, sha256
 
 __all__ = ["Outcome", "say_into"]
 
@@ -62,13 +62,12 @@ def say_into(
     """Speaks a text into a file, with `OUTPUT.json` beside it; both are whole or absent.
 
     Raises ValueError (BadFile) for a text with nothing to say, an unknown speaker, a model that
-    cannot be used, a suffix that is no sound format's, and a file that exists, unless `overwrite`.
+    cannot be used, and a suffix that is no sound format's; FileExistsError for a file that exists,
+    unless `overwrite`.
     """
     begun = time.perf_counter()
     sidecar = output.with_name(f"{output.name}.json")
-    for path in (output, sidecar, picture):
-        if path is not None and path.exists() and not overwrite:
-            raise BadFile(f"{path} exists; choose another name with -o, or add --overwrite")
+    refuse_existing(output, sidecar, picture, overwrite=overwrite)
     if not output.parent.is_dir():
         raise BadFile(f"folder {output.parent} does not exist; make it, or choose another")
     like = Recording(Path("speech.wav"), 0, 1, 0, "WAV", "PCM_16")
@@ -110,20 +109,16 @@ def _record(
     speaker: Speaker, text: str, manner: Manner, weights: Path, vocoder: Path
 ) -> dict[str, Any]:
     """All that is needed to make the same sound again, but for the text itself."""
-
-    def digest(path: Path) -> str:
-        return hashlib.sha256(path.read_bytes()).hexdigest()
-
     return {
         "notice": NOTICE,
         "synthetic": True,
         "software": f"diff_audio {version('diff-audio')}",
         "model": speaker.card.name,
-        "model_sha256": digest(weights),
+        "model_sha256": sha256(weights),
         "training_data": list(speaker.card.data),
         "licences": list(speaker.card.licences),
         "vocoder": speaker.vocoder.card.name,
-        "vocoder_sha256": digest(vocoder),
+        "vocoder_sha256": sha256(vocoder),
         "text_sha256": hashlib.sha256(text.encode()).hexdigest(),
         **asdict(manner),
         "speaker": manner.speaker or speaker.speakers[0],

@@ -16,6 +16,7 @@ from diff_audio.voice.model import Voice, best_durations
 from diff_audio.voice.objective import Speaking
 from diff_audio.voice.picture import figure
 from diff_core.noise import Keyed
+from diff_core.train.job import means
 
 if TYPE_CHECKING:
     from diff_audio.vocoder import Vocoder
@@ -34,17 +35,21 @@ class Validation:
         ]
         self._objective = objective
 
-    @torch.no_grad()
     def __call__(self, model: Voice, step: int) -> dict[str, float]:
         """Means over the clips; `step` is not used."""
+        return means(self.each(model))
+
+    @torch.no_grad()
+    def each(self, model: Voice) -> dict[str, list[float]]:
+        """Of each clip, the shortest first."""
         device = next(model.parameters()).device
-        found: dict[str, list[Tensor]] = {}
+        found: dict[str, list[float]] = {}
         for number, batch in enumerate(self._batches):
             batch = {name: value.to(device) for name, value in batch.items()}
             generator = torch.Generator().manual_seed(number)
             for name, values in self._objective.terms(model, batch, generator).items():
-                found.setdefault(name, []).append(values)
-        return {name: float(torch.cat(values).mean()) for name, values in found.items()}
+                found.setdefault(name, []).extend(values.tolist())
+        return found
 
 
 class Example:

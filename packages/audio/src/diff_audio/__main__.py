@@ -1,0 +1,54 @@
+"""`diff-audio` and `python -m diff_audio`: all commands for sound under one name."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from diff_core.command import run
+from diff_core.command.doctor import Doctor
+from diff_core.command.umbrella import umbrella
+
+__all__ = ["app", "main"]
+
+WEIGHTS = Path(__file__).parent / "weights"
+
+
+def _denoise() -> None:
+    import numpy as np
+
+    from diff_audio import Denoiser
+
+    Denoiser.from_pretrained()(np.zeros(16000, np.float32), 16000)
+
+
+def _say() -> None:
+    from diff_audio import Speaker
+
+    Speaker.from_pretrained()("Hello.")
+
+
+app = umbrella(
+    "diff-audio",
+    "Diffusion for sound: denoise recordings, speak text, and train both.",
+    {
+        "denoise": "diff_audio.denoise",
+        "say": "diff_audio.say",
+        "vocode": "diff_audio.vocode",
+        "evaluate": "diff_audio.evaluate",
+        "inspect": "diff_audio.inspect",
+        "studio": "diff_audio.studio",
+        "train": "diff_audio.train",
+    },
+    WEIGHTS,
+    Doctor("diff-audio", WEIGHTS, {"denoise": _denoise, "say": _say}),
+)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    return run(app, "diff-audio", arguments, program="diff-audio")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Inverse problems of whole volumes, with the slice network as what is known of anatomy."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from diff_core.condition import Condition
+from diff_core.denoiser import Denoiser
+from diff_core.guidance import DiffPir
+from diff_core.operator import Measurement
+
+from .predict import posterior_mean
+
+if TYPE_CHECKING:
+    from .denoising import Progress
+    from .planes import Passes
+
+__all__ = ["VolumeDenoiser", "falling", "plug_and_play"]
+
+
+class VolumeDenoiser(Denoiser):
+    """A slab denoiser as a denoiser of volumes (B, 1, X, Y, Z), for samplers and guidance.
+
+    passes:   in which planes, see `diff_medical.planes`
+    progress: called with the finished share of each pass
+    """
+
+    def __init__(self, denoiser: Denoiser, passes: Passes, progress: Progress) -> None:
+        super().__init__(denoiser.schedule)
+        self.denoiser, self.passes, self.progress = denoiser, passes, progress
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        sigma = float(self.schedule.sigma(t))
+        rows = [
+            posterior_mean(
+                self.denoiser, row[0], sigma, axes=self.passes.axes, stride=self.passes.stride,
+                turns=self.passes.turns, progress=self.progress,
+            )
+            for row in x_t
+        ]  # fmt: skip
+        return torch.stack(rows)[:, None].to(x_t.device)
+
+
+def falling(first: float, last: float, count: int) -> tuple[float, ...]:
+    """`count` noise levels from `first` to `last`, each the same share of the one before."""
+    return tuple(first * (last / first) ** (k / max(1, count - 1)) for k in range(count))
+
+
+@torch.no_grad()
+def plug_and_play(
+    denoiser: Denoiser, measurement: Measurement, start: Tensor, levels: Sequence[float]
+) -> Tensor:
+    """The volume that fits both a measurement y = A x + sigma_y n and the prior of a denoiser.
+
+    Half-quadratic splitting: for each sigma of `levels`, falling,
+
+        x <- argmin_x |y - A x|^2 / sigma_y^2 + |x - D(x; sigma)|^2 / sigma^2 .
+
+    Plug-and-Play Image Restoration with Deep Denoiser Prior (Zhang et al., 2021), algorithm 1 with
+    lambda = 1; the second step is that of DiffPIR (`diff_core.guidance`). No randomness.
+
+    For a Gaussian prior N(m, s^2) and one level, repeated, it ends at the posterior mean of the
+    prior N(m, s^2 + sigma^2).
+
+    denoiser: D of (B, 1, X, Y, Z); start: the same shape
+    """
+    guided = DiffPir(denoiser, measurement)
+    x = start
+    for sigma in levels:
+        x = guided(x, denoiser.schedule.time(torch.tensor(-math.log(sigma))))
+    return x

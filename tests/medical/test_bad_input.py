@@ -57,9 +57,10 @@ def test_not_nifti(tmp_path: Path, weights: Path, capsys: Err, name: str) -> Non
 
 
 def test_other_file_type(tmp_path: Path, weights: Path, capsys: Err) -> None:
-    path = tmp_path / "scan.mgz"
+    path = tmp_path / "scan.nrrd"
     path.write_bytes(b"\0" * 300)
-    assert "give a .nii or .nii.gz file" in refused(path, weights, capsys)
+    said = refused(path, weights, capsys)
+    assert "give one of the .nii, .nii.gz, .mgz or .mgh files" in said
     path = tmp_path / "scan.dcm"
     path.write_bytes(b"\0" * 128 + b"DICM")
     assert "give the folder that it is in" in refused(path, weights, capsys)
@@ -117,6 +118,16 @@ def test_nan_and_inf_are_counted_and_placed(write_scan: Write, weights: Path, ca
     said = refused(write_scan(volume), weights, capsys)
     assert "2 of 2,688 voxels are NaN or Inf, the first at (3, 2, 1)" in said
     assert "--nan-to-zero" in said
+
+
+@pytest.mark.parametrize("voxels", [np.int16, np.float64])
+def test_values_beyond_all_numbers_are_refused(
+    write_scan: Write, weights: Path, capsys: Err, voxels: type
+) -> None:
+    # a damaged slope, or values that only 64 bits hold: one line, and no warning of numpy beside
+    volume = (VOLUME % 9).astype(voxels) * (1e300 if voxels is np.float64 else 1)
+    path = write_scan(volume, "a.nii", slope=1e38 if voxels is np.int16 else None)
+    assert "voxels are NaN or Inf" in refused(path, weights, capsys)
 
 
 def test_nan_in_a_series_is_placed_in_its_volume(
@@ -353,7 +364,7 @@ def test_empty_folder_and_pattern_without_match(
     tmp_path: Path, weights: Path, capsys: Err
 ) -> None:
     (tmp_path / "empty").mkdir()
-    assert "no .nii or .nii.gz files" in refused(tmp_path / "empty", weights, capsys)
+    assert "no .nii, .nii.gz, .mgz or .mgh files" in refused(tmp_path / "empty", weights, capsys)
     assert "no file matches" in refused(tmp_path / "*.nii", weights, capsys)
 
 

@@ -1,5 +1,6 @@
 """Worse scans: by closed forms, and for CT by an independent simulation of the whole scan."""
 
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +14,17 @@ from torch.utils.data import DataLoader
 from diff_core.operator.radon import Radon
 from diff_medical.corpus import Row, Volume, build_corpus
 from diff_medical.degrade import Degradation, add_noise, bias_field, coarsen, move, wear
-from diff_medical.low_dose import WATER, Dose, back_project, noise_textures
+from diff_medical.intensity import CT_OFFSET, CT_SCALE
+from diff_medical.low_dose import (
+    LARGEST,
+    WATER,
+    Dose,
+    Levels,
+    back_project,
+    line_integrals,
+    noise_textures,
+    smear,
+)
 from diff_medical.patches import Patches
 
 Make = Callable[..., np.ndarray]
@@ -145,6 +156,36 @@ def test_dose_weights_are_those_of_the_formula() -> None:
         Dose(photons=0)
 
 
+def test_levels_add_in_squares() -> None:
+    assert Levels(3.0, 2.0, 12.0).at((2.0, 0.25)) == pytest.approx((9 + 16 + 9) ** 0.5)
+
+
+@pytest.mark.parametrize("size", [96, 300])
+def test_line_integrals_are_chords_of_a_disc_also_on_a_coarse_grid(size: int) -> None:
+    pixel, radius = 0.8 * 256 / size, 0.35 * size
+    hounsfield = np.where(disc(size, radius), 0.0, -1000.0)[:, : size - 5]
+    angles = torch.tensor([0.0, 0.7, 2.0])
+    found = line_integrals(hounsfield, pixel, angles).numpy()
+    place = np.arange(found.shape[1]) - (found.shape[1] - 1) / 2
+    chord = 2 * np.sqrt(np.maximum(radius**2 - place**2, 0)) * pixel * WATER
+    inner = np.abs(place) < 0.9 * radius
+    np.testing.assert_allclose(found[:, inner], chord[inner][None].repeat(3, 0), rtol=0.04)
+    assert found[:, np.abs(place) > 1.05 * radius].max() < 0.02 * chord.max()
+    metal = line_integrals(np.full((64, 64), 30_000.0), 5.0, angles)
+    assert metal.max() == LARGEST
+
+
+def test_smearing_adds_up_what_the_rays_through_a_pixel_hold() -> None:
+    angles = torch.arange(40, dtype=torch.float64) * (np.pi / 40)
+    ramp = torch.arange(60, dtype=torch.float32).expand(1, 40, 60) - 29.5
+    found = smear(ramp, angles, 40)[0].numpy()
+    place = np.arange(40) - 19.5
+    # the mean over angles of u cos a + v sin a, times pi
+    expected = [float((torch.cos(angles) * u).sum()) for u in place]
+    down = [float((torch.sin(angles) * v).sum()) for v in place]
+    np.testing.assert_allclose(found, np.pi / 40 * np.add.outer(down, expected), atol=0.13 * np.pi)
+
+
 def volume(modality: str = "mr", shape: tuple[int, int, int] = (30, 40, 36)) -> Volume:
     array = RNG(0).uniform(0.2, 1, shape).astype(np.float16)
     centres = np.array([[15, 20, 18]], np.int16)
@@ -202,14 +243,30 @@ def test_low_dose_items_from_a_scan(tmp_path: Path, write_scan: Callable[..., Pa
     with pytest.raises(ValueError, match="low_dose needs a corpus built with textures=True"):
         Patches(plain, degradation=low)
     volumes = build_corpus(rows, tmp_path / "cache", textures=True)
-    patches = Patches(volumes, size=24, degradation=low)
-    noise = [patches[i]["y"] - patches[i]["x_0"] for i in range(20)]
+    patches = Patches(volumes, size=24, background=0.0, degradation=low)
+    items = [patches[i] for i in range(40)]
+    noise = [item["y"] - item["x_0"] for item in items]
     assert all(n.std() > 0.002 for n in noise)
-    assert patches[3]["sigma"].item() == pytest.approx(noise[3].square().mean().sqrt().item(), 0.1)
+    levels = volumes[0].levels
+    assert levels is not None
+    assert levels.scan == pytest.approx(3**0.5, rel=0.3)
+    # half of them say what was added to them and the scan's own 3 / sqrt(3) HU, half what an
+    # estimate on the whole scan would say, which is of soft tissue
+    added = np.array([float(n.square().mean().sqrt()) for n in noise])
+    brightest = np.array([float(item["x_0"].max()) for item in items])
+    gain = brightest / ((hounsfield.max() + 3 - CT_OFFSET) / CT_SCALE)
+    said = np.array([float(item["sigma"]) for item in items])
+    ratio = said / np.hypot(added, gain * levels.scan / CT_SCALE)
+    exact = np.abs(ratio - 1) < 1e-3
+    assert 10 <= exact.sum() <= 30
+    assert 0.6 < ratio[~exact].min() and ratio[~exact].max() < 1.6
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
     again = build_corpus(rows, tmp_path / "cache", textures=True)
     assert stamps == {p: p.stat().st_mtime_ns for p in (tmp_path / "cache").iterdir()}
-    assert np.array_equal(again[0].textures.photon, volumes[0].textures.photon)  # type: ignore[union-attr]
+    copy = Row(shutil.copy(path, tmp_path / "a copy.nii.gz"), "train", "ct")
+    elsewhere = build_corpus([copy], tmp_path / "elsewhere", textures=True)
+    for other in (again, elsewhere):
+        assert np.array_equal(other[0].textures.photon, volumes[0].textures.photon)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """DICOM series through the real command: in as a folder or zip, out as DICOM or NIfTI."""
 
+import gc
 import json
 import os
 import stat
@@ -12,12 +13,14 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
+from pydicom.sr.codedict import Code, codes
 from pydicom.uid import JPEGLSLossless, RLELossless
 
 from dicom_files import edit, write_series
 from diff_medical.archive import unpack
 from diff_medical.dicom import open_folder
 from diff_medical.enhance import main
+from diff_medical.series import open_scan
 
 Make = Callable[..., np.ndarray]
 Out = pytest.CaptureFixture[str]
@@ -34,6 +37,16 @@ def slices(folder: Path) -> list[Any]:
     """By place, upwards."""
     made = [pydicom.dcmread(path) for path in folder.iterdir()]
     return sorted(made, key=lambda one: one.ImagePositionPatient[2])
+
+
+def coded_in(group: str, sequence: Any) -> bool:
+    """Whether all codes are of that context group of PS3.16, by pydicom's copy of it."""
+    concepts = getattr(codes, group)
+    allowed = [getattr(concepts, name) for name in dir(concepts)]
+    return len(sequence) > 0 and all(
+        Code(one.CodeValue, one.CodingSchemeDesignator, one.CodeMeaning) in allowed
+        for one in sequence
+    )
 
 
 def enhance(*arguments: object) -> int:
@@ -78,6 +91,9 @@ def test_series_comes_back_as_a_derived_series(
         assert list(one.ImageType) == ["DERIVED", "SECONDARY", "AXIAL"]
         assert "not for diagnosis" in one.DerivationDescription
         assert one.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+        purpose = one.SourceImageSequence[0].PurposeOfReferenceCodeSequence
+        assert coded_in("cid7202", purpose)
+        assert coded_in("cid7203", one.DerivationCodeSequence)
         assert one.SeriesDescription == "thorax, enhanced"
         assert "SmallestImagePixelValue" not in one
         assert not any(element.tag.is_private for element in one)
@@ -113,6 +129,30 @@ def test_zip_is_the_same_as_its_folder_and_nifti_keeps_integers(
     assert len(slices(tmp_path / "scan_enhanced")) == 6
 
 
+def test_large_series_lie_on_the_disk_and_zips_as_long_as_their_scan(
+    make_head: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    values = noisy_body(make_head)
+    series = write_series(tmp_path / "ct", values)
+    with zipfile.ZipFile(tmp_path / "ct.zip", "w") as archive:
+        for path in series.iterdir():
+            archive.write(path, path.name)
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert not isinstance(open_scan(series).stored.base, np.memmap)
+    monkeypatch.setattr("diff_medical.scratch.LARGE", 1000)
+    scan = open_scan(tmp_path / "ct.zip")
+    assert len(list(folder.rglob("*.dcm"))) == 6
+    assert isinstance(scan.stored.base, np.memmap)
+    np.testing.assert_array_equal(scan.volume(), values[:, :, ::-1])
+    assert "PixelData" not in scan.stack.slices[0]  # type: ignore[attr-defined]
+    del scan
+    gc.collect()
+    assert list(folder.iterdir()) == []
+
+
 def test_slopes_that_differ_between_slices_are_kept(
     make_head: Make, tmp_path: Path, weights: Path
 ) -> None:
@@ -127,7 +167,7 @@ def test_slopes_that_differ_between_slices_are_kept(
     assert enhance(series, "--weights", weights, "--sigma", 0) == 0  # nothing changes
     again = open_folder(tmp_path / "ct_enhanced")
     np.testing.assert_array_equal(again.values(), values[:, :, ::-1])
-    assert again.scaling().tolist().count([1.0, 0.0]) == 1
+    assert again.scaling.tolist().count([1.0, 0.0]) == 1
 
 
 def test_compressed_slices_are_read_and_written_plain(
@@ -247,6 +287,26 @@ def test_archives_are_not_trusted(
     assert words in err
     assert [p.name for p in inside.iterdir()] == ["a.zip"]
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
+
+
+def test_archives_that_promise_too_much_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rest = b"\0" * 128 + b"DICM" + os.urandom(4000)
+    path = zip_of(tmp_path / "a.zip", "a.dcm", rest)
+    (tmp_path / "out").mkdir()
+    for name, value in (("LARGEST", 4000), ("MEMBERS", 0)):
+        with monkeypatch.context() as patch:
+            patch.setattr(f"diff_medical.archive.{name}", value)
+            with pytest.raises(ValueError, match="like a zip bomb"):
+                unpack(path, tmp_path / "out")
+    lying = bytearray(path.read_bytes())  # declares 100 bytes in its directory, holds 4132
+    place = lying.rindex(b"PK\1\2") + 24
+    lying[place : place + 4] = (140).to_bytes(4, "little")
+    path.write_bytes(bytes(lying))
+    with pytest.raises(ValueError, match="is no zip archive, or damaged"):
+        unpack(path, tmp_path / "out")
+    assert all(file.stat().st_size <= 140 for file in (tmp_path / "out").iterdir())
 
 
 def test_damaged_archives_are_refused(tmp_path: Path) -> None:

@@ -65,14 +65,14 @@ def test_map_denoises_where_the_noise_is(
 
 def test_levels_span_the_map_and_meet_between() -> None:
     sigma = torch.linspace(0.05, 0.3, 64).reshape(4, 4, 4)
-    nodes = levels(sigma)
+    nodes = levels(float(sigma.min()), float(sigma.max()))
     assert (nodes[0], nodes[-1]) == pytest.approx((0.05, 0.3))
     assert max(b / a for a, b in zip(nodes, nodes[1:], strict=False)) <= 1.5
     noisy = torch.ones(4, 4, 4)
     # D = x s^2 / (s^2 + sigma^2), whatever the level of a voxel
     found = mean_of_levels(lambda y, s: y * 0.25 / (0.25 + s**2), noisy, sigma)
     np.testing.assert_allclose(found, 0.25 / (0.25 + sigma**2), rtol=0.01)
-    assert levels(torch.full((2, 2, 2), 0.1)) == pytest.approx((0.1,))
+    assert levels(0.1, 0.1) == pytest.approx((0.1,))
 
 
 @pytest.mark.parametrize("coils", [1, 8])
@@ -120,6 +120,28 @@ def test_strength_is_the_share_of_the_change(
     np.testing.assert_allclose(moved[1], 0.25 * moved[2], atol=1e-3)
 
 
+def test_the_noise_of_a_full_dose_stays(
+    noisy: np.ndarray, write_scan: Write, weights: Path, tmp_path: Path, capsys: Out
+) -> None:
+    hounsfield = 0.1 * noisy - 40
+    hounsfield[:, :, :4] = -1000 + 0.2 * noisy[:, :, :4]
+    source = write_scan(hounsfield, "ct.nii")
+    common = ("--weights", weights, "--sigma", 20, "--modality", "ct")
+    for name, more in (("all", ()), ("share", ("--dose", 0.25))):
+        sd = tmp_path / f"{name}_sd.nii"
+        target = tmp_path / f"{name}.nii"
+        assert run(source, *common, *more, "-o", target, "--uncertainty", sd, "--json") == 0
+        said = json.loads(capsys.readouterr().out)
+    assert (said["dose"], said["strength"]) == (0.25, 0.75)
+    moved = [data(tmp_path / f"{name}.nii") - hounsfield for name in ("all", "share")]
+    np.testing.assert_allclose(moved[1], 0.75 * moved[0], atol=1e-3)
+    doubt = [data(tmp_path / f"{name}_sd.nii") for name in ("all", "share")]
+    known = np.sqrt(0.75**2 * doubt[0] ** 2 + 0.25 * 0.75 * 20**2)
+    np.testing.assert_allclose(doubt[1], np.where(doubt[0] > 0, known, 0), rtol=1e-4)
+    assert run(write_scan(noisy), *common[:-2], "--dose", 0.25) == 1
+    assert "taken for MR" in capsys.readouterr().err
+
+
 def test_outside_the_mask_nothing_changes(
     noisy: np.ndarray, write_scan: Write, weights: Path, tmp_path: Path
 ) -> None:
@@ -165,6 +187,8 @@ def test_maps_and_masks_must_fit(
         (["--noise", "ncchi"], "ncchi:N"),
         (["--noise", "ncchi:0"], "ncchi:N"),
         (["--strength", "1.5"], "less than or equal to 1"),
+        (["--dose", "1"], "a share between 0 and 1"),
+        (["--dose", "0.5", "--strength", "0.5"], "without --strength"),
         (["--sigma", "map.nii", "--samples", "2"], "needs one noise level"),
         (["--uncertainty", "u.png"], "expected a .nii.gz file"),
         (["--uncertainty", "u.nii", "--strength", "0.5"], "--strength 1"),
@@ -249,13 +273,14 @@ def test_report_stands_alone(
     text = page.read_text(encoding="utf-8")
     assert "a&lt;b&gt;.nii" in text
     assert "a<b>" not in text
-    assert text.count("data:image/png;base64,") == 3 * (2 + 1 + 1)
+    assert text.count("data:image/png;base64,") == 3 * (2 + 1 + 1 + 5)
     assert text.count('type="range"') == 3
     assert "<script" not in text
     assert "http" not in text  # nothing is fetched
     assert "Look at what was removed" in text  # this network takes anatomy
     assert "not a medical device" in text
-    for title in ("Before and after", "What was removed", "Uncertainty", "How it was made"):
+    for title in ("Before and after", "What was removed", "Uncertainty",
+                  "Slices through the result", "How it was made"):  # fmt: skip
         assert f"<h2>{title}</h2>" in text
 
 

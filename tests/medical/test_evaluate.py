@@ -1,7 +1,7 @@
 """The evaluate command: the same numbers as the library, with their conditions."""
 
 import csv
-import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,8 +22,9 @@ def noisy(sigma: float) -> np.ndarray:
     return (CLEAN + sigma * RNG.standard_normal(CLEAN.shape)).astype(np.float32)
 
 
-def rows(text: str) -> list[dict[str, str]]:
-    return list(csv.DictReader(io.StringIO(text)))
+def rows(path: Path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
 
 
 def test_one_pair_with_its_conditions(write_scan: Write, capsys: Err) -> None:
@@ -37,13 +38,16 @@ def test_one_pair_with_its_conditions(write_scan: Write, capsys: Err) -> None:
     assert "mask: none, all voxels; 5,760 voxels; 3-D SSIM" in said
 
 
-def test_csv_has_full_precision_and_the_mask(write_scan: Write, capsys: Err) -> None:
+def test_csv_has_full_precision_and_the_mask(write_scan: Write, tmp_path: Path) -> None:
     estimate = noisy(100)
     mask = (CLEAN > np.median(CLEAN)).astype(np.uint8)
     ref, est = write_scan(CLEAN, "ref.nii.gz"), write_scan(estimate, "est.nii.gz")
     inside = write_scan(mask, "mask.nii.gz")
-    assert main([str(ref), str(est), "--mask", str(inside), "--csv", "--data-range", "5000"]) == 0
-    (row,) = rows(capsys.readouterr().out)
+    table = tmp_path / "table.csv"
+    given = [str(ref), str(est), "--mask", str(inside), "--data-range", "5000"]
+    assert main([*given, "--csv", str(table)]) == 0
+    (row,) = rows(table)
+    assert main([*given, "--csv", str(table)]) == 2  # it is there
     found = score(CLEAN, estimate, data_range=5000.0, mask=mask)
     for name in ("psnr", "ssim", "nmse", "mae"):
         assert float(row[name]) == pytest.approx(getattr(found, name), rel=1e-12)
@@ -65,13 +69,33 @@ def test_folders_give_mean_and_interval(write_scan: Write, tmp_path: Path, capsy
     assert f"PSNR {expected.mean:.5g} dB [{expected.low:.5g}, {expected.high:.5g}]" in said
 
 
-def test_series_counts_as_its_volumes(write_scan: Write, capsys: Err) -> None:
+def test_series_counts_as_its_volumes(write_scan: Write, tmp_path: Path) -> None:
     ref = write_scan(np.stack([CLEAN, CLEAN * 2], -1), "ref.nii")
     est = write_scan(np.stack([noisy(50), CLEAN * 2 + 30], -1), "est.nii")
-    assert main([str(ref), str(est), "--csv"]) == 0
-    found = rows(capsys.readouterr().out)
+    assert main([str(ref), str(est), "--csv", str(tmp_path / "table.csv")]) == 0
+    found = rows(tmp_path / "table.csv")
     assert [row["file"][-3:] for row in found] == ["[0]", "[1]"]
     assert float(found[1]["mae"]) == pytest.approx(30, rel=1e-3)
+
+
+def test_a_window_clips_both_and_is_the_data_range(write_scan: Write, capsys: Err) -> None:
+    estimate = noisy(100)
+    ref, est = write_scan(CLEAN, "ref.nii"), write_scan(estimate, "est.nii")
+    assert main([str(ref), str(est), "--window", "500", "3000", "--json"]) == 0
+    row = json.loads(capsys.readouterr().out)
+    found = score(CLEAN.clip(500, 3000), estimate.clip(500, 3000), data_range=2500)
+    assert row["psnr"] == pytest.approx(found.psnr) and row["ssim"] == pytest.approx(found.ssim)
+    assert (row["window"], row["data_range"]) == ("500 to 3000", 2500)
+    assert main([str(ref), str(est), "--window", "3000", "500"]) == 2
+
+
+def test_plot_is_a_picture(write_scan: Write, tmp_path: Path) -> None:
+    for index in range(2):
+        write_scan(CLEAN, f"ref/{index}.nii")
+        write_scan(noisy(50 + 50 * index), f"est/{index}.nii")
+    picture = tmp_path / "scores.png"
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est"), "--plot", str(picture)]) == 0
+    assert picture.read_bytes().startswith(b"\x89PNG")
 
 
 def test_bad_pairs_have_one_clear_line_each(
@@ -123,13 +147,29 @@ def test_calibration_holds_errors_against_the_uncertainty(
     truth = RNG.standard_normal((24, 24, 24)).astype(np.float32)
     write_scan(truth - truth.min() + 0.1, "in/a.nii")
     common = [str(tmp_path / "in"), "--calibration", "--weights", str(weights), "--percent", "5"]
-    assert main([*common, "--csv"]) == 0
-    (row,) = rows(capsys.readouterr().out)
+    assert main([*common, "--csv", str(tmp_path / "table.csv")]) == 0
+    (row,) = rows(tmp_path / "table.csv")
+    capsys.readouterr()
     assert (float(row["percent"]), row["shape"]) == (5, "24x24x24")
     assert 0.9 < float(row["two"]) <= 1
+    assert row["dose"] == ""
     assert main(common) == 0
     assert f"within 2 sd {float(row['two']):.1%}" in capsys.readouterr().out
     assert main([*common, str(tmp_path)]) == 2
     assert "leave out EST" in capsys.readouterr().err
     assert main([str(tmp_path / "in")]) == 2
     assert "EST is missing" in capsys.readouterr().err
+
+
+def test_calibration_of_noisy_ct_keeps_the_noise_of_its_dose(
+    write_scan: Write, weights: Path, capsys: Err
+) -> None:
+    truth = 40 + 30 * RNG.standard_normal((40, 40, 12)).astype(np.float32)
+    truth[:12] = -1000 + 5 * truth[:12] / 30
+    path = write_scan(truth, "ct.nii")
+    assert main([str(path), "--calibration", "--weights", str(weights), "--percent", "6",
+                 "--json"]) == 0  # fmt: skip
+    all_gone, kept = map(json.loads, capsys.readouterr().out.splitlines()[:2])
+    assert all_gone["dose"] is None
+    assert kept["dose"] == pytest.approx(0.2, rel=0.15)  # 30^2 / (30^2 + 60^2)
+    assert kept["psnr"] > all_gone["psnr"]

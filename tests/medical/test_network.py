@@ -8,7 +8,13 @@ from torch import Tensor
 
 from diff_core.io import Card, load, save
 from diff_core.train import TrainConfig, train
-from diff_medical.network import NETWORK_TYPES, SIGMA_MAX, SlabNetwork, slab_denoiser
+from diff_medical.network import (
+    NETWORK_TYPES,
+    SIGMA_MAX,
+    SlabNetwork,
+    in_full,
+    slab_denoiser,
+)
 from diff_medical.objective import SlabDenoising
 
 
@@ -115,3 +121,19 @@ def test_overfits_one_batch(tmp_path: Path) -> None:
     with torch.no_grad():
         left = (trained(noisy, torch.tensor(0.2 / SIGMA_MAX)) - clean).square().mean()
     assert left < 0.15 * 0.2**2
+
+
+def test_a_narrow_precision_can_be_left_for_differences() -> None:
+    """Also: where none is asked for, the autocast around the network (of training) goes on."""
+    denoiser = noisy_denoiser()
+    x, time = torch.rand(1, 5, 16, 16), torch.tensor([0.5])
+    exact = denoiser(x, time)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not torch.equal(denoiser(x, time), exact)
+    denoiser.network.narrow = torch.bfloat16
+    assert not torch.equal(denoiser(x, time), exact)
+    with in_full(denoiser.network):
+        assert torch.equal(denoiser(x, time), exact)
+    assert denoiser.network.narrow is torch.bfloat16
+    with in_full(torch.nn.Identity()):
+        pass

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from diff_medical.noise import background, detail_sigma, estimate, fine_axes, soft_tissue
+from diff_medical.noise import background, detail_sigma, estimate, fine_axes
+from diff_medical.noise_ct import soft_tissue
 
 ISO = (1.0, 1.0, 1.0)
 Make = Callable[..., np.ndarray]

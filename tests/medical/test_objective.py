@@ -112,3 +112,31 @@ def test_bfloat16_changes_the_loss_by_rounding_only() -> None:
         rounded = SlabDenoising()(denoiser, x, generator())
     torch.testing.assert_close(rounded, exact, rtol=0.02, atol=0)
     assert not torch.equal(rounded, exact)
+
+
+def test_a_worse_scan_is_given_as_it_is_with_its_own_sigma() -> None:
+    """Where sigma is given no noise is added; the rest is treated as ever."""
+    objective = SlabDenoising(correlated=0.0)
+    denoiser, plain = Bypass(), batch(4)
+    worse = 0.03 * torch.randn(4, 5, 32, 32, generator=generator(1))
+    given = torch.tensor([0.05, 0.0, 2.0, 0.0])
+    loss = objective(denoiser, plain | {"y": worse, "sigma": given}, generator())
+    sigma = denoiser.schedule.sigma(denoiser.t)
+    expected = torch.tensor([0.05, 0, objective.high, 0])
+    torch.testing.assert_close(sigma[[0, 2]], expected[[0, 2]], rtol=1e-4, atol=0)
+    assert torch.equal(denoiser.x_t[[0, 2]], worse[[0, 2]])
+    assert (denoiser.x_t[[1, 3]] - worse[[1, 3]]).std() > 0.003
+    out = sigma * 0.5 / torch.hypot(sigma, torch.full_like(sigma, 0.5))
+    weights = torch.tensor([0.3, 1, 1, 1, 0.3]) / 3.6
+    by_hand = worse[0].square().mean((1, 2)) @ weights / out[0] ** 2
+    torch.testing.assert_close(loss[0], by_hand, rtol=1e-4, atol=0)
+
+
+def test_a_batch_that_says_nothing_of_noise_is_as_one_of_sigma_0() -> None:
+    one, two = Bypass(), Bypass()
+    plain = batch(4)
+    told = plain | {"y": plain["x_0"], "sigma": torch.zeros(4)}
+    assert torch.equal(
+        SlabDenoising()(one, plain, generator()), SlabDenoising()(two, told, generator())
+    )
+    assert torch.equal(one.x_t, two.x_t)

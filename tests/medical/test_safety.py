@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 
 from diff_medical.checks import measure
 from diff_medical.safety import BROAD, BROAD_BOUND, bound_broad, bound_residual
-from diff_medical.uncertainty import expected_gain, posterior_sd
+from diff_medical.settings import Settings
+from diff_medical.uncertainty import expected_gain, of_full_dose, posterior_sd
 
 RNG = np.random.default_rng(0)
 AXES = (0, 1, 2)
@@ -108,6 +109,22 @@ def test_uncertainty_of_a_linear_filter_is_its_diagonal() -> None:
     impulse[4, 4, 4] = 1
     known = 2 * np.sqrt(gaussian_filter(impulse, 1.0)[4, 4, 4])
     assert np.median(sd[8:-8, 8:-8, 8:-8]) == pytest.approx(known, rel=0.1)
+
+
+def test_the_scan_of_a_full_dose_lies_where_it_is_expected() -> None:
+    # Gaussian truth with noise of which a quarter of the variance is to stay: E and sd are exact
+    share, sigma, signal = 0.25, 0.8, 1.5
+    parts = np.random.default_rng(5).standard_normal((3, *NOISE.shape))
+    full = signal * parts[0] + share**0.5 * sigma * parts[1]
+    noisy = torch.from_numpy(full + (1 - share) ** 0.5 * sigma * parts[2])
+    mean = wiener(signal, sigma)(noisy)
+    alone = torch.tensor(signal * sigma / np.hypot(signal, sigma))
+    spread = of_full_dose(alone, torch.tensor(sigma), share)
+    change = Settings(dose=share).change
+    error = (noisy + change * (mean - noisy)).numpy() - full
+    assert error.std() == pytest.approx(float(spread), rel=0.01)
+    for other in (0.0, 0.6, 0.9, 1.0):  # no other share of the change is nearer
+        assert ((noisy + other * (mean - noisy)).numpy() - full).std() > error.std()
 
 
 def test_expected_gain_is_the_true_one() -> None:

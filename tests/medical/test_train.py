@@ -15,10 +15,13 @@ from torch import Tensor
 from typer.testing import CliRunner, Result
 
 from diff_core.io import load, read_card
+from diff_core.train import read_recipe
+from diff_core.train.job import means
 from diff_medical.network import NETWORK_TYPES
 from diff_medical.patches import Patches
 from diff_medical.predict import posterior_mean
-from diff_medical.train import app, main
+from diff_medical.train import RECIPES, Scans, app, main
+from diff_medical.training.enhance import Recipe, build
 
 SETTINGS = ["train.steps=6", "train.batch_size=2", "patches.size=16", "network.channels=[4,6]"]
 SETTINGS += ["train.checkpoint_every=2", "train.validate_every=3", "train.precision=float32"]
@@ -182,14 +185,45 @@ def test_usage_errors_exit_with_2(
     assert arguments[-1] in capsys.readouterr().err
 
 
-def test_the_shipped_recipe_is_of_the_shipped_weights() -> None:
-    from diff_core.description import describe
-    from diff_core.train import read_recipe
-    from diff_medical.network import slab_denoiser
-    from diff_medical.train import RECIPES
-    from diff_medical.training.enhance import Recipe
+@pytest.mark.slow
+def test_ct_of_a_lower_dose_is_learnt_and_scored(
+    data: Path,
+    tmp_path: Path,
+    make_head: Callable[..., np.ndarray],
+    write_scan: Callable[..., Path],
+) -> None:
+    ct = np.where(make_head((32, 28, 8), seed=4) > 0, 40, -1000)
+    write_scan(ct.astype(np.int16), "data/val/e.nii.gz")
+    out = tmp_path / "out"
+    options = [*OPTIONS, "train.steps=2", "degradation.low_dose=1.0", "patches.ct=1.0"]
+    done = invoke("--data", data, "--out", out, *options)
+    assert done.exit_code == 0, done.output
+    assert done.stderr.count("simulating the noise of lower doses, 24 slices") == 1
+    card = read_card(out / "enhance.safetensors")
+    expected = {f"psnr {w} dose {d}" for w in ("chest", "abdomen") for d in ("25%", "10%")}
+    assert expected <= set(card.scores)
+    assert "low-dose CT" in card.limits
 
-    recipe = read_recipe(Recipe, RECIPES / "enhance.yaml")
+
+def test_a_card_has_the_means_over_its_cases(data: Path, tmp_path: Path) -> None:
+    recipe = read_recipe(Recipe, RECIPES / "enhance.yaml", SETTINGS)
+    job = build(recipe, Scans(data), tmp_path)
+    assert job.cases is not None
+    model = job.model.eval()
+    for step, note in ((3, ", one direction, stride 3"), (6, "")):  # the last is scored in full
+        cases = job.cases(model, step)
+        card = job.card(model, step, 0.0)
+        assert set(cases) == {f"{m} {n}{note}" for m in ("psnr", "ssim") for n in ("5%", "10%")}
+        assert card.scores == {name: round(value, 4) for name, value in means(cases).items()}
+    assert card.data == ("a.nii.gz", "b.nii", "c.nii.gz")
+
+
+@pytest.mark.parametrize("name", ["enhance.yaml", "enhance_longer.yaml"])
+def test_the_shipped_recipe_is_of_the_shipped_weights(name: str) -> None:
+    from diff_core.description import describe
+    from diff_medical.network import slab_denoiser
+
+    recipe = read_recipe(Recipe, RECIPES / name)
     shipped, _ = load(RECIPES.parent / "weights" / "enhance.safetensors", types=NETWORK_TYPES)
     assert describe(slab_denoiser(**vars(recipe.network))) == describe(shipped)
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 import stat
 import zipfile
-import zlib
 from pathlib import Path, PurePosixPath
+
+from .foreign import foreign
 
 __all__ = ["unpack"]
 
@@ -15,6 +16,7 @@ RATIO = 200  # unpacked to packed: slices of air are packed 50 to 1, bombs 1,000
 UNSUSPICIOUS = 64 << 20  # bytes, unpacked, below which no ratio is suspicious
 MEMBERS = 200_000
 PREAMBLE = 132  # bytes, of which the last four are DICOM's mark
+PIECE = 1 << 20  # bytes that are unpacked at a time
 
 
 def unpack(path: Path, folder: Path) -> None:
@@ -23,25 +25,29 @@ def unpack(path: Path, folder: Path) -> None:
     Raises ValueError for what is no zip archive, is damaged or encrypted, names files outside
     itself or links, or would unpack to more than any series takes.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            members = [one for one in archive.infolist() if not one.is_dir()]
-            _check(members, path.stat().st_size)
-            if sum(one.file_size for one in members) > shutil.disk_usage(folder).free:
-                raise ValueError("does not fit on the disk unpacked; make room in the temp folder")
-            for number, member in enumerate(members):
-                _extract(archive, member, folder / f"{number:06d}.dcm")
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise ValueError(f"is no zip archive, or damaged ({error}); copy it again") from error
+    with foreign(_damaged):
+        archive = zipfile.ZipFile(path)
+    with archive:
+        members = [one for one in archive.infolist() if not one.filename.endswith("/")]
+        _check(members, path.stat().st_size)
+        if sum(one.file_size for one in members) > shutil.disk_usage(folder).free:
+            raise ValueError("does not fit on the disk unpacked; make room in the temp folder")
+        for number, member in enumerate(members):
+            _extract(archive, member, folder / f"{number:06d}.dcm")
+
+
+def _damaged(why: str) -> ValueError:
+    return ValueError(f"is no zip archive, or damaged ({why}); copy it again")
 
 
 def _check(members: list[zipfile.ZipInfo], packed: int) -> None:
     for one in members:
+        shown = " ".join(one.filename.split())
         name = PurePosixPath(one.filename.replace("\\", "/"))
-        if name.is_absolute() or ".." in name.parts or ":" in name.parts[0]:
-            raise ValueError(f"names a file outside itself ({one.filename}); do not trust it")
+        if name.is_absolute() or ".." in name.parts or ":" in "".join(name.parts[:1]):
+            raise ValueError(f"names a file outside itself ({shown}); do not trust it")
         if stat.S_ISLNK(one.external_attr >> 16):
-            raise ValueError(f"holds a link ({one.filename}); do not trust it")
+            raise ValueError(f"holds a link ({shown}); do not trust it")
         if one.flag_bits & 1:
             raise ValueError("is encrypted; unpack it first")
     total = sum(one.file_size for one in members)
@@ -58,10 +64,15 @@ def _check(members: list[zipfile.ZipInfo], packed: int) -> None:
 
 def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) -> None:
     """One member, if it is DICOM; never more bytes than it declares, which zipfile sees to."""
-    with archive.open(member) as source:
-        start = source.read(PREAMBLE)
-        if start[PREAMBLE - 4 :] != b"DICM":
+    with foreign(_damaged):
+        source = archive.open(member)
+    with source:
+        with foreign(_damaged):
+            part = source.read(PREAMBLE)
+        if part[PREAMBLE - 4 :] != b"DICM":
             return
         with target.open("wb") as file:
-            file.write(start)
-            shutil.copyfileobj(source, file, 1 << 20)
+            while part:
+                file.write(part)
+                with foreign(_damaged):
+                    part = source.read(PIECE)

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from diff_core.command import Job
+from diff_core.files import replacing
 
-from .files import SCANS
+from .files import NIFTI
 
 __all__ = ["dataset_of", "is_bids", "is_derivative", "named", "sidecar_path", "write_sidecar"]
 
@@ -26,7 +27,7 @@ NAME = re.compile(r"sub-[a-zA-Z0-9]+(_[a-zA-Z0-9]+-[a-zA-Z0-9+]+)*_[a-zA-Z0-9]+"
 
 def is_bids(path: Path) -> bool:
     """Whether a file is named as BIDS names scans: sub-LABEL[_KEY-VALUE...]_SUFFIX.nii.gz."""
-    return SCANS.matches(path) and NAME.fullmatch(SCANS.split(path.name)[0]) is not None
+    return NIFTI.matches(path) and NAME.fullmatch(NIFTI.split(path.name)[0]) is not None
 
 
 def is_derivative(path: Path) -> bool:
@@ -48,14 +49,14 @@ def named(jobs: Sequence[Job], output: Path | None) -> list[Job]:
     Without `output`, those of a dataset go into its derivatives/diff-medical, in the same tree;
     an `output` that is named as a file stays as it is.
     """
-    if output is not None and SCANS.matches(output) and not output.is_dir():
+    if output is not None and NIFTI.matches(output) and not output.is_dir():
         return list(jobs)
     return [replace(job, target=_target(job, output)) if is_bids(job.source) else job
             for job in jobs]  # fmt: skip
 
 
 def _target(job: Job, output: Path | None) -> Path:
-    stem, suffix = SCANS.split(job.source.name)
+    stem, suffix = NIFTI.split(job.source.name)
     entities, _, kind = re.sub(r"_desc-[a-zA-Z0-9+]+", "", stem).rpartition("_")
     name = f"{entities}_desc-denoised_{kind}{suffix}"
     root = dataset_of(job.source)
@@ -67,13 +68,21 @@ def _target(job: Job, output: Path | None) -> Path:
 
 def sidecar_path(image: Path) -> Path:
     """The JSON file that belongs to an image."""
-    return image.with_name(SCANS.split(image.name)[0] + ".json")
+    return image.with_name(NIFTI.split(image.name)[0] + ".json")
 
 
-def write_sidecar(source: Path, target: Path, done: Mapping[str, Any], version: str) -> None:
+def write_sidecar(
+    source: Path,
+    target: Path,
+    done: Mapping[str, Any],
+    version: str,
+    *,
+    made: Mapping[str, Any] | None = None,
+) -> None:
     """Writes the sidecar of `target`, and the description of its dataset if that is missing.
 
-    It has what the sidecar of `source` says of the scan, where the scan came from, and `done`.
+    It has what the sidecar of `source` says of the scan, where the scan came from, and `done`;
+    of a synthetic scan how it was `made`.
     """
     own = sidecar_path(source)
     said: dict[str, Any] = {}
@@ -87,8 +96,10 @@ def write_sidecar(source: Path, target: Path, done: Mapping[str, Any], version: 
     root = dataset_of(source)
     place = source.resolve().relative_to(root).as_posix() if root else source.name
     said.setdefault("SkullStripped", False)  # what is not a derivative has its skull
+    said |= made or {}
+    synthetic = f"{made['Description']}. " if made else ""
     said |= {
-        "Description": "Noise removed by a neural network; not for diagnosis",
+        "Description": f"{synthetic}Noise removed by a neural network; not for diagnosis",
         "Sources": [f"bids::{place}"],
         "Enhancement": {"Name": PIPELINE, "Version": version, **_portable(done)},
     }
@@ -118,7 +129,5 @@ def _portable(done: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _write(path: Path, content: Mapping[str, Any]) -> None:
-    from diff_core.files import replacing  # brings torch, which --help does without
-
     with replacing(path) as partial:
         partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

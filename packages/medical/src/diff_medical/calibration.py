@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy as np
 from .enhancer import Enhancer
 from .files import SCANS
 from .intensity import recognise
+from .noise import estimate
 from .reading import Reading, load_scan
 from .settings import Settings
 from .studies import find_scans
@@ -25,6 +27,8 @@ class Coverage:
     """How often the truth lies within `uncertainty` of the estimate.
 
     percent: noise level in percent of the scan's maximum; of 1000 HU for CT
+    dose:    share of the noise that the truth has, which the enhancer was told to keep; None where
+             it was told to keep none, and that noise counts as error
     sigma:   the same in the units of the scan
     one:     share of voxels with |truth - estimate| <= sd; 68 % if errors are Gaussian
     two:     the same within 2 sd; 95 %
@@ -35,6 +39,7 @@ class Coverage:
 
     file: str
     percent: float
+    dose: float | None
     sigma: float
     one: float
     two: float
@@ -58,7 +63,9 @@ def coverage(
     """Coverage on the middle block of a scan, at most `crop` voxels wide, at each noise level.
 
     White Gaussian noise of a known level is added to the scan as it is, which stands for the
-    truth: its own noise counts as anatomy. Raises ValueError for a scan that cannot be read.
+    truth: its own noise counts as anatomy. CT is noisy at any dose, so it is enhanced a second
+    time as a scan of a lower dose (`Settings.dose`), which the truth is the full dose of: its own
+    noise, estimated, is the share that stays. Raises ValueError for a scan that cannot be read.
     """
     scan = load_scan(path, reading=Reading(missing="zero"))
     modality = recognise(scan.values)
@@ -68,10 +75,15 @@ def coverage(
     )
     truth = scan.values[middle]
     made: list[Coverage] = []
-    for percent in percents:
+    own = estimate(truth, scan.spacing, modality="ct").sigma if modality == "ct" else 0.0
+    for percent, keep in product(percents, (False, True) if own else (False,)):
         sigma = percent / 100 * full
         noise = np.random.default_rng(seed).standard_normal(truth.shape, dtype=np.float32)
-        settings = Settings(modality, "gaussian", sigma=sigma, uncertainty=True, seed=seed)
+        dose = own**2 / (own**2 + sigma**2) if keep else None
+        settings = Settings(
+            modality, "gaussian", sigma=float(np.hypot(own, sigma)) if keep else sigma, dose=dose,
+            uncertainty=True, seed=seed,
+        )  # fmt: skip
         found = enhancer(truth + np.float32(sigma) * noise, scan.spacing, settings)
         assert found.uncertainty is not None
         known = found.uncertainty > 0
@@ -81,6 +93,7 @@ def coverage(
             Coverage(
                 file=str(path),
                 percent=percent,
+                dose=dose,
                 sigma=sigma,
                 one=float(np.mean(error <= 1)),
                 two=float(np.mean(error <= 2)),

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SUSPICIOUS", "Checks", "measure"]
+__all__ = ["SUSPICIOUS", "Checks", "looked_at", "measure"]
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -72,7 +72,7 @@ def measure(
     """The checks of an `estimate` of `noisy`, both (X, Y, Z), whose noise has standard deviation
     `sigma` (a number, or one a voxel), over the voxels `changed`.
     """
-    part = _middle(noisy.shape)
+    part = (slice(None), slice(None), looked_at(noisy.shape))
     level = sigma[part] if isinstance(sigma, np.ndarray) else sigma
     residual = ((noisy[part] - estimate[part]) / level).astype(np.float32)
     inside = changed[part]
@@ -95,10 +95,11 @@ def measure(
     )
 
 
-def _middle(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    depth = max(3, PROBE // max(1, shape[0] * shape[1]))
-    start = max(0, (shape[2] - depth) // 2)
-    return (slice(None), slice(None), slice(start, start + depth))
+def looked_at(shape: tuple[int, ...]) -> slice:
+    """The planes along Z that `measure` takes of volumes (X, Y, Z)."""
+    depth = min(shape[2], max(3, PROBE // max(1, shape[0] * shape[1])))
+    start = (shape[2] - depth) // 2
+    return slice(start, start + depth)
 
 
 def _neighbours(residual: Array, inside: Mask, axis: int, power: float) -> float | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from diff_core.files import replacing
 
 from .files import SCANS
 from .intensity import CT_OFFSET, CT_SCALE, Modality, recognise, scale
-from .low_dose import Textures, noise_textures
+from .low_dose import Levels, Textures, noise_textures
 from .reading import Reading, load_scan, read_scan
 from .slabs import slab_axes
 from .studies import CorpusError, Row, find_scans
@@ -38,6 +38,7 @@ CLEAN = 0.01  # noise, of the bright level, at which a copy has half the weight 
 FOREGROUND = 0.1
 KEPT_NOISE = {1.0: 1.0, 1.5: (5 / 9) ** 0.5, 2.0: 0.5**0.5}  # of white noise, per binned axis
 OUTLIER = 64.0  # times the bright level: beyond it a voxel is a fault, and float16 near its end
+LOUD = 70.0  # HU, median size of the texture whose level is estimated: above that of the scan
 GRID = 6  # spacing of the positions at which foreground is looked up
 
 
@@ -52,6 +53,8 @@ class Volume:
     noise:      standard deviation of its own noise, in units of the bright level
     weight:     relative frequency with which it is drawn, within its modality
     textures:   of CT, (X, Y, Z) noise of `low_dose.Textures`, HU, if they were asked for
+    levels:     with them, what a blind estimate of its noise and of theirs gives
+    row:        what it was read from
     """
 
     name: str
@@ -63,6 +66,13 @@ class Volume:
     noise: float
     weight: float
     textures: Textures | None = None
+    levels: Levels | None = None
+    row: Row | None = None
+
+    @property
+    def scan(self) -> str:
+        """The name of what it is a copy of."""
+        return self.name.rpartition("-")[0]
 
 
 def build_corpus(
@@ -79,7 +89,7 @@ def build_corpus(
 
     A scan weighs the square root of its number of foreground voxels; it is shared among its
     copies, and lessened, by how clean they are. With `textures` CT gets those of low dose, which
-    takes seconds a slice, once. Scans that cannot be used are named and counted to
+    takes about a second a slice, once. Scans that cannot be used are named and counted to
     `warn`, and so is what is odd about the others. Raises CorpusError if none can be used, or with
     `strict` one cannot.
     """
@@ -98,7 +108,8 @@ def build_corpus(
             continue
         for note in entries[0]["notes"]:
             warn(f"{row.path}: {note}")
-        made.extend(_weighted(entries, cache, largest_noise, textures))
+        copies = _weighted(entries, cache, largest_noise, textures, warn)
+        made.extend(replace(volume, row=row) for volume in copies)
     if skipped:
         warn(f"{skipped} of {len(chosen)} scans were skipped")
     if not made:
@@ -107,7 +118,11 @@ def build_corpus(
 
 
 def _weighted(
-    entries: list[dict[str, Any]], cache: Path, largest_noise: float, textures: bool
+    entries: list[dict[str, Any]],
+    cache: Path,
+    largest_noise: float,
+    textures: bool,
+    warn: Callable[[str], None],
 ) -> Iterator[Volume]:
     usable = [e for e in entries if e["centres"] and e["noise"] <= largest_noise]
     clean = [1 / (1 + (e["noise"] / CLEAN) ** 2) for e in usable]
@@ -115,6 +130,8 @@ def _weighted(
         spacing = tuple(entry["spacing"])
         array = np.load(cache / f"{entry['name']}.npy", mmap_mode="r")
         thinnest = int(np.argmin(array.shape))
+        low_dose = textures and entry["modality"] == "ct"
+        made = _textures(entries, entry, cache, warn) if low_dose else None
         yield Volume(
             entry["name"],
             entry["modality"],
@@ -124,21 +141,63 @@ def _weighted(
             spacing,
             entry["noise"],
             max(e["voxels"] for e in usable) ** 0.5 * max(clean) * share / sum(clean),
-            _textures(array, entry, cache) if textures and entry["modality"] == "ct" else None,
+            made,
+            _levels(entry, array, made, cache) if made else None,
         )
 
 
-def _textures(array: NDArray[np.float16], entry: dict[str, Any], cache: Path) -> Textures:
-    """Of axial slices; made and written if they are not there."""
+def _textures(
+    entries: list[dict[str, Any]],
+    entry: dict[str, Any],
+    cache: Path,
+    warn: Callable[[str], None],
+) -> Textures:
+    """Of axial slices; made and written if they are not there. Those of a binned copy are the
+    binned ones of the scan.
+    """
     paths = [cache / f"{entry['name']}.{kind}.npy" for kind in Textures._fields]
     if not all(path.is_file() for path in paths):
-        axial = np.moveaxis(array, 2, 0).astype(np.float32) * CT_SCALE + CT_OFFSET
-        rng = np.random.default_rng(list(entry["name"].encode()))
-        made = noise_textures(axial, float(np.mean(entry["spacing"][:2])), rng)
+        whole = entries[0]
+        if entry is whole:
+            array = np.load(cache / f"{whole['name']}.npy", mmap_mode="r")
+            warn(f"{whole['name']}: simulating the noise of lower doses, {array.shape[2]} slices")
+            axial = np.moveaxis(array, 2, 0).astype(np.float32) * CT_SCALE + CT_OFFSET
+            # of the voxels, not of the name, which holds a path and a date: alike on all machines
+            rng = np.random.default_rng(list(hashlib.sha256(array.tobytes()).digest()))
+            made = noise_textures(axial, float(np.mean(whole["spacing"][:2])), rng)
+            made = tuple(np.moveaxis(texture, 0, 2) for texture in made)
+        else:
+            made = _textures(entries, whole, cache, warn)
+            for axis in range(3):
+                factor = entry["spacing"][axis] / whole["spacing"][axis]
+                if factor > 1:
+                    made = tuple(bin_axes(texture, axis, factor) for texture in made)
         for path, texture in zip(paths, made, strict=True):
             with replacing(path) as temporary, temporary.open("wb") as file:
-                np.save(file, np.moveaxis(texture, 0, 2))
+                np.save(file, texture)
     return Textures(*(np.load(path, mmap_mode="r") for path in paths))
+
+
+def _levels(
+    entry: dict[str, Any], array: NDArray[np.float16], textures: Textures, cache: Path
+) -> Levels:
+    """What the enhancer would estimate; kept beside the textures."""
+    from .noise import estimate
+
+    path = cache / f"{entry['name']}.levels.json"
+    if not path.is_file():
+        scan = array.astype(np.float32) * CT_SCALE + CT_OFFSET
+        spacing = tuple(entry["spacing"])
+        own = estimate(scan, spacing, modality="ct").sigma
+        found = [own]
+        for texture in textures:
+            body = np.abs(texture[scan > -200])
+            much = LOUD / max(float(np.median(body)), 1e-6) if body.size else 0.0
+            both = estimate(scan + np.float32(much) * texture, spacing, modality="ct").sigma
+            found.append(max(both**2 - own**2, 0.0) ** 0.5 / much if much else 0.0)
+        with replacing(path) as temporary:
+            temporary.write_text(json.dumps(found))
+    return Levels(*json.loads(path.read_text()))
 
 
 def _entries(row: Row, cache: Path, reading: Reading) -> list[dict[str, Any]]:
@@ -147,7 +206,8 @@ def _entries(row: Row, cache: Path, reading: Reading) -> list[dict[str, Any]]:
         raise ValueError("no such file")
     # a DICOM series is all the files of its folder
     status = (row.path if SCANS.matches(row.path) else row.path.parent).stat()
-    said = (str(row.path.resolve()), row.modality, row.volume, asdict(reading))
+    how = {name: value for name, value in asdict(reading).items() if value is not None}
+    said = (str(row.path.resolve()), row.modality, row.volume, how)
     key = json.dumps([FORMAT, said, status.st_size, status.st_mtime_ns])
     name = f"{row.path.name.split('.')[0]}-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     index = cache / f"{name}.json"

@@ -36,7 +36,8 @@ class Degradation:
                 how many poses at most
     blur, factor: probability of a lower resolution in plane, and how much lower at most
     low_dose, share, dose: probability that a CT slab gets the noise of a lower dose, the range of
-                its share of the dose, and the dose of the scan; the corpus must hold the textures
+                its share of the dose, log-uniform, and the dose of the scan; the corpus must hold
+                the textures
     """
 
     noise: Noise = "none"
@@ -76,7 +77,12 @@ class Degradation:
     @property
     def is_on(self) -> bool:
         """Whether anything is done at all."""
-        return self.noise != "none" or any((self.bias, self.motion, self.blur, self.low_dose))
+        return self.noise != "none" or self.wears or self.low_dose > 0
+
+    @property
+    def wears(self) -> bool:
+        """Whether `wear` does anything, for which it needs whole slices."""
+        return any((self.bias, self.motion, self.blur))
 
 
 def wear(
@@ -166,12 +172,11 @@ def coarsen(planes: Array, factor: float, axis: int) -> Array:
 
 
 def low_dose_noise(
-    photon: Array, electronic: Array, degradation: Degradation, rng: np.random.Generator
+    photon: Array, electronic: Array, weights: tuple[float, float], rng: np.random.Generator
 ) -> Array:
-    """The textures' weighted sum for a random share of the dose, HU, with random signs."""
-    of_photons, of_detector = degradation.dose.weights(rng.uniform(*degradation.share))
+    """The textures' sum with `weights` and random signs, HU."""
     signs = rng.choice((-1.0, 1.0), 2)
-    noise = signs[0] * of_photons * photon + signs[1] * of_detector * electronic
+    noise = signs[0] * weights[0] * photon + signs[1] * weights[1] * electronic
     return noise.astype(np.float32)
 
 

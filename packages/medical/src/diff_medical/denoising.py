@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,20 +14,21 @@ from torch import Tensor
 from diff_core.denoiser import Denoiser
 
 from .intensity import Modality, Scale, scale
+from .network import in_full
 from .noise import fine_axes
 from .noise_model import Noise
+from .planes import Passes, passes_for
 from .posterior import sample_mean
 from .predict import posterior_mean
 from .safety import TISSUE_HU, bound_broad, bound_residual
-from .settings import Settings
-from .slabs import slab_axes
+from .settings import Quality, Settings
 from .stabilise import stabiliser
-from .uncertainty import PROBES, expected_gain, posterior_sd
+from .uncertainty import PROBES, expected_gain, of_full_dose, posterior_sd
 from .varying import levels, mean_of_levels
 
-__all__ = ["Denoised", "Progress", "Spacing", "Task", "denoise", "gain_of", "prepare", "restore"]
+__all__ = ["Denoised", "Progress", "Spacing", "Task", "denoise", "gain_of", "parts", "prepare",
+           "restore"]  # fmt: skip
 
-THIN = 8  # an axis with fewer slices is only ever stacked, never part of the network's plane
 Array = NDArray[np.float32]
 Spacing = tuple[float, float, float]
 Progress = Callable[[float], None]
@@ -39,7 +41,7 @@ class Task:
     values: NDArray[np.float32]
     level: float | NDArray[np.float32]
     scale: Scale
-    axes: tuple[int, ...]
+    passes: Passes
     fine: tuple[int, ...]
 
 
@@ -61,32 +63,47 @@ def prepare(
     noise: Noise,
     level: float | NDArray[np.float32],
     modality: Modality,
+    *,
+    shape: tuple[int, ...] | None = None,
+    to: Scale | None = None,
+    quality: Quality = "default",
 ) -> Task:
-    """What the network is given for `volume`."""
+    """What the network is given for `volume`.
+
+    shape, to: shape and intensity scale of the volume of which this is a part
+    quality:   in which planes it is looked at, and how often, see `diff_medical.planes`
+    """
+    shape = shape or volume.shape
+    passes, fine = passes_for(quality, shape, spacing), fine_axes(shape, spacing)
     if noise.is_magnitude:
         # f has noise of 1, so f sigma has that of the scan, and its units; its floor is put at 0
         table = stabiliser(noise.coils)
         floor = np.float32(table.expected[0])
         values = table.forward(volume, level)
-        bright = scale(values * np.float32(level), "mr").scale - float(floor) * noise.sigma
+        if to is None:
+            bright = scale(values * np.float32(level), "mr").scale - float(floor) * noise.sigma
+            to = Scale(0.0, max(bright, noise.sigma))
         values = (values - floor) * np.float32(level)
-        to = Scale(0.0, max(bright, noise.sigma))
     else:
         # padding and metal are cliffs that the network never saw: it gets air and bone instead
         values = np.clip(volume, *TISSUE_HU) if modality == "ct" else volume
-        to = scale(volume, modality)
-    return Task(values, level, to, _axes(volume, spacing), fine_axes(volume.shape, spacing))
+        to = to or scale(volume, modality)
+    return Task(values, level, to, passes, fine)
 
 
 def restore(
-    task: Task, found: Denoised, noise: Noise, volume: Array
+    task: Task, found: Denoised, noise: Noise, limits: tuple[float, float]
 ) -> tuple[Array, Array | None]:
-    """Estimate and standard deviation in the units of `volume`, of which the task was made."""
+    """Estimate and standard deviation in the units of the volume of which the task was made, and
+    between its least and its greatest value, the `limits`.
+    """
     if not noise.is_magnitude:
-        return np.clip(found.values, volume.min(), volume.max()), found.spread
+        low, high = np.float32(limits[0]), np.float32(limits[1])
+        return np.clip(found.values, low, high), found.spread
     table = stabiliser(noise.coils)
     stable = found.values / np.float32(task.level) + np.float32(table.expected[0])
-    result = np.clip(table.inverse(stable, task.level), 0, volume.max()).astype(np.float32)
+    result = np.clip(table.inverse(stable, task.level), 0, np.float32(limits[1]))
+    result = result.astype(np.float32)
     if found.spread is None:
         return result, None
     # near 0 the inverse is so steep that its slope says nothing of a step as large as this
@@ -101,22 +118,24 @@ def denoise(denoiser: Denoiser, task: Task, settings: Settings, progress: Progre
     start = torch.from_numpy(noisy)
     sigma = torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale
     drawing = settings.samples * settings.steps
-    once = len(levels(sigma))
+    once = len(levels(float(sigma.min()), float(sigma.max())))
     # what is drawn is the mean of samples, what is doubted needs the mean itself
-    report = _parts(
+    report = parts(
         progress,
         drawing
         + once * (not drawing or settings.uncertainty)
         + once * PROBES * settings.uncertainty,
     )
-    run = _estimator(denoiser, task, sigma, report)
+    run = _estimator(denoiser, task, sigma, report, exact=settings.uncertainty)
     mean = run(start) if settings.uncertainty or not drawing else start
     spread = None
     if settings.uncertainty:
         spread = posterior_sd(run, start, mean, sigma, task.fine, settings.seed)
+        if settings.dose is not None:
+            spread = of_full_dose(spread, sigma, settings.dose)
     if drawing:
         mean = sample_mean(
-            denoiser, start, float(sigma), task.axes, samples=settings.samples,
+            denoiser, start, float(sigma), task.passes, samples=settings.samples,
             steps=settings.steps, seed=settings.seed, progress=report,
         )  # fmt: skip
         # the mean of K draws lies around the posterior mean as the truth does, but K times nearer
@@ -129,12 +148,24 @@ def denoise(denoiser: Denoiser, task: Task, settings: Settings, progress: Progre
 
 
 def _estimator(
-    denoiser: Denoiser, task: Task, sigma: Tensor, progress: Progress | None = None
+    denoiser: Denoiser,
+    task: Task,
+    sigma: Tensor,
+    progress: Progress | None = None,
+    *,
+    exact: bool = False,
 ) -> Callable[[Tensor], Tensor]:
-    """The posterior mean of a normalised volume whose noise is `sigma`."""
+    """The posterior mean of a normalised volume whose noise is `sigma`.
+
+    exact: without the rounding of a narrow precision, for derivatives
+    """
 
     def at(volume: Tensor, level: float) -> Tensor:
-        return posterior_mean(denoiser, volume, level, axes=task.axes, progress=progress)
+        with in_full(denoiser.network) if exact else nullcontext():
+            return posterior_mean(
+                denoiser, volume, level, axes=task.passes.axes, stride=task.passes.stride,
+                turns=task.passes.turns, progress=progress,
+            )  # fmt: skip
 
     if sigma.ndim:
         return lambda volume: mean_of_levels(at, volume, sigma)
@@ -145,21 +176,18 @@ def gain_of(denoiser: Denoiser, task: Task, seed: int) -> float:
     """Expected gain, dB, where the level of the task is one number."""
     start = torch.from_numpy(task.scale.normalise(task.values))
     sigma = torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale
-    return expected_gain(_estimator(denoiser, task, sigma), start, float(sigma), seed)
+    run = _estimator(denoiser, task, sigma, exact=True)
+    return expected_gain(run, start, float(sigma), seed)
 
 
-def _axes(volume: NDArray[np.floating], spacing: Spacing) -> tuple[int, ...]:
-    thinnest = int(np.argmin(volume.shape))
-    return (thinnest,) if volume.shape[thinnest] < THIN else slab_axes(spacing)
-
-
-def _parts(progress: Progress, count: int) -> Progress:
+def parts(progress: Progress | None, count: int) -> Progress:
     """Progress over `count` equal passes, each of which ends with 1."""
     done = 0
 
     def report(share: float) -> None:
         nonlocal done
-        progress(min(1.0, (done + share) / count))
+        if progress:
+            progress(min(1.0, (done + share) / count))
         done += share >= 1
 
     return report

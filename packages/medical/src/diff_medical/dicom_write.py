@@ -22,9 +22,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .dicom import Stack, is_dicom
+from .dicom_stack import Stack, quiet, scaling_of
+from .files import is_dicom
+from .foreign import foreign
+from .scratch import release
 
-__all__ = ["check_target", "write_series"]
+__all__ = ["check_target", "coded", "replacing_folder", "write_series"]
 
 STALE = (
     "IconImageSequence", "DigitalSignaturesSequence", "MACParametersSequence",
@@ -33,6 +36,7 @@ STALE = (
 )  # fmt: skip
 SERIES_OFFSET = 1000  # added to the series number: after the scanner's own
 SOURCE = ("121322", "Source image for image processing operation")
+SMOOTHING = ("113087", "Smoothing")  # of context group 7203, Image Derivation, the nearest
 MODIFIER = ("109103", "Modifying Equipment")
 
 
@@ -60,12 +64,19 @@ def write_series(
 
     check_target(folder)
     series, now = generate_uid(), datetime.now()
-    with _replacing_folder(folder) as partial:
+    with replacing_folder(folder) as partial:
         for number, source in enumerate(stack.slices):
-            made = _derived(source, series, number + 1, now, label, version)
-            _put_pixels(made, source, values[..., number])
-            path = partial / f"{number + 1:05d}.dcm"
-            made.save_as(path, enforce_file_format=True)
+            with foreign(_unwritable), quiet():
+                made = _derived(source, series, number + 1, now, label, version)
+                _put_pixels(made, source, values[..., number])
+                made.save_as(partial / f"{number + 1:05d}.dcm", enforce_file_format=True)
+            release(values)
+
+
+def _unwritable(why: str) -> ValueError:
+    return ValueError(
+        f"its header cannot be written again as DICOM ({why}); name a .nii.gz file with -o"
+    )
 
 
 def _derived(
@@ -90,6 +101,10 @@ def _derived(
     made.ImageType = ["DERIVED", "SECONDARY", *kind[2:]]
     what = f"{label} by {version}: noise removed by a neural network; not for diagnosis"
     made.DerivationDescription = _joined(source.get("DerivationDescription"), what, 1024)
+    made.DerivationCodeSequence = [
+        *(source.get("DerivationCodeSequence") or []),
+        coded(*SMOOTHING),
+    ]
     made.SourceImageSequence = [_reference(source)]
     made.ContributingEquipmentSequence = [
         *(source.get("ContributingEquipmentSequence") or []),
@@ -101,7 +116,7 @@ def _derived(
 
 def _put_pixels(made: Any, source: Any, values: NDArray[np.float32]) -> None:
     """(X, Y) values into a slice as whole numbers in the bits that it has."""
-    slope, inter = float(source.get("RescaleSlope", 1)), float(source.get("RescaleIntercept", 0))
+    slope, inter = scaling_of(source)
     bits, signed = int(source.BitsStored), int(source.PixelRepresentation) == 1
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
     dtype = np.dtype(f"<{'i' if signed else 'u'}{int(source.BitsAllocated) // 8}")
@@ -122,7 +137,7 @@ def _reference(source: Any) -> Any:
     one = Dataset()
     one.ReferencedSOPClassUID = source.SOPClassUID
     one.ReferencedSOPInstanceUID = source.SOPInstanceUID
-    one.PurposeOfReferenceCodeSequence = [_code(*SOURCE)]
+    one.PurposeOfReferenceCodeSequence = [coded(*SOURCE)]
     return one
 
 
@@ -130,14 +145,15 @@ def _equipment(version: str, now: datetime) -> Any:
     from pydicom.dataset import Dataset
 
     one = Dataset()
-    one.PurposeOfReferenceCodeSequence = [_code(*MODIFIER)]
+    one.PurposeOfReferenceCodeSequence = [coded(*MODIFIER)]
     one.Manufacturer = "diff-medical"
     one.SoftwareVersions = version
     one.ContributionDateTime = f"{now:%Y%m%d%H%M%S}"
     return one
 
 
-def _code(value: str, meaning: str) -> Any:
+def coded(value: str, meaning: str) -> Any:
+    """An item of a sequence of codes of DICOM's own."""
     from pydicom.dataset import Dataset
 
     one = Dataset()
@@ -152,7 +168,7 @@ def _joined(old: Any, new: str, length: int) -> str:
 
 
 @contextmanager
-def _replacing_folder(folder: Path) -> Generator[Path]:
+def replacing_folder(folder: Path) -> Generator[Path]:
     """A temporary folder beside `folder` that becomes it when the block ends well."""
     partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
     old = partial.with_name(f"{partial.name}.old")

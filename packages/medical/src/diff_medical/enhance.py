@@ -4,69 +4,26 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, Job, process, run, use, version_of
+from diff_core.command import Device, Failures, Job, options, process, run, use
 from diff_medical.bids import is_derivative, named
 from diff_medical.files import SCANS
-from diff_medical.noise_model import parse_distribution
+from diff_medical.options import Datatype, Modality, Profile, Quality, alone, level, noise_model
 from diff_medical.sources import find_inputs, plan_series
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.enhance"
 TAG = "_enhanced"
-PRODUCTS = (TAG, "_residual")
+WORTH_SAYING = 20  # predicted seconds
+PRODUCTS = (TAG, "_residual", "_upsampled", "_inpainted")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-class Modality(StrEnum):
-    auto = "auto"
-    mr = "mr"
-    ct = "ct"
-
-
-class Datatype(StrEnum):
-    input = "input"
-    float32 = "float32"
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version_of("diff-medical"))
-        raise typer.Exit
-
-
-def _level(text: str) -> tuple[float | None, float | None, Path | None]:
-    """(sigma, percent, map) of --sigma, of which one at most is not None."""
-    if text == "auto":
-        return None, None, None
-    if SCANS.matches(Path(text)):
-        return None, None, Path(text)
-    try:
-        value = float(text.removesuffix("%"))
-    except ValueError:
-        value = -1.0
-    if not 0 <= value < float("inf"):
-        raise typer.BadParameter(
-            f"--sigma is {text!r}; expected auto, a number >= 0 in the scan's units, one with "
-            "% for percent of its maximum, or a NIfTI file"
-        )
-    return (None, value, None) if text.endswith("%") else (value, None, None)
-
-
-def _noise(text: str) -> str:
-    """--noise, checked."""
-    try:
-        parse_distribution(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{error}") from error
-    return text
 
 
 @app.command()
@@ -75,7 +32,7 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="NIfTI files, folders, patterns; folders or .zip files of DICOM series.",
+            help="NIfTI and MGH files, folders, patterns; folders or .zip files of DICOM series.",
         ),
     ],
     output: Annotated[
@@ -87,20 +44,19 @@ def enhance(
             "or a .nii.gz file.",
         ),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace outputs that exist.")
-    ] = False,
-    recursive: Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")] = False,
+    overwrite: options.Overwrite = False,
+    skip_existing: options.SkipExisting = False,
+    recursive: options.Recursive = False,
     modality: Annotated[
         Modality, typer.Option(help="CT is recognised by the Hounsfield units of air.")
     ] = Modality.auto,
     noise: Annotated[
         str,
         typer.Option(
-            metavar="auto|gaussian|rician|ncchi:N",
-            callback=_noise,
+            metavar="auto|gaussian|rician|ncchi:N|poisson-ct",
+            callback=noise_model,
             help="Rician is recognised by a background of noise alone; ncchi:N is the sum of "
-            "squares of N coils.",
+            "squares of N coils; poisson-ct is that of CT where rays pass through more.",
         ),
     ] = "auto",
     sigma: Annotated[
@@ -114,14 +70,40 @@ def enhance(
     strength: Annotated[
         float, typer.Option(min=0, max=1, help="Share of the change that is made.")
     ] = 1.0,
+    dose: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Of CT made with this share of a full dose (0.25): a full dose's noise stays.",
+        ),
+    ] = None,
     mask: Annotated[
         Path | None, typer.Option(help="NIfTI file: voxels where it is 0 stay as they are.")
+    ] = None,
+    quality: Annotated[
+        Quality,
+        typer.Option(help="How often every voxel is looked at, and in how many planes."),
+    ] = Quality.default,
+    upsample: Annotated[
+        int | None,
+        typer.Option(min=2, max=8, help="Write so many times as many slices, thinner ones."),
+    ] = None,
+    spacing: Annotated[
+        tuple[float, float, float] | None,
+        typer.Option(metavar="X Y Z", help="The same, by the voxel size wanted, mm."),
+    ] = None,
+    profile: Annotated[
+        Profile, typer.Option(help="What a slice sees: for --upsample and --spacing.")
+    ] = Profile.gaussian,
+    inpaint: Annotated[
+        Path | None,
+        typer.Option(help="NIfTI file: voxels where it is not 0 are filled; they are invented."),
     ] = None,
     samples: Annotated[
         int,
         typer.Option(min=0, help="Average this many posterior samples; 0: one pass, the mean."),
     ] = 0,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    seed: options.Seed = 0,
     dtype: Annotated[
         Datatype,
         typer.Option(help="Datatype written: the input's own, with its slope, or float32."),
@@ -139,27 +121,18 @@ def enhance(
     picture: Annotated[
         Path | None, typer.Option(help="Draw three planes before and after into this PNG.")
     ] = None,
-    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.auto,
-    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A model of your own training (.safetensors).")
-    ] = None,
+    device: options.Device = Device.auto,
+    threads: options.Threads = None,
+    weights: options.Weights = None,
     nan_to_zero: Annotated[
         bool, typer.Option("--nan-to-zero", help="Take NaN and Inf voxels for 0.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One line of JSON for each file.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
+    as_json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
+    version: Annotated[bool, options.version("diff-medical")] = False,
 ) -> int:
-    """Remove noise from MR and CT scans.
+    """Remove noise from MR and CT scans (NIfTI, MGH, DICOM).
 
     Grid, orientation, units, header and datatype stay as they are; HU stay HU; a series (4-D) is
     enhanced volume by volume. A DICOM series stays DICOM, with new UIDs, unless -o names a NIfTI
@@ -169,25 +142,43 @@ def enhance(
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
     del version
-    value, percent, sigma_map = _level(sigma)
-    if sigma_map is not None and samples:
-        raise typer.BadParameter("--samples needs one noise level, --sigma gives one a voxel")
+    value, percent, sigma_map = level(sigma)
+    if overwrite and skip_existing:
+        raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+    if samples and (sigma_map is not None or noise == "poisson-ct"):
+        which = "--noise poisson-ct" if sigma_map is None else "--sigma"
+        raise typer.BadParameter(f"--samples needs one noise level, {which} gives one a voxel")
     if uncertainty is not None and not SCANS.matches(uncertainty):
         raise typer.BadParameter(f"--uncertainty is {uncertainty}; expected a .nii.gz file")
     if uncertainty is not None and strength != 1:
         raise typer.BadParameter("--uncertainty is of the whole change: it needs --strength 1")
+    if dose is not None and (strength != 1 or not 0 < dose < 1):
+        raise typer.BadParameter(
+            f"--dose is {dose:g}; expected a share between 0 and 1, without --strength"
+        )
+    restoring = alone(
+        {"upsample": upsample, "spacing": spacing, "inpaint": inpaint},
+        {
+            "sigma MAP": sigma_map, "mask": mask, "samples": samples, "residual": residual,
+            "uncertainty": uncertainty, "report": report is not None and inpaint is None,
+            "picture": picture,
+            "strength": strength != 1, "dose": dose, "quality": quality is not Quality.default,
+            "noise poisson-ct": noise == "poisson-ct",
+        },
+    )  # fmt: skip
     failures = Failures(COMMAND, debug=debug)
+    made = SCANS.products(inputs, output, PRODUCTS)
 
     def is_product(path: Path) -> bool:
-        if output is None or SCANS.matches(output):
-            stem = SCANS.split(path.name)[0] if SCANS.matches(path) else path.name
-            return stem.endswith(PRODUCTS) or is_derivative(path)
-        return output.resolve() in path.resolve().parents
+        beside = output is None or SCANS.matches(output)
+        return made(path) or (beside and is_derivative(path))
 
     found = find_inputs(inputs, failures, recursive=recursive, skip=is_product)
     sources = SCANS.expand(found.others, failures, recursive=recursive, skip=is_product)
-    jobs = named(SCANS.plan(sources, output, TAG, failures), output)
-    jobs += plan_series(found.series, output, TAG, alone=not sources)
+    tag = TAG if not restoring else "_inpainted" if inpaint else "_upsampled"
+    jobs = SCANS.plan(sources, output, tag, failures)
+    jobs = jobs if restoring else named(jobs, output)
+    jobs += plan_series(found.series, output, tag, alone=not sources)
     if len(jobs) > 1:
         for name, given in (
             ("picture", picture), ("report", report), ("uncertainty", uncertainty),
@@ -198,7 +189,10 @@ def enhance(
         return failures.finish(len(failures.names))
 
     from diff_medical.enhancer import Enhancer
+    from diff_medical.planes import Passes
     from diff_medical.products import Products
+    from diff_medical.restoration import restore_file
+    from diff_medical.restored import Restored, Wish
     from diff_medical.scans import Outcome, enhance_file
     from diff_medical.settings import Settings
 
@@ -210,10 +204,18 @@ def enhance(
         return 1
     settings = Settings(
         modality=modality.value, noise=noise, sigma=value, percent=percent, strength=strength,
-        samples=samples, seed=seed, uncertainty=uncertainty is not None,
+        dose=dose, samples=samples, seed=seed, quality=quality.value,
+        uncertainty=uncertainty is not None,
     )  # fmt: skip
 
-    def do(job: Job, advance: Callable[[float], None]) -> Outcome:
+    def do(job: Job, advance: Callable[[float], None]) -> Outcome | Restored:
+        if restoring:
+            return restore_file(
+                enhancer, job.source, job.target,
+                Wish(upsample, spacing, inpaint, profile.value), settings, report=report,
+                float32=dtype is Datatype.float32, overwrite=overwrite,
+                nan_to_zero=nan_to_zero, on_progress=advance,
+            )  # fmt: skip
         return enhance_file(
             enhancer,
             job.source,
@@ -226,17 +228,28 @@ def enhance(
             overwrite=overwrite,
             nan_to_zero=nan_to_zero,
             on_progress=advance,
+            on_plan=None if quiet or as_json else partial(plan, job),
         )
 
-    def line(outcome: Outcome) -> str:
+    def plan(job: Job, passes: Passes, seconds: float) -> None:
+        if seconds >= WORTH_SAYING:
+            typer.echo(f"{job.source}: {passes}, about {seconds:.0f} s", err=True)
+
+    def line(outcome: Outcome | Restored) -> str:
+        if isinstance(outcome, Restored):
+            return outcome.line()
         kind = f"{outcome.modality.upper()}, {outcome.distribution} noise {outcome.sigma:.4g}"
-        what = f"unchanged: {outcome.unchanged}" if outcome.unchanged else kind
+        how = f"{kind}; {outcome.planes}"
+        what = f"unchanged: {outcome.unchanged}" if outcome.unchanged else how
         return f"{outcome.input} -> {outcome.output}  ({what}; {outcome.seconds:.1f} s)"
 
-    def warnings(outcome: Outcome) -> list[str]:
+    def warnings(outcome: Outcome | Restored) -> list[str]:
         return [f"note: {note}" for note in outcome.notes]
 
-    return process(jobs, do, failures, line=line, warnings=warnings, quiet=quiet, as_json=as_json)
+    return process(
+        jobs, do, failures, line=line, warnings=warnings, quiet=quiet, as_json=as_json,
+        skip_existing=skip_existing,
+    )  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:

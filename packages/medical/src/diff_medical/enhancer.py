@@ -18,15 +18,18 @@ from numpy.typing import ArrayLike, NDArray
 from diff_core.denoiser import Denoiser
 from diff_core.device import pick_device
 from diff_core.io import Card, load
+from diff_core.train.precision import narrow_dtype
 
 from .checks import Checks, measure
 from .denoising import Progress, Spacing, denoise, gain_of, prepare, restore
-from .intensity import Modality, Scale, recognise, scale
-from .network import NETWORK_TYPES
+from .intensity import Modality, recognise, scale, step_of
+from .network import NETWORK_TYPES, SlabNetwork
 from .noise import estimate
+from .noise_ct import noise_map
 from .noise_model import Noise
-from .safety import LEAST_GAIN, QUIET, constant_regions, outside_tissue
+from .safety import LEAST_GAIN, constant_regions, nothing_to_do, outside_tissue, too_little
 from .settings import Settings
+from .varying import at_least, check_levels, check_map, of_map
 
 __all__ = ["Enhanced", "Enhancer", "Settings"]
 
@@ -78,6 +81,9 @@ class Enhancer:
         denoiser = denoiser.to(where)
         if where.type == "cpu":
             denoiser = denoiser.to(memory_format=torch.channels_last)
+            # twice as fast, and differs by a hundredth of the noise
+            if isinstance(denoiser.network, SlabNetwork):
+                denoiser.network.narrow = narrow_dtype("auto", where)
         return cls(denoiser, card)
 
     def noise_of(
@@ -88,7 +94,7 @@ class Enhancer:
         sigma = settings.sigma
         if settings.percent is not None:
             sigma = settings.percent / 100 * float(np.max(volume))
-        if sigma is not None and distribution != "auto":
+        if sigma is not None and distribution not in ("auto", "poisson-ct"):
             return Noise(sigma, distribution, "declared", coils=settings.coils)
         found = estimate(
             volume, spacing, modality=modality, distribution=distribution, coils=settings.coils
@@ -123,22 +129,23 @@ class Enhancer:
         volume = given[..., None] if given.ndim == 2 else given
         _check(volume, spacing)
         modality = _modality(volume, settings)
-        if settings.distribution in ("rician", "ncchi") and volume.min() < 0:
-            raise ValueError(
-                f"{settings.noise} noise was declared but values go down to {volume.min():g}; "
-                "magnitudes are never negative: use --noise gaussian"
-            )
-        levels = _checked_map(sigma_map, volume, settings)
+        low, high = float(volume.min()), float(volume.max())
+        settings.check_values(low, modality)
+        check_map(settings, given=sigma_map is not None)
+        levels = None if sigma_map is None else _whole_map(sigma_map, volume)
         is_told = settings.declares_level or sigma_map is not None or noise is not None
-        if noise is None and volume.min() < volume.max():
+        if noise is None and low < high:
             noise = self.noise_of(volume, spacing, settings)
         noise = noise or Noise(0.0, "gaussian", "constant volume")
         if levels is not None and noise.method != "constant volume":
-            noise = replace(noise, sigma=float(np.median(levels[levels > 0])), method="map")
+            noise = of_map(noise, levels.flat[:: step_of(levels.size)])
         declared = settings.declares_level or levels is not None
-        if reason := _nothing_to_do(volume, noise, scale(volume, modality), declared):
+        bright = scale(volume, modality).scale
+        if reason := nothing_to_do(low, high, noise.sigma, bright, declared=declared):
             return self._unchanged(given, noise, modality, settings, reason)
 
+        if noise.distribution == "poisson-ct" and levels is None:
+            levels, is_told = noise_map(volume, spacing, noise.sigma), True
         kept = constant_regions(volume)
         if modality == "ct":
             kept |= outside_tissue(volume)
@@ -146,21 +153,20 @@ class Enhancer:
             kept |= levels == 0
         if mask is not None:
             kept |= ~_checked_mask(mask, volume)
-        level = noise.sigma if levels is None else np.maximum(levels, 0.05 * noise.sigma)
+        level = noise.sigma if levels is None else at_least(levels, noise)
         report = progress or (lambda share: None)
-        task = prepare(volume, spacing, noise, level, modality)
+        task = prepare(volume, spacing, noise, level, modality, quality=settings.quality)
         gain = None if is_told else gain_of(self.denoiser, task, settings.seed)
         if gain is not None and gain < LEAST_GAIN:
-            reason = f"the expected gain is {gain:.2f} dB"
-            return self._unchanged(given, noise, modality, settings, reason)
+            return self._unchanged(given, noise, modality, settings, too_little(gain))
         found = denoise(self.denoiser, task, settings, report)
         checks = measure(
             task.values, found.values, level, ~kept,
             bounded=found.bounded, broad=found.broad, gain=gain,
         )  # fmt: skip
-        result, spread = restore(task, found, noise, volume)
-        if settings.strength < 1:
-            result = np.asarray(volume + settings.strength * (result - volume), np.float32)
+        result, spread = restore(task, found, noise, (low, high))
+        if settings.change < 1:
+            result = np.asarray(volume + settings.change * (result - volume), np.float32)
         result[kept] = volume[kept]
         if spread is not None:
             spread[kept] = 0
@@ -180,33 +186,11 @@ class Enhancer:
         return Enhanced(given.copy(), noise, modality, reason, None, nothing)
 
 
-def _nothing_to_do(volume: NDArray[np.float32], noise: Noise, to: Scale, declared: bool) -> str:
-    """Why a volume stays as it is, "" if it does not."""
-    if volume.min() == volume.max():
-        return f"all voxels are {volume.flat[0]:g}"
-    if noise.sigma == 0:
-        return "the noise level is 0"
-    if not declared and noise.sigma < QUIET * to.scale:
-        return f"its noise is below {QUIET:.1%} of its range"
-    return ""
-
-
-def _checked_map(
-    given: ArrayLike | None, volume: NDArray[np.float32], settings: Settings
-) -> NDArray[np.float32] | None:
-    if given is None:
-        return None
-    levels = np.asarray(given, dtype=np.float32)
-    if settings.declares_level or settings.samples:
-        other = "samples" if settings.samples else "sigma or percent"
-        raise ValueError(f"sigma_map does not go with {other}; leave out one of them")
-    if levels.size != volume.size or not np.isfinite(levels).all() or levels.min() < 0:
-        raise ValueError(
-            f"sigma_map is {levels.shape}, {np.min(levels):g} to {np.max(levels):g}; expected "
-            f"finite numbers >= 0 on the grid {volume.shape}"
-        )
-    if levels.max() == 0:
-        raise ValueError("sigma_map is 0 everywhere; expected noise somewhere")
+def _whole_map(given: ArrayLike, volume: NDArray[np.float32]) -> NDArray[np.float32]:
+    levels = np.asarray(given, np.float32)
+    if levels.size != volume.size:
+        raise ValueError(f"sigma_map is {levels.shape}; expected the grid {volume.shape}")
+    check_levels(float(levels.min()), float(levels.max()))
     return levels.reshape(volume.shape)
 
 

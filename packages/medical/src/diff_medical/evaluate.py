@@ -1,20 +1,20 @@
-"""`python -m diff_medical.evaluate REF EST`: PSNR, SSIM, NMSE and MAE of scans against
-references.
-"""
+"""`python -m diff_medical.evaluate REF EST`: scores of scans against references."""
 
 from __future__ import annotations
 
 import csv
-import io
+import json
+import math
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, run, version_of
-from diff_medical.files import SCANS
+from diff_core.command import Failures, options, require_new, run
+from diff_medical.scoring import pairs, score_file
 
 if TYPE_CHECKING:
     from diff_medical.calibration import Coverage
@@ -25,12 +25,6 @@ __all__ = ["app", "main"]
 COMMAND = "diff_medical.evaluate"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        print(version_of("diff-medical"))
-        raise typer.Exit
 
 
 @app.command()
@@ -51,9 +45,22 @@ def evaluate(
         float | None,
         typer.Option(metavar="VALUE", help="Default: maximum - minimum of each reference."),
     ] = None,
-    as_csv: Annotated[
-        bool, typer.Option("--csv", help="Print one CSV row for each file.")
+    window: Annotated[
+        tuple[float, float] | None,
+        typer.Option(
+            metavar="LOW HIGH", help="Clip both to this first, as a display does: CT -160 240."
+        ),
+    ] = None,
+    csv_file: Annotated[
+        Path | None, typer.Option("--csv", help="Write the scores of every file here.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="PNG", help="Draw the scores of all files.")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One line of JSON for each file, and one for the means.")
     ] = False,
+    overwrite: options.Overwrite = False,
     calibration: Annotated[
         bool,
         typer.Option(
@@ -72,43 +79,50 @@ def evaluate(
     weights: Annotated[
         Path | None, typer.Option(help="A model of your own training, for --calibration.")
     ] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_version, is_eager=True, help="Print the version and stop."
-        ),
-    ] = False,
+    debug: options.Debug = False,
+    version: Annotated[bool, options.version("diff-medical")] = False,
 ) -> int:
-    """Score scans against references, with data range, mask and dimensions stated.
+    """Score scans against references, with data range, window, mask and dimensions stated.
 
-    PSNR and SSIM are scikit-image's (SSIM: Gaussian window, sd 1.5 voxels, over all axes at once);
-    NMSE is the squared error over the squared reference; MAE is in the scan's units. Over several
-    files also the mean and its 95 % interval (Student's t over files). A series (4-D) counts as
-    its volumes.
+    PSNR and SSIM are scikit-image's (SSIM: Gaussian window, sd 1.5 voxels, over all axes at once;
+    "2-D": over slices along the last axis, averaged); MS-SSIM is MONAI's, over slices; NMSE is the
+    squared error over the squared reference; MAE is in the scan's units; edges is the slope across
+    the reference's strongest edges, over the reference's own. Over several files also the mean and
+    its 95 % interval (Student's t over files). A series (4-D) counts as its volumes.
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
     del version
     if data_range is not None and not data_range > 0:
         raise typer.BadParameter(f"--data-range is {data_range}; expected a positive number")
+    if window is not None and not window[0] < window[1]:
+        raise typer.BadParameter(f"--window is {window}; expected the lower value first")
+    require_new(csv_file, plot, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
     if calibration:
         if estimate is not None:
             raise typer.BadParameter("--calibration enhances REF itself: leave out EST")
-        return _calibrate(reference, percent, crop, weights, as_csv, failures)
+        if plot is not None or window is not None:
+            raise typer.BadParameter("--calibration has no --plot and no --window")
+        return _calibrate(reference, percent, crop, weights, csv_file, as_json, failures)
     if estimate is None:
         raise typer.BadParameter("EST is missing: the scan to score against REF")
-    pairs = _pairs(reference, estimate, mask, failures)
-    total = len(pairs) + len(failures.names)
+    todo = pairs(reference, estimate, mask, failures)
+    total = len(todo) + len(failures.names)
     rows: list[tuple[str, Scores]] = []
-    for ref, est, inside in pairs:
+    for ref, est, inside in todo:
         try:
-            rows += _score_file(ref, est, inside, data_range)
+            rows += score_file(ref, est, inside, failures, data_range=data_range, window=window)
         except Exception as error:  # one bad pair must not stop the others
             failures.add(str(est), error)
     if rows:
-        print(_as_csv(rows) if as_csv else _as_text(rows), end="")
+        shown = "" if window is None else f"{window[0]:g} to {window[1]:g}"
+        for line in _as_json(rows, shown) if as_json else _as_text(rows, shown):
+            print(line)
+        if csv_file is not None:
+            _keep(csv_file, _rows(rows, shown), failures)
+        if plot is not None:
+            _draw(plot, rows, failures)
     return failures.finish(total)
 
 
@@ -117,7 +131,8 @@ def _calibrate(
     percents: list[float],
     crop: int,
     weights: Path | None,
-    as_csv: bool,
+    csv_file: Path | None,
+    as_json: bool,
     failures: Failures,
 ) -> int:
     from diff_medical.calibration import coverage, validation_scans
@@ -135,148 +150,110 @@ def _calibrate(
         failures.add(str(reference), "no scans to try; give another folder")
     for path in paths:
         try:
-            rows += coverage(enhancer, path, percents, crop=crop)
+            found = coverage(enhancer, path, percents, crop=crop)
         except Exception as error:  # one bad scan must not stop the others
             failures.add(str(path), error)
             continue
-        if not as_csv:
-            for row in rows[-len(percents) :]:
-                print(
-                    f"{row.file}: noise {row.percent:g} % ({row.sigma:.4g}): truth within 1 sd "
-                    f"{row.one:.1%}, within 2 sd {row.two:.1%}, rms error / sd {row.ratio:.2f}, "
-                    f"PSNR {row.psnr:.2f} dB  ({' x '.join(map(str, row.shape))} voxels)"
-                )
-    if rows and as_csv:
-        print(_table(rows), end="")
-    elif len(rows) > 1:
+        rows += found
+        for row in found:
+            shape = " x ".join(map(str, row.shape))
+            print(
+                json.dumps(asdict(row))
+                if as_json
+                else f"{row.file}: noise {row.percent:g} % ({row.sigma:.4g})"
+                f"{f', --dose {row.dose:.3f}' if row.dose else ''}: truth within 1 sd "
+                f"{row.one:.1%}, within 2 sd {row.two:.1%}, rms error / sd {row.ratio:.2f}, "
+                f"PSNR {row.psnr:.2f} dB  ({shape} voxels)"
+            )
+    if len(rows) > 1 and not as_json:
         mean = sum(row.two for row in rows) / len(rows)
         print(f"mean of {len(rows)}: truth within 2 sd {mean:.1%}")
+    if rows and csv_file is not None:
+        table = [{**asdict(row), "shape": "x".join(map(str, row.shape))} for row in rows]
+        _keep(csv_file, table, failures)
     return failures.finish(max(1, len(paths)))
 
 
-def _pairs(
-    reference: Path, estimate: Path, mask: Path | None, failures: Failures
-) -> list[tuple[Path, Path, Path | None]]:
-    """Reference, estimate and mask of each comparison."""
-    if not reference.is_dir():
-        if estimate.is_dir() or (mask is not None and mask.is_dir()):
-            raise typer.BadParameter("REF is one file: EST and --mask must be files too")
-        return [(reference, estimate, mask)]
-    if not estimate.is_dir():
-        raise typer.BadParameter("REF is a folder: EST must be one too")
-    found = {
-        _key(path, estimate): path for path in sorted(estimate.rglob("*")) if SCANS.matches(path)
-    }
-    pairs: list[tuple[Path, Path, Path | None]] = []
-    for ref in sorted(path for path in reference.rglob("*") if SCANS.matches(path)):
-        est = found.get(_key(ref, reference))
-        if est is None:
-            failures.add(str(ref), f"has no counterpart in {estimate}; enhance it first")
-            continue
-        inside = mask / ref.relative_to(reference) if mask is not None and mask.is_dir() else mask
-        pairs.append((ref, est, inside))
-    if not pairs and not failures.names:
-        failures.add(str(reference), "no .nii or .nii.gz files in this folder; give another")
-    return pairs
+def _rows(rows: Sequence[tuple[str, Scores]], window: str) -> list[dict[str, object]]:
+    return [{"file": name, **asdict(scores), "window": window} for name, scores in rows]
 
 
-def _key(path: Path, root: Path) -> str:
-    stem, _ = SCANS.split(path.name)
-    return path.relative_to(root).with_name(stem.removesuffix("_enhanced")).as_posix()
+def _keep(path: Path, rows: Sequence[Mapping[str, object]], failures: Failures) -> None:
+    from diff_core.files import replacing
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as temporary, temporary.open("w", newline="") as file:
+            writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
+            writer.writeheader()
+            writer.writerows(rows)
+    except OSError as error:
+        failures.add(str(path), error)
 
 
-def _score_file(
-    reference: Path, estimate: Path, mask: Path | None, data_range: float | None
-) -> list[tuple[str, Scores]]:
-    import numpy as np
+def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) -> None:
+    from diff_core.command.score_plot import plot_scores
+    from diff_medical.metrics import BETTER, interval
 
-    from diff_medical.metrics import score
-    from diff_medical.nifti import ScanError, read
+    def mean(values: Sequence[float]) -> tuple[float, float, int]:
+        if not values:
+            return math.nan, math.nan, 0
+        found = interval(list(values))
+        return found.mean, found.high - found.mean, found.count
 
-    ref, est = read(reference), read(estimate)
-    inside = read(mask) if mask is not None else None
-    for other in (est, inside):
-        if other is not None and other.shape[:3] != ref.shape[:3]:
-            raise ScanError(
-                other.path,
-                f"has shape {other.shape}, the reference {ref.shape}",
-                "give scans of one grid",
-            )
-    if est.volumes != ref.volumes:
-        raise ScanError(
-            estimate, f"has {est.volumes} volumes, the reference {ref.volumes}", "give one series"
-        )
-    if not np.allclose(ref.image.affine, est.image.affine, atol=1e-3):
-        print(
-            f"{COMMAND}: {estimate}: note: its affine differs from the reference's",
-            file=sys.stderr,
-        )
-    rows: list[tuple[str, Scores]] = []
-    for index in range(ref.volumes):
-        truth, found = ref.volume(index), est.volume(index)
-        for scan, values in ((ref, truth), (est, found)):
-            if not np.isfinite(values).all():
-                count = int(np.count_nonzero(~np.isfinite(values)))
-                raise ScanError(scan.path, f"{count:,} voxels are NaN or Inf", "repair it first")
-        within = None
-        if inside is not None:
-            within = inside.volume(index if inside.volumes == ref.volumes else 0)
-        name = str(estimate) + (f"[{index}]" if ref.volumes > 1 else "")
-        rows.append(
-            (name, score(truth, found, data_range=data_range, mask=within, mask_name=str(mask)))
-        )
-    return rows
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        plot_scores({"all": [asdict(scores) for _, scores in rows]}, BETTER, mean, path)
+    except (OSError, ValueError) as error:
+        failures.add(str(path), error)
 
 
-def _as_csv(rows: list[tuple[str, Scores]]) -> str:
-    import dataclasses
-
-    return _written([{"file": name, **dataclasses.asdict(scores)} for name, scores in rows])
-
-
-def _table(rows: Sequence[Coverage]) -> str:
-    import dataclasses
-
-    shaped = ({**dataclasses.asdict(r), "shape": "x".join(map(str, r.shape))} for r in rows)
-    return _written(list(shaped))
-
-
-def _written(rows: Sequence[Mapping[str, object]]) -> str:
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
-
-
-def _as_text(rows: list[tuple[str, Scores]]) -> str:
+def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
+    """JSON has no NaN and no infinity: null."""
     from diff_medical.metrics import METRICS, interval
 
-    units = {"psnr": " dB", "ssim": "", "nmse": "", "mae": ""}
-    lines: list[str] = []
+    def strict(row: Mapping[str, object]) -> str:
+        bare = {
+            name: None if isinstance(value, float) and not math.isfinite(value) else value
+            for name, value in row.items()
+        }
+        return json.dumps(bare)
+
+    for row in _rows(rows, window):
+        yield strict(row)
+    for metric in METRICS if len(rows) > 1 else ():
+        found = interval([getattr(scores, metric) for _, scores in rows])
+        yield strict({"metric": metric, **asdict(found)})
+
+
+def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
+    from diff_medical.metrics import METRICS, interval
+
+    units = {"psnr": " dB"}
+    shown = f"window {window}; " if window else ""
     for name, s in rows:
-        lines.append(
-            f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, NMSE {s.nmse:.5f}, MAE {s.mae:.5g}"
-            f"  (data range {s.data_range:.6g}; mask: {s.mask}; {s.voxels:,} voxels; "
-            f"{s.dims}-D SSIM)"
+        yield (
+            f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, 2-D {s.ssim_2d:.4f}, "
+            f"MS-SSIM {s.ms_ssim:.4f}, NMSE {s.nmse:.5f}, MAE {s.mae:.5g}, edges {s.edges:.3f}"
+            f"  (data range {s.data_range:.6g}; {shown}mask: {s.mask}; {s.voxels:,} voxels; "
+            f"{s.dims}-D SSIM; {s.scales} scales)"
         )
     if len(rows) > 1:
         ranges = sorted({s.data_range for _, s in rows})
         span = f"{ranges[0]:.6g}" + (f" to {ranges[-1]:.6g}" if len(ranges) > 1 else "")
         masks = sorted({s.mask for _, s in rows})
         dims = sorted({s.dims for _, s in rows})
-        lines.append(
-            f"mean over {len(rows)} volumes, 95 % interval  (data range {span}; mask: "
+        yield (
+            f"mean over {len(rows)} volumes, 95 % interval  (data range {span}; {shown}mask: "
             f"{masks[0] if len(masks) == 1 else 'one a file'}; "
             f"{' or '.join(f'{d}-D' for d in dims)} SSIM)"
         )
         for metric in METRICS:
             found = interval([float(getattr(s, metric)) for _, s in rows])
-            lines.append(
-                f"  {metric.upper()} {found.mean:.5g}{units[metric]} "
+            yield (
+                f"  {metric.upper()} {found.mean:.5g}{units.get(metric, '')} "
                 f"[{found.low:.5g}, {found.high:.5g}]"
             )
-    return "\n".join(lines) + "\n"
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import zlib
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,22 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from .files import SCANS
+from .foreign import foreign
 
-__all__ = ["ScanError", "check_length", "check_sum", "geometry", "open_image"]
+__all__ = [
+    "ScanError",
+    "check_length",
+    "check_packing",
+    "check_sum",
+    "damaged",
+    "first_bytes",
+    "geometry",
+    "is_packed",
+    "open_image",
+]
 
 DEFLATE_LIMIT = 1040  # no deflate stream is longer than its data by more than this factor
+FARTHEST = 1e9  # mm from voxel to voxel: beyond it the header is rubbish, not in another unit
 UNTRUSTED = "its geometry cannot be trusted: set qform or sform first (say with fslorient)"
 
 
@@ -37,30 +48,8 @@ def open_image(path: Path) -> tuple[Any, Any]:
 
     They differ where nibabel repairs the header while loading.
     """
-    if not path.exists():
-        raise ScanError(path, "no such file", "check the name")
-    if not SCANS.matches(path):
-        raise ScanError(path, "not a NIfTI file name", "give a .nii or .nii.gz file")
-    if path.stat().st_size == 0:
-        raise ScanError(path, "the file is empty", "copy or export it again")
-    packed = path.name.lower().endswith(".gz")
-    with path.open("rb") as file:
-        is_gzip = file.read(2) == b"\x1f\x8b"
-    if packed and not is_gzip:
-        raise ScanError(
-            path, "is named .gz but is not gzip-compressed", "rename it to .nii or compress it"
-        )
-    if is_gzip and not packed:
-        raise ScanError(path, "is gzip-compressed but not named .gz", "rename it to .nii.gz")
-    try:
-        with gzip.open(path) if packed else path.open("rb") as file:
-            head = file.read(540)
-    except (EOFError, OSError, zlib.error) as error:
-        if isinstance(error, PermissionError):
-            raise ScanError(path, "may not be read", "change its permissions") from error
-        raise ScanError(
-            path, "the gzip stream is cut short or damaged", "copy it again"
-        ) from error
+    packed = check_packing(path)
+    head = first_bytes(path, 540, packed=packed)
     sizes = {int.from_bytes(head[:4], "little"), int.from_bytes(head[:4], "big")}
     if 348 in sizes and head[344:347] == b"n+1":
         kind, length, image_class = nib.Nifti1Header, 348, nib.Nifti1Image
@@ -74,13 +63,63 @@ def open_image(path: Path) -> tuple[Any, Any]:
             else "is not a NIfTI file"
         )
         raise ScanError(path, problem, "convert it to .nii.gz")
-    try:
+    if len(head) < length:
+        raise ScanError(path, "the file ends within its header", "copy it again")
+    with damaged(path, "its header is damaged", "export it again"), _quiet():
         raw = kind(head[:length], check=False)
-        with _quiet():
-            image = image_class.from_filename(path)
-    except (HeaderDataError, EOFError, OSError, ValueError, zlib.error) as error:
-        raise ScanError(path, f"its header is damaged ({error})", "export it again") from error
+        image: Any = image_class.from_filename(path)
+        for extension in image.header.extensions:
+            extension.get_content()  # which is not read before it is asked for
     return image, raw
+
+
+def damaged(path: Path, problem: str, remedy: str) -> AbstractContextManager[None]:
+    """ScanError for whatever a library raises in the block, with what it said."""
+    return foreign(lambda why: ScanError(path, f"{problem} ({why})", remedy))
+
+
+def first_bytes(path: Path, count: int, *, packed: bool) -> bytes:
+    """Of a scan, unpacked; fewer if it is shorter. ScanError where they cannot be read."""
+    try:
+        with (
+            damaged(path, "the gzip stream is cut short or damaged", "copy it again"),
+            gzip.open(path) if packed else path.open("rb") as file,
+        ):
+            return file.read(count)
+    except PermissionError as error:
+        raise ScanError(path, "may not be read", "change its permissions") from error
+
+
+def is_packed(path: Path) -> bool:
+    """Whether the name is that of a gzip-compressed scan: .nii.gz or .mgz."""
+    return path.name.lower().endswith((".gz", ".mgz"))
+
+
+def check_packing(path: Path) -> bool:
+    """Whether a file is gzip-compressed; ScanError where its name says otherwise, or where there
+    is no such file, or nothing in it.
+    """
+    if not path.exists():
+        raise ScanError(path, "no such file", "check the name")
+    if not SCANS.matches(path):
+        raise ScanError(path, "not the name of a scan", f"give one of the {SCANS.name}")
+    if path.stat().st_size == 0:
+        raise ScanError(path, "the file is empty", "copy or export it again")
+    with path.open("rb") as file:
+        is_gzip = file.read(2) == b"\x1f\x8b"
+    plain = ".mgh" if path.suffix.lower() == ".mgz" else ".nii"
+    if is_packed(path) and not is_gzip:
+        raise ScanError(
+            path,
+            f"is named {path.suffix} but is not gzip-compressed",
+            f"rename it to {plain} or compress it",
+        )
+    if is_gzip and not is_packed(path):
+        other = ".mgz" if path.suffix.lower() == ".mgh" else ".nii.gz"
+        raise ScanError(
+            path, f"is gzip-compressed but named {path.suffix}", f"rename it to {other}"
+        )
+    return is_gzip
 
 
 @contextmanager
@@ -139,7 +178,7 @@ def geometry(
 
 def _is_affine(affine: NDArray[Any]) -> bool:
     linear = affine[:3, :3]
-    if not np.isfinite(affine).all():
+    if not np.isfinite(affine).all() or np.abs(linear).max() > FARTHEST:
         return False
     lengths = np.linalg.norm(linear, axis=0)
     return bool((lengths > 1e-9).all() and abs(np.linalg.det(linear / lengths)) > 1e-4)
@@ -149,8 +188,7 @@ def check_length(path: Path, image: Any, dtype: np.dtype[Any]) -> None:
     """Refuse a file that cannot hold what its header promises, before memory is taken for it."""
     promised = int(np.prod(image.shape, dtype=object)) * dtype.itemsize
     size = path.stat().st_size
-    packed = path.name.lower().endswith(".gz")
-    if promised > (size * DEFLATE_LIMIT if packed else size - image.dataobj.offset):
+    if promised > (size * DEFLATE_LIMIT if is_packed(path) else size - image.dataobj.offset):
         raise ScanError(
             path,
             f"is cut short: its header promises {promised:,} bytes of voxels",
@@ -160,7 +198,7 @@ def check_length(path: Path, image: Any, dtype: np.dtype[Any]) -> None:
 
 def check_sum(path: Path) -> None:
     """Read a gzip stream to its end, where its checksum is compared; nibabel stops before it."""
-    if path.name.lower().endswith(".gz"):
+    if is_packed(path):
         with gzip.open(path) as file:
             while file.read(1 << 22):
                 pass

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, bar, run
+from diff_core.command import Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
     from .survey import Survey
@@ -32,27 +32,25 @@ def inspect(
         Path | None,
         typer.Option(help="JSON lines: file, split, modality. Default: FOLDER/manifest.jsonl."),
     ] = None,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace a picture that exists.")
-    ] = False,
+    overwrite: options.Overwrite = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each scan.")
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+    debug: options.Debug = False,
 ) -> int:
     """Tell what a folder of scans holds: layout, subjects, modality, spacing, noise, faults.
 
     Nothing is changed. Exit code: 0 all scans can be used, 1 some cannot, 2 wrong usage.
     """
     failures = Failures(COMMAND, debug=debug)
-    if output is not None and output.exists() and not overwrite:
-        raise typer.BadParameter(f"{output} exists; add --overwrite to replace it")
+    require_new(output, overwrite=overwrite)
     from .survey import survey
 
     try:
         with bar(1.0, quiet=as_json) as progress:
             found = survey(folder, manifest, progress=lambda share: progress.at(share, "reading"))
         if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
             draw(found, output)
     except (ValueError, OSError) as error:
         failures.add(str(folder), error)
@@ -92,6 +90,8 @@ def _print(found: Survey) -> None:
         f"{found.voxels / 1e6:.1f} million voxels",
         highlight=False,
     )
+    for remark in found.remarks():
+        console.print(remark, highlight=False, soft_wrap=True)
     for one in usable:
         for note in one.notes:
             console.print(f"note: {one.row.path}: {note}", highlight=False, soft_wrap=True)

@@ -7,10 +7,11 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Modality", "Scale", "recognise", "scale"]
+__all__ = ["CT_AIR", "Modality", "Scale", "is_ct", "recognise", "scale", "step_of"]
 
 Modality = Literal["mr", "ct"]
 
+CT_AIR = -500.0  # HU, below which there is only air
 CT_OFFSET = -1000.0  # HU of air
 CT_SCALE = 1500.0  # water at 2/3, most bone below 1.7
 
@@ -30,7 +31,12 @@ class Scale(NamedTuple):
 
 def recognise(volume: NDArray[np.floating]) -> Modality:
     """CT if the values reach well below zero as Hounsfield units of air do, else MR."""
-    return "ct" if float(np.min(volume)) < -500 and float(np.mean(volume < -500)) > 0.01 else "mr"
+    return "ct" if is_ct(float(np.min(volume)), float(np.mean(volume < CT_AIR))) else "mr"
+
+
+def is_ct(low: float, below: float) -> bool:
+    """Whether a volume is CT by its least value and its share of voxels below CT_AIR."""
+    return low < CT_AIR and below > 0.01
 
 
 def scale(volume: NDArray[np.floating], modality: Modality) -> Scale:
@@ -46,8 +52,12 @@ def scale(volume: NDArray[np.floating], modality: Modality) -> Scale:
         raise ValueError(f"volume is empty, shape {volume.shape}; expected at least one voxel")
     if modality == "ct":
         return Scale(CT_OFFSET, CT_SCALE)
-    step = max(1, volume.size // 4_000_000)
-    values = np.abs(volume.reshape(-1)[::step])
+    values = np.abs(volume.flat[:: step_of(volume.size)])
     foreground = values[values > 0.1 * np.percentile(values, 99)]
     bright = float(np.percentile(foreground, 99.5)) if foreground.size else float(values.max())
     return Scale(0.0, bright if bright > 0 else 1.0)
+
+
+def step_of(size: int) -> int:
+    """Of a volume of that many voxels, every how many-th, in C order, the scale is taken from."""
+    return max(1, size // 4_000_000)

@@ -24,12 +24,22 @@ from torch.nn import functional as F
 
 from diff_core.operator.radon import Radon
 
-__all__ = ["WATER", "Dose", "Textures", "back_project", "noise_textures"]
+__all__ = [
+    "WATER",
+    "Dose",
+    "Levels",
+    "Textures",
+    "back_project",
+    "line_integrals",
+    "noise_textures",
+]
 
 WATER = 0.0192
 """Attenuation of water, 1/mm, at about 75 keV."""
 
 LARGEST = 12.0  # line integral from which on no photon arrives; keeps exp() in range
+COARSE = 128  # pixels a side from which on line integrals are taken: they vary slowly
+FINER = 8  # steps between two detector bins to which places are rounded
 
 
 @dataclass(frozen=True)
@@ -68,6 +78,20 @@ class Textures(NamedTuple):
     electronic: NDArray[np.float32]
 
 
+class Levels(NamedTuple):
+    """Noise standard deviations as `diff_medical.noise.estimate` finds them, HU: of a scan as it
+    is, and of its two textures.
+    """
+
+    scan: float
+    photon: float
+    electronic: float
+
+    def at(self, weights: tuple[float, float]) -> float:
+        """Of the scan with the noise of a lower dose, of `Dose.weights`, added to its own."""
+        return math.hypot(self.scan, weights[0] * self.photon, weights[1] * self.electronic)
+
+
 def noise_textures(
     slices: NDArray[np.floating], pixel: float, rng: np.random.Generator, *, views: int = 360
 ) -> Textures:
@@ -78,17 +102,41 @@ def noise_textures(
     count, *shape = slices.shape
     size = max(shape)
     angles = torch.arange(views, dtype=torch.float64) * (math.pi / views)
-    radon = Radon(angles, size)
     made = np.empty((2, count, *shape), np.float32)
     for number, hounsfield in enumerate(slices):
-        attenuation = WATER * (1 + torch.from_numpy(np.asarray(hounsfield, np.float32)) / 1000)
-        padded = F.pad(attenuation.clamp(min=0), (0, size - shape[1], 0, size - shape[0]))
-        integral = (radon(padded[None, None])[0] * pixel).clamp(0, LARGEST)
-        white = torch.from_numpy(rng.standard_normal((2, *integral.shape[1:]), dtype=np.float32))
-        noise = white * torch.cat((torch.exp(integral / 2), torch.exp(integral)))
+        integral = line_integrals(hounsfield, pixel, angles)
+        white = torch.from_numpy(rng.standard_normal((2, *integral.shape), dtype=np.float32))
+        noise = white * torch.stack((torch.exp(integral / 2), torch.exp(integral)))
         image = back_project(noise, angles, size) * (1000 / (WATER * pixel))
         made[:, number] = image[:, : shape[0], : shape[1]].numpy()
     return Textures(made[0], made[1])
+
+
+def line_integrals(hounsfield: NDArray[np.floating], pixel: float, angles: Tensor) -> Tensor:
+    """(angles, detectors) of an axial slice (N, M) in HU: how much each ray is attenuated, as the
+    logarithm of a ratio, in 0 to 12. The slice is padded with air to a square; a detector bin is
+    as wide as a pixel, and there are enough for the diagonal.
+
+    A large slice is averaged over pixels first: attenuation along rays varies slowly.
+    """
+    size = max(hounsfield.shape)
+    attenuation = WATER * (1 + torch.from_numpy(np.array(hounsfield, np.float32)) / 1000)
+    missing = (0, size - hounsfield.shape[1], 0, size - hounsfield.shape[0])
+    square = F.pad(attenuation.clamp(min=0), missing)[None, None]
+    bins = _bins(size)
+    factor = max(1, size // COARSE)
+    if factor == 1:
+        return (Radon(angles, size, bins)(square)[0, 0] * pixel).clamp(0, LARGEST)
+    square = F.pad(square, (0, -size % factor, 0, -size % factor))
+    coarse = Radon(angles, square.shape[-1] // factor)(F.avg_pool2d(square, factor))[0]
+    # a coarse bin is `factor` pixels wide; the middles of both lie where the image's does, which
+    # padding moves by at most half a coarse pixel
+    place = (torch.arange(bins) - (bins - 1) / 2) / factor + (coarse.shape[-1] - 1) / 2
+    place = place.clamp(0, coarse.shape[-1] - 1.001)
+    low = place.long()
+    share = place - low
+    fine = coarse[0, :, low] * (1 - share) + coarse[0, :, low + 1] * share
+    return (fine * (pixel * factor)).clamp(0, LARGEST)
 
 
 def back_project(sinogram: Tensor, angles: Tensor, size: int) -> Tensor:
@@ -106,14 +154,28 @@ def back_project(sinogram: Tensor, angles: Tensor, size: int) -> Tensor:
     frequency = torch.fft.rfftfreq(length).double()
     response = torch.fft.rfft(ramp).real * (0.5 + 0.5 * torch.cos(2 * math.pi * frequency))
     spectrum = torch.fft.rfft(sinogram, length) * response.to(sinogram)
-    rows = torch.fft.irfft(spectrum, length)[..., :detectors]
+    return smear(torch.fft.irfft(spectrum, length)[..., :detectors], angles, size)
 
-    image = sinogram.new_zeros(sinogram.shape[0], size, size)
-    place = torch.arange(size, dtype=torch.float64) - (size - 1) / 2
-    for angle, row in zip(angles.tolist(), rows.unbind(1), strict=True):
-        s = place[None, :] * math.cos(angle) + place[:, None] * math.sin(angle)
-        s = (s + (detectors - 1) / 2).clamp(0, detectors - 1.001)
-        low = s.long()
-        share = (s - low).to(row)
-        image += row[:, low] * (1 - share) + row[:, low + 1] * share
-    return image * (math.pi / len(angles))
+
+def smear(rows: Tensor, angles: Tensor, size: int) -> Tensor:
+    """Back-projection without a filter: (B, angles, detectors) to (B, size, size), the mean over
+    angles times pi, linear between bins, which are a pixel apart.
+    """
+    detectors = rows.shape[-1]
+    count = (detectors - 1) * FINER + 1
+    fine = F.interpolate(rows.float(), count, mode="linear", align_corners=True).numpy()
+    place = (np.arange(size) - (size - 1) / 2) * FINER
+    image = np.zeros((rows.shape[0], size, size), np.float32)
+    for number, angle in enumerate(angles.tolist()):
+        column = (place * math.cos(angle) + ((count - 1) / 2 + 0.5)).astype(np.float32)
+        row = (place * math.sin(angle)).astype(np.float32)
+        index = (row[:, None] + column).astype(np.intp)
+        for plane, values in zip(image, fine[:, number], strict=True):
+            plane += np.take(values, index, mode="clip")
+    return torch.from_numpy(image * np.float32(math.pi / len(angles)))
+
+
+def _bins(size: int) -> int:
+    """Detector bins that hold the diagonal, as many as `Radon` takes of its own accord."""
+    length = math.ceil(math.sqrt(2) * size)
+    return length + (length - size) % 2

@@ -13,11 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["METRICS", "Interval", "Scores", "interval", "score"]
+from .structure import edge_sharpness, multiscale_ssim, slice_ssim
+
+__all__ = ["BETTER", "METRICS", "Interval", "Scores", "interval", "score"]
 
 Array = NDArray[np.floating]
 
-METRICS = ("psnr", "ssim", "nmse", "mae")
+METRICS = ("psnr", "ssim", "ssim_2d", "ms_ssim", "nmse", "mae", "edges")
+BETTER = {name: -1 if name in ("nmse", "mae") else 1 for name in METRICS}
 
 
 @dataclass(frozen=True)
@@ -28,6 +31,8 @@ class Scores:
     ssim: mean structural similarity, Gaussian window of sd 1.5 voxels (11 wide), over `dims` axes.
           Z. Wang et al., "Image quality assessment: from error visibility to structural
           similarity", 2004
+    ssim_2d, ms_ssim, scales, edges: see `diff_medical.structure`; over the whole volume, whatever
+          the mask; NaN unless they were asked for
     nmse: sum (est - ref)^2 / sum ref^2
     mae:  mean |est - ref|, in the units of the volumes
     data_range, mask, voxels, dims: what they were computed with
@@ -41,6 +46,10 @@ class Scores:
     mask: str
     voxels: int
     dims: int
+    ssim_2d: float = float("nan")
+    ms_ssim: float = float("nan")
+    scales: int = 0
+    edges: float = float("nan")
 
 
 @dataclass(frozen=True)
@@ -62,12 +71,17 @@ def score(
     data_range: float | None = None,
     mask: Array | None = None,
     mask_name: str = "mask",
+    window: tuple[float, float] | None = None,
+    structure: bool = False,
 ) -> Scores:
     """Scores of `estimate` against `reference`, both (X, Y, Z) or (X, Y), finite, same units.
 
     data_range: the reference's maximum minus its minimum (all voxels) if not given
     mask:       voxels other than 0 count; SSIM is computed on the whole volume and averaged over
                 the mask
+    window:     lowest and highest value shown: both volumes are clipped to it first, and it is the
+                data range unless that is given
+    structure:  also SSIM of slices and over scales, and edge sharpness
     Raises ValueError for shapes that differ, a constant reference without data_range, an empty
     mask.
     """
@@ -78,6 +92,12 @@ def score(
         )
     reference = reference.astype(np.float64)
     estimate = estimate.astype(np.float64)
+    if window is not None:
+        low, high = window
+        if not low < high:
+            raise ValueError(f"window is {window}; expected the lower value first")
+        reference, estimate = reference.clip(low, high), estimate.clip(low, high)
+        data_range = high - low if data_range is None else data_range
     if data_range is None:
         data_range = float(reference.max() - reference.min())
     if not data_range > 0:
@@ -100,6 +120,16 @@ def score(
     mse = float(np.mean(np.square(error)))
     energy = float(np.sum(np.square(reference[inside])))
     mean_ssim, similarity = _ssim(reference, estimate, data_range)
+    more: dict[str, Any] = {}
+    if structure:
+        ref, est = np.atleast_3d(reference), np.atleast_3d(estimate)
+        over_scales, scales = multiscale_ssim(ref, est, data_range)
+        more = {
+            "ssim_2d": slice_ssim(ref, est, data_range),
+            "ms_ssim": over_scales,
+            "scales": scales,
+            "edges": edge_sharpness(ref, est),
+        }
     return Scores(
         psnr=float("inf") if mse == 0 else 10 * float(np.log10(data_range**2 / mse)),
         ssim=mean_ssim if mask is None else float(similarity[inside].mean()),
@@ -109,6 +139,7 @@ def score(
         mask=mask_name,
         voxels=int(inside.sum()),
         dims=sum(n > 1 for n in reference.shape),
+        **more,
     )
 
 

@@ -30,6 +30,7 @@ class Enhanced(MapTransform):
     spacing:           voxel size in mm; None takes it from the affine of a MetaTensor, and is 1 mm
                        for an array that has none
     weights:           a model of your own training; None for the one that comes with the package
+    enhancer:          instead of `weights` and `device`
     device:            where to compute
     allow_missing_keys: as in every MapTransform
 
@@ -44,12 +45,13 @@ class Enhanced(MapTransform):
         *,
         spacing: tuple[float, float, float] | None = None,
         weights: Path | None = None,
+        enhancer: Enhancer | None = None,
         device: str = "auto",
         allow_missing_keys: bool = False,
     ) -> None:
         super().__init__(keys, allow_missing_keys)
         self.settings, self.spacing = settings or Settings(), spacing
-        self.enhancer = Enhancer.from_pretrained(weights, device=device)
+        self.enhancer = enhancer or Enhancer.from_pretrained(weights, device=device)
 
     def __call__(self, data: Mapping[Hashable, Any]) -> dict[Hashable, Any]:
         made = dict(data)

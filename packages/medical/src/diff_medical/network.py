@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -13,7 +14,7 @@ from diff_core.denoiser import Preconditioned
 from diff_core.nn import UNet
 from diff_core.schedule import Edm
 
-__all__ = ["NETWORK_TYPES", "SIGMA_MAX", "SlabNetwork", "slab_denoiser"]
+__all__ = ["NETWORK_TYPES", "SIGMA_MAX", "SlabNetwork", "in_full", "slab_denoiser"]
 
 SIGMA_MAX = 0.5  # of the bright level of a scan, which `diff_medical.intensity` maps to 1
 
@@ -53,6 +54,8 @@ class SlabNetwork(nn.Module):
         }
         self.slices = slices
         self.shuffle = shuffle
+        self.narrow: torch.dtype | None = None  # autocast's, None for that of the weights
+        self.tile: int | None = None  # longest edge that fits memory, once larger ones did not
         width = slices * shuffle**2
         unet = UNet(
             2, width, width, channels, blocks=blocks, norm="none", activation="relu", embedding=64
@@ -72,8 +75,27 @@ class SlabNetwork(nn.Module):
         if any(missing):
             x = F.pad(x, missing, mode="replicate")
         packed = F.pixel_unshuffle(x, self.shuffle).contiguous(memory_format=torch.channels_last)
-        result = F.pixel_shuffle(self.unet(packed, time, cond), self.shuffle)
+        # an autocast that is not enabled would end that of training, so there is none
+        narrow = torch.autocast(x.device.type, self.narrow) if self.narrow else nullcontext()
+        with narrow:
+            made = self.unet(packed, time, cond)
+        result = F.pixel_shuffle(made.to(x.dtype) if self.narrow else made, self.shuffle)
         return result[..., :height, :width]
+
+
+@contextmanager
+def in_full(network: object) -> Generator[None]:
+    """Within the block a `SlabNetwork` computes in the precision of its weights: where its results
+    are subtracted from one another, the rounding of a narrower one is as large as the difference.
+    """
+    if not isinstance(network, SlabNetwork):
+        yield
+        return
+    narrow, network.narrow = network.narrow, None
+    try:
+        yield
+    finally:
+        network.narrow = narrow
 
 
 NETWORK_TYPES: dict[str, type] = {"SlabNetwork": SlabNetwork}

@@ -8,44 +8,37 @@ adaptation by wavelet shrinkage", 1994. For Rician noise the same estimate is ma
 in the stabilised domain: sigma is the value for which f(M / sigma) has unit noise (A. Foi, "Noise
                           estimation and removal in MR imaging: the variance-stabilization
                           approach", ISBI 2011).
-CT: the mode of the local standard deviation in soft tissue, which also sees noise that is
-correlated between voxels. O. Christianson et al., "Automated technique to measure noise in
-clinical CT examinations", AJR 2015.
+CT: the mode of the local standard deviation in soft tissue, see `diff_medical.noise_ct`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.noise_model import Distribution, Noise
+from diff_medical.noise_ct import MAD_TO_SD, soft_tissue
+from diff_medical.noise_model import Distribution, Noise, Region
 from diff_medical.stabilise import stabiliser
 
-__all__ = ["Noise", "Region", "background", "detail_sigma", "estimate", "fine_axes", "soft_tissue"]
+__all__ = [
+    "Noise",
+    "background",
+    "detail_sigma",
+    "estimate",
+    "fine_axes",
+    "probed",
+]
 
 Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 _SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0]) / np.sqrt(6)
-_MAD_TO_SD = 1 / 0.6744897501960817
 _PROBE_VOXELS = 1 << 24
 _THICK = 2.0  # spacing ratio above which a slice axis carries anatomy, not redundancy
 _WHITE = 0.4  # correlation of neighbours below which a background counts as white
 _TOO_SMOOTH = 0.75  # correlation of neighbours above which a "background" is anatomy
-
-
-@dataclass(frozen=True)
-class Region:
-    """Noise in a uniform region: sigma in scan units, correlation of neighbours, share of the
-    image it covers.
-    """
-
-    sigma: float
-    correlation: float
-    share: float
 
 
 def estimate(
@@ -60,16 +53,23 @@ def estimate(
     finely sampled.
 
     With "auto" the distribution is Rician if the volume has no negative value and a Rayleigh
-    background, else Gaussian; "ncchi" needs the number of `coils`. A volume without texture
-    (constant, or of a handful of voxels) has sigma 0.
+    background, else Gaussian; "ncchi" needs the number of `coils`. CT is Gaussian, even or (
+    "poisson-ct") not; its sigma is that of soft tissue. A volume without texture (constant, or of
+    a handful of voxels) has sigma 0. Raises ValueError for "poisson-ct" of MR.
     """
     volume = _probe(np.asarray(volume))
     axes = fine_axes(volume.shape, spacing)
     if modality == "ct":
+        kind = "poisson-ct" if distribution == "poisson-ct" else "gaussian"
         tissue = soft_tissue(volume, axes)
         if tissue is not None:
-            return Noise(tissue.sigma, "gaussian", "soft tissue", tissue.correlation)
-        return Noise(detail_sigma(volume, axes), "gaussian", "fine detail")
+            return Noise(tissue.sigma, kind, "soft tissue", tissue.correlation)
+        return Noise(detail_sigma(volume, axes), kind, "fine detail")
+    if distribution == "poisson-ct":
+        raise ValueError(
+            "poisson-ct is noise of CT, and this scan is taken for MR; expected --modality ct or "
+            "other noise"
+        )
 
     sigma = detail_sigma(volume, axes)
     if distribution == "gaussian":
@@ -128,61 +128,7 @@ def detail_sigma(volume: Array, axes: tuple[int, ...]) -> float:
     detail = np.abs(detail[usable])
     if usable.sum() > 4096:
         detail = detail[steepness <= np.quantile(steepness, 0.3)]
-    return float(np.median(detail) * _MAD_TO_SD)
-
-
-def soft_tissue(volume: Array, axes: tuple[int, ...]) -> Region | None:
-    """Mode of the 7-by-7 standard deviation where all of the window is soft tissue (-150 to 250
-    HU); None if nowhere.
-    """
-    from scipy.ndimage import uniform_filter1d
-
-    plane = axes[:2]
-    if len(plane) < 2:
-        return None
-    values = volume.astype(np.float32, copy=False)
-
-    def window_mean(x: Array) -> Array:
-        for axis in plane:
-            x = uniform_filter1d(x, 7, axis=axis)
-        return x
-
-    mean = window_mean(values)
-    # noise alone may leave the range, so it is the smoothed value that must be tissue, all over
-    # the window
-    tissue = window_mean(((mean > -150) & (mean < 250)).astype(np.float32)) > 0.999
-    if tissue.sum() < 500:
-        return None
-    residual = values - mean
-    variance = window_mean(np.square(residual))[tissue]
-    sd = np.sqrt(np.maximum(variance, 0))
-    sd = sd[sd > 0]
-    if sd.size < 500:
-        return None
-    low, high = np.log(np.quantile(sd, [0.001, 0.95]) + 1e-6)
-    counts, edges = np.histogram(np.log(sd), bins=60, range=(low, max(high, low + 1e-3)))
-    counts = np.convolve(counts, [1, 2, 3, 2, 1], mode="same")
-    peak = int(np.argmax(counts))
-    within = float(np.exp((edges[peak] + edges[peak + 1]) / 2))
-    steps = np.abs(np.diff(values, axis=plane[0], append=values.take([-1], plane[0]))[tissue])
-    step = float(np.median(steps)) * _MAD_TO_SD
-    return Region(within, _window_correlation(within, step), float(tissue.mean()))
-
-
-def _window_correlation(within: float, step: float) -> float:
-    """Correlation rho of neighbours from the sd within windows and the sd of first differences.
-
-    With a Gaussian autocorrelation rho^(d^2), separable in the plane, both are known functions:
-    within^2 = sigma^2 g(rho), since a window's own mean takes away more of a correlated noise, and
-    step^2 = 2 sigma^2 (1 - rho). `within` itself is not corrected by g: where fine anatomy passes
-    for correlated noise that would overstate sigma, which is the harmful side.
-    """
-    rho = np.linspace(0, 0.95, 400)
-    offset = np.arange(-3, 4)
-    centre = np.power(rho[:, None], np.square(offset)).mean(axis=1)
-    pairs = np.power(rho[:, None, None], np.square(offset[:, None] - offset)).mean(axis=(1, 2))
-    ratio = (1 - rho) / (1 - 2 * centre**2 + pairs**2)
-    return float(rho[np.argmin(np.abs(ratio - step**2 / (2 * within**2)))])
+    return float(np.median(detail) * MAD_TO_SD)
 
 
 def background(volume: Array) -> Region | None:
@@ -245,12 +191,15 @@ def _probe(volume: Array) -> Array:
     """The middle slices, where a volume is too large for whole-volume statistics in bounded
     memory.
     """
-    depth = volume.shape[2]
-    keep = max(8, _PROBE_VOXELS // max(1, volume.shape[0] * volume.shape[1]))
-    if keep >= depth:
-        return volume
+    return volume[:, :, probed(volume.shape)]
+
+
+def probed(shape: tuple[int, ...]) -> slice:
+    """The planes along Z from which the noise of a volume (X, Y, Z) is estimated."""
+    depth = shape[2]
+    keep = min(depth, max(8, _PROBE_VOXELS // max(1, shape[0] * shape[1])))
     start = (depth - keep) // 2
-    return volume[:, :, start : start + keep]
+    return slice(start, start + keep)
 
 
 def _foreground(values: Array, axes: tuple[int, ...]) -> Mask:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diff_core.coefficients import broadcast
 from diff_core.denoiser import Denoiser
-from diff_core.schedule import broadcast
 
 __all__ = ["SlabDenoising", "draw_sigma", "slab_noise"]
 
@@ -22,7 +22,10 @@ class SlabDenoising:
     to 8: with c_out = sigma s_d / sqrt(sigma^2 + s_d^2) every noise level weighs the same.
 
     The batch holds `x_0` (B, S, H, W) and `slices` (B, S): slices of a sample with the same number
-    are one slice repeated, and get the same noise. The outermost slices, which lack context on one
+    are one slice repeated, and get the same noise. It may also hold `y` and `sigma` (B,), a worse
+    scan of x_0 and how noisy it is (`diff_medical.patches`): where sigma is above 0 the network
+    gets y as it is, with that sigma, and so learns E[x_0 | y] of noise that is not white; where it
+    is 0, noise is added to y. The outermost slices, which lack context on one
     side and are used only at the ends of a stack, count `outer` times as much as the others.
 
     low, high:   range of sigma, drawn log-uniformly
@@ -44,7 +47,9 @@ class SlabDenoising:
         x_0 = batch["x_0"]
         sigma = draw_sigma(x_0.shape[0], self, generator).to(x_0)
         noise = slab_noise(x_0, batch["slices"], self.correlated, generator)
-        x_t = x_0 + broadcast(sigma, x_0) * noise
+        given = batch.get("sigma", torch.zeros_like(sigma)).to(x_0)
+        x_t = batch.get("y", x_0) + broadcast(torch.where(given > 0, 0, sigma), x_0) * noise
+        sigma = torch.where(given > 0, given.clamp(self.low, self.high), sigma)
         t = denoiser.schedule.time(-sigma.log())
         estimate = denoiser(x_t, t)
         out = sigma * self.sigma_data / torch.hypot(sigma, torch.full_like(sigma, self.sigma_data))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -27,7 +28,8 @@ class Patches:
     Item i holds `x_0` (slices, size, size) float32 and `slices` (slices,) int64, the number of the
     slice at each position (repeated where a stack is thinner than the slab). With a degradation it
     also holds `y`, the slab as a worse scan shows it, and `sigma` (), the noise in it: of each
-    channel for MR, root mean square for CT.
+    channel for MR; for the noise of a lower dose by turns what the enhancer would estimate for the
+    whole scan, or its own and the root mean square of what was added to this slab; else 0.
 
     ct:         share of CT among the patches, where the corpus has both
     background: share of patches centred anywhere rather than on foreground
@@ -94,7 +96,7 @@ class Patches:
             made = {"x_0": item(x_0), "y": item(y), "sigma": torch.tensor(sigma)}
         else:
             slab = cut(volume.array, axis, centre, depth, self.size).astype(np.float32)
-            made = {"x_0": item(augment(slab, volume.modality == "mr", rng))}
+            made = {"x_0": item(augment(slab, volume.modality == "mr", rng)[0])}
         return made | {"slices": torch.tensor(numbers)}
 
     def _degraded(
@@ -107,17 +109,24 @@ class Patches:
     ) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
         """(clean, worse, sigma): worn as whole slices, then cut and augmented alike."""
         how, is_mr = self.degradation, volume.modality == "mr"
-        planes = cut(volume.array, axis, centre, depth, None).astype(np.float32)
-        target, worn = wear(planes, how, volume.modality, rng)
-        middle = np.delete(centre, axis)
-        target, worn = (crop(part, middle, self.size) for part in (target, worn))
+        planes = cut(volume.array, axis, centre, depth, None if how.wears else self.size)
+        target, worn = wear(planes.astype(np.float32), how, volume.modality, rng)
+        if how.wears:
+            middle = np.delete(centre, axis)
+            target, worn = (crop(part, middle, self.size) for part in (target, worn))
+        sigma = 0.0
         if volume.textures and how.low_dose and rng.random() < how.low_dose:
+            assert volume.levels is not None
+            weights = how.dose.weights(float(np.exp(rng.uniform(*np.log(how.share)))))
             photon, electronic = (cut(t, axis, centre, depth, self.size) for t in volume.textures)
-            worn = worn + low_dose_noise(photon, electronic, how, rng) / np.float32(CT_SCALE)
+            added = low_dose_noise(photon, electronic, weights, rng)
+            local = math.hypot(volume.levels.scan, float(np.sqrt(np.mean(np.square(added)))))
+            sigma = float(rng.choice((local, volume.levels.at(weights)))) / CT_SCALE
+            worn = worn + added / np.float32(CT_SCALE)
         again = deepcopy(rng)
-        target, worn = augment(target, is_mr, rng), augment(worn, is_mr, again)
+        (target, gain), (worn, _) = augment(target, is_mr, rng), augment(worn, is_mr, again)
         if not is_mr:
-            return target, worn, float(np.sqrt(np.mean(np.square(worn - target))))
+            return target, worn, sigma * gain
         if how.noise not in ("none", "gaussian"):  # a magnitude, also where contrast is inverted
             target, worn = np.abs(target), np.abs(worn)
         sigma = float(np.exp(rng.uniform(*np.log(how.sigma)))) if how.noise != "none" else 0.0
@@ -154,8 +163,11 @@ def _start(count: int, length: int, middle: int) -> int:
 
 def augment(
     slab: NDArray[np.float32], contrast: bool, rng: np.random.Generator
-) -> NDArray[np.float32]:
-    """Random flips, transposition and gain; with `contrast` also a gamma curve and inversion."""
+) -> tuple[NDArray[np.float32], float]:
+    """Random flips, transposition and gain; with `contrast` also a gamma curve and inversion.
+
+    Returns the slab and the gain.
+    """
     for axis in range(3):
         if rng.random() < 0.5:
             slab = np.flip(slab, axis)
@@ -167,4 +179,5 @@ def augment(
             slab = np.copysign(np.abs(slab) ** np.float32(exponent), slab)
         if rng.random() < 0.1:
             slab = 1 - slab
-    return (slab * float(np.exp(rng.uniform(np.log(0.6), np.log(1.25))))).astype(np.float32)
+    gain = float(np.exp(rng.uniform(np.log(0.6), np.log(1.25))))
+    return (slab * gain).astype(np.float32), gain

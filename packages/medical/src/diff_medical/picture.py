@@ -1,19 +1,30 @@
-"""A picture of a scan before and after enhancing: three planes, and what was taken away."""
+"""A picture of a scan: before, after and what was taken away in three planes, and slices through
+the result.
+"""
 
 from __future__ import annotations
 
+import io
 import os
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diff_core.files import replacing
 
-__all__ = ["before_after", "colour_limit", "grey_levels", "upright"]
+from .mark import NOTICE, Mark
+from .sections import PLACES, Section, colour_limit, flat, grey_levels, sections
+
+if TYPE_CHECKING:
+    from .provenance import Told
+
+__all__ = ["before_after", "grey_levels"]
 
 Array = NDArray[np.float32]
-CT_WINDOW = (-160.0, 240.0)  # HU, soft tissue
+GROUND, INK, SOFT, LOOK = "#111418", "#e8ebee", "#9aa5b1", "#f2b34c"
+WIDTH = 11.0  # inches
 
 
 def before_after(
@@ -23,14 +34,19 @@ def before_after(
     path: str | os.PathLike[str],
     modality: str = "mr",
     affine: NDArray[np.floating] | None = None,
+    *,
+    told: Told | None = None,
 ) -> None:
-    """Draws the middle planes of two volumes (X, Y, Z) and their difference into `path`.
+    """Draws the middle planes of two volumes (X, Y, Z), their difference, and slices through the
+    second into `path`.
 
     With the scan's `affine` (4, 4) the patient stands upright, facing up in axial planes, left on
     the left ("neurological"); without, or with one that is not usable, axes are as stored. The
     suffix of `path` decides the format (PNG, PDF, SVG). Voxels are drawn in their true
     proportions, both volumes on one grey scale (for CT the soft-tissue window), the residual on
-    its own, symmetric around 0. Raises ValueError for shapes that differ or are not 3-D.
+    its own, symmetric around 0. A picture of a synthetic scan, which is what `told` says of one,
+    says so in words, in its metadata, and in PNG in pixels. Raises ValueError for shapes that
+    differ or are not 3-D.
     """
     # Not pyplot: it keeps global state and may look for a screen.
     from matplotlib.figure import Figure
@@ -39,84 +55,77 @@ def before_after(
         raise ValueError(
             f"noisy is {noisy.shape}, enhanced {enhanced.shape}; expected one shape (X, Y, Z)"
         )
-    if affine is not None:
-        (noisy, spacing), (enhanced, _) = (
-            upright(volume, spacing, affine) for volume in (noisy, enhanced)
-        )
-    residual = noisy - enhanced
-    low, high = grey_levels(enhanced, modality)
-    spread = colour_limit(residual, high - low)
+    drawn = sections((noisy, enhanced), spacing, affine)
+    grey = grey_levels(flat(plane for one in drawn for plane in one.cuts[1]), modality)
+    removed = [one.middle(0) - one.middle(1) for one in drawn]
+    limit = colour_limit(flat(removed), grey[1] - grey[0])
 
-    drawn = [
-        axis for axis in range(3) if min(n for a, n in enumerate(noisy.shape) if a != axis) > 1
-    ]
-    sizes = [_extent(noisy.shape, spacing, axis) for axis in drawn]
-    widths, heights = [w for w, _ in sizes], [h for _, h in sizes]
-    # one unit of length for all planes, so that they keep their proportions to each other
-    unit = 9.6 / (3 * max(widths))
+    # one unit of length in each part, so that planes keep their proportions to each other
+    widest, heights = max(one.size[0] for one in drawn), [one.size[1] for one in drawn]
+    tall = [0.87 * WIDTH / (columns * widest) * sum(heights) for columns in (3, len(PLACES))]
     figure = Figure(
-        figsize=(11.0, unit * sum(heights) + 0.75 + 0.1 * len(drawn)),
-        dpi=130,
-        layout="constrained",
-        facecolor="#111418",
+        figsize=(WIDTH, sum(tall) + 1.3), dpi=130, layout="constrained", facecolor=GROUND
     )
     figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03)  # type: ignore[union-attr]
-    axes = figure.subplots(len(drawn), 3, squeeze=False, height_ratios=heights)
-    titles = ("Before", "After", "Removed (before − after)")
+    halves: Any = figure.subfigures(2, 1, height_ratios=[tall[0] + 0.7, tall[1] + 0.6])
+    upper, lower = halves
+    for part in halves:
+        part.set_facecolor(GROUND)
+
+    axes = upper.subplots(len(drawn), 3, squeeze=False, height_ratios=heights)
     image: Any = None
-    for row, axis in zip(axes, drawn, strict=True):
-        for cell, volume, title in zip(row, (noisy, enhanced, residual), titles, strict=True):
-            plane = np.take(volume, volume.shape[axis] // 2, axis=axis)
-            left, right = [a for a in range(3) if a != axis]
-            is_residual = title.startswith("Removed")
-            image = cell.imshow(
-                plane.T,
-                origin="lower",
-                aspect=spacing[right] / spacing[left],
-                cmap="RdBu_r" if is_residual else "gray",
-                vmin=-spread if is_residual else low,
-                vmax=spread if is_residual else high,
-                interpolation="nearest",
-            )
-            cell.set_axis_off()
-            if axis == drawn[0]:
-                cell.set_title(title, color="white", fontsize=12)
-    bar = figure.colorbar(image, ax=axes[:, 2], shrink=0.6, pad=0.02)
-    bar.ax.tick_params(colors="white", labelsize=8)
-    bar.set_label("HU" if modality == "ct" else "intensity", color="white", fontsize=9)
+    for row, one, gone in zip(axes, drawn, removed, strict=True):
+        _show(row[0], one, one.middle(0), "gray", grey)
+        _show(row[1], one, one.middle(1), "gray", grey)
+        image = _show(row[2], one, gone, "RdBu_r", (-limit, limit))
+    for cell, title in zip(axes[0], ("Before", "After", "Removed (before − after)"), strict=True):
+        cell.set_title(title, color=INK, fontsize=12)
+    bar = upper.colorbar(image, ax=axes[:, 2], shrink=0.6, pad=0.02)
+    bar.ax.tick_params(colors=INK, labelsize=8)
+    bar.set_label("HU" if modality == "ct" else "intensity", color=INK, fontsize=9)
+
+    axes = lower.subplots(len(drawn), len(PLACES), squeeze=False, height_ratios=heights)
+    for row, one in zip(axes, drawn, strict=True):
+        for cell, plane in zip(row, one.cuts[1], strict=True):
+            _show(cell, one, plane, "gray", grey)
+    for cell, place in zip(axes[0], PLACES, strict=True):
+        cell.set_title(f"After, {place:.0%} through", color=SOFT, fontsize=9)
+    if told is not None:
+        upper.suptitle(NOTICE, color=LOOK, fontsize=12)
     with replacing(path) as temporary:
-        figure.savefig(temporary, facecolor=figure.get_facecolor())
+        if told is None:
+            figure.savefig(temporary, facecolor=GROUND)
+        elif temporary.suffix.lower() == ".png":
+            _save_stamped(figure, temporary, told.mark)
+        else:
+            key = "Subject" if temporary.suffix.lower() == ".pdf" else "Description"
+            said = f"{NOTICE}. {told.mark.line()}" if told.mark else NOTICE
+            figure.savefig(temporary, facecolor=GROUND, metadata={key: said})
 
 
-def upright(
-    volume: Array, spacing: tuple[float, float, float], affine: NDArray[np.floating]
-) -> tuple[Array, tuple[float, float, float]]:
-    """Volume and voxel sizes with the axes in the order right, front, head."""
-    from nibabel.orientations import apply_orientation, io_orientation
+def _save_stamped(figure: Any, path: Path, mark: Mark | None) -> None:
+    from PIL import Image
 
-    turn = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
-    if np.isnan(turn).any():
-        return volume, spacing
-    first, second, third = np.argsort(turn[:, 0])
-    return apply_orientation(volume, turn), (spacing[first], spacing[second], spacing[third])
+    from .stamp import stamp
+    from .synthetic_png import write
 
-
-def grey_levels(volume: Array, modality: str) -> tuple[float, float]:
-    """Black and white: the soft-tissue window of CT, else the 1st to the 99.8th percentile."""
-    if modality == "ct":
-        return CT_WINDOW
-    low, high = np.quantile(volume[::2, ::2], [0.01, 0.998])
-    return float(low), float(high) if high > low else float(low) + 1.0
+    drawn = io.BytesIO()
+    figure.savefig(drawn, format="png", facecolor=GROUND)
+    pixels = np.array(Image.open(drawn).convert("RGB"))
+    stamp(pixels, 2)
+    write(path, pixels, mark)
 
 
-def colour_limit(residual: Array, contrast: float) -> float:
-    """The value at the ends of the colours of a residual, of an image of that contrast."""
-    return max(float(np.quantile(np.abs(residual[::2, ::2]), 0.995)), 1e-6 * contrast, 1e-12)
-
-
-def _extent(
-    shape: tuple[int, ...], spacing: tuple[float, float, float], axis: int
-) -> tuple[float, float]:
-    """Width and height of the plane across `axis`, mm."""
-    left, right = [a for a in range(3) if a != axis]
-    return shape[left] * spacing[left], shape[right] * spacing[right]
+def _show(
+    cell: Any, section: Section, plane: Array, colours: str, levels: tuple[float, float]
+) -> Any:
+    width, height = section.size
+    cell.set_axis_off()
+    return cell.imshow(
+        plane,
+        extent=(0, width, 0, height),
+        cmap=colours,
+        vmin=levels[0],
+        vmax=levels[1],
+        interpolation="nearest",
+    )

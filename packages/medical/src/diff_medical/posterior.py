@@ -7,47 +7,25 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.grid import karras
 from diff_core.noise import Keyed
 from diff_core.sample import Ancestral, sample
 
 from .network import SIGMA_MAX
-from .predict import posterior_mean
+from .planes import Passes
+from .prior import VolumeDenoiser
 
-__all__ = ["VolumeDenoiser", "sample_mean"]
+__all__ = ["sample_mean"]
 
 FLOOR = 30  # the last noise level before 0 is this many times below the first
-
-
-class VolumeDenoiser(Denoiser):
-    """A slab denoiser as a denoiser of volumes (B, 1, X, Y, Z), for the samplers of diff_core.
-
-    axes:     along which slabs are stacked, see `diff_medical.predict`
-    progress: called with the finished share of each pass
-    """
-
-    def __init__(
-        self, denoiser: Denoiser, axes: tuple[int, ...], progress: Callable[[float], None]
-    ) -> None:
-        super().__init__(denoiser.schedule)
-        self.denoiser, self.axes, self.progress = denoiser, axes, progress
-
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        sigma = float(self.schedule.sigma(t))
-        rows = [
-            posterior_mean(self.denoiser, row[0], sigma, axes=self.axes, progress=self.progress)
-            for row in x_t
-        ]
-        return torch.stack(rows)[:, None].to(x_t.device)
 
 
 def sample_mean(
     denoiser: Denoiser,
     noisy: Tensor,
     sigma: float,
-    axes: tuple[int, ...],
+    passes: Passes,
     *,
     samples: int,
     steps: int,
@@ -63,7 +41,7 @@ def sample_mean(
     """
     shrink = max(1.0, sigma / SIGMA_MAX)  # the network ends at SIGMA_MAX: scale both down
     level = sigma / shrink
-    volumes = VolumeDenoiser(denoiser, axes, progress)
+    volumes = VolumeDenoiser(denoiser, passes, progress)
     times = karras(volumes.schedule, steps, sigma_min=level / FLOOR, sigma_max=level)
     mean = torch.zeros_like(noisy)
     for number in range(samples):

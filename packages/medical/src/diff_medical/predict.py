@@ -10,12 +10,15 @@ from torch import Tensor
 
 from diff_core.denoiser import Denoiser
 
+from .memory import within_memory
 from .network import SIGMA_MAX, SlabNetwork
 from .slabs import Slab, slab_axes, slabs
 
 __all__ = ["posterior_mean"]
 
-BATCH_PIXELS = 1 << 17  # pixels per network call: more do not fit the cache of a CPU
+BATCH_PIXELS = 1 << 16  # pixels per network call: more do not fit the cache of a CPU
+GPU_PIXELS = 1 << 17  # the same where there is no such cache
+BLOCK_VOXELS = 1 << 24  # of a stack that are copied at once: what is copied may lie on a disk
 TILE = 768  # a plane larger than this along an axis is processed in tiles
 
 
@@ -28,7 +31,9 @@ def posterior_mean(
     *,
     axes: Sequence[int] | None = None,
     stride: int | None = None,
+    turns: int = 1,
     tile: int = TILE,
+    out: Tensor | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Tensor:
     """E[x_0 | volume = x_0 + sigma z] of (X, Y, Z), on the scale of `diff_medical.intensity`.
@@ -40,12 +45,16 @@ def posterior_mean(
     stride:   slices between windows, see `diff_medical.slabs`; by default 3 where three
               directions are averaged and 1 where there is only one, so that every voxel is
               estimated three times
+    turns:    1 to 4: the network sees every slab turned by so many quarters of a circle, of which
+              it knows nothing, and the estimates are averaged
     tile:     planes longer than this are cut into overlapping tiles; the overlap is the receptive
-              field, so the result does not depend on it
+              field, so the result does not depend on it. Where memory runs out, tiles are halved
+              (`diff_medical.memory`).
+    out:      float32 (X, Y, Z) on the CPU, where the result goes; it may be a file's memory map
     progress: called with the finished share, 0 to 1
 
     The result is float32 on the CPU; the network runs wherever its weights are. Memory beside the
-    volume and the result: one float32 copy of the volume and one batch.
+    volume and the result: two blocks of BLOCK_VOXELS and one batch.
 
     Raises ValueError for a volume that is not 3-D, axes outside 0 to 2 or a negative sigma.
     """
@@ -56,22 +65,23 @@ def posterior_mean(
     axes = tuple(slab_axes(spacing) if axes is None else axes)
     if not axes or any(axis not in (0, 1, 2) for axis in axes):
         raise ValueError(f"axes is {axes}; expected one or more of 0, 1, 2")
+    if turns not in (1, 2, 3, 4):
+        raise ValueError(f"turns is {turns}; expected 1 to 4")
     volume = volume.detach().to("cpu", torch.float32)
+    mean = torch.zeros_like(volume) if out is None else out.zero_()
     if sigma == 0:
-        return volume.clone()
+        return mean.copy_(volume)
     shrink = max(1.0, sigma / SIGMA_MAX)
-    source = volume / shrink if shrink > 1 else volume
     stride = stride or (1 if len(axes) == 1 else 3)
-    mean = torch.zeros_like(source)
     for number, axis in enumerate(axes):
 
         def share(done: float, number: int = number) -> None:
             if progress is not None:
                 progress((number + done) / len(axes))
 
-        stack = source.movedim(axis, 0)
+        stack = volume.movedim(axis, 0)
         result = mean.movedim(axis, 0)
-        _add_stack(denoiser, stack, sigma / shrink, result, len(axes), stride, tile, share)
+        _add_stack(denoiser, stack, sigma, shrink, result, len(axes), stride, turns, tile, share)
     return mean.mul_(shrink) if shrink > 1 else mean
 
 
@@ -79,13 +89,17 @@ def _add_stack(
     denoiser: Denoiser,
     stack: Tensor,
     sigma: float,
+    shrink: float,
     result: Tensor,
     parts: int,
     stride: int,
+    turns: int,
     tile: int,
     progress: Callable[[float], None],
 ) -> None:
-    """Adds 1 / parts of the estimate of a stack (D, H, W) to `result`, in place."""
+    """Adds 1 / parts of the estimate of a stack (D, H, W), scaled down by `shrink`, to `result`,
+    in place.
+    """
     network = denoiser.network
     if not isinstance(network, SlabNetwork):
         raise ValueError(f"network is a {type(network).__name__}; expected a SlabNetwork")
@@ -95,23 +109,36 @@ def _add_stack(
         for position in slab.kept:
             times[slab.slices[position]] += 1
     device = next(network.parameters()).device
-    t = denoiser.schedule.time(torch.tensor(-math.log(sigma), device=device))
-    per_call = max(1, BATCH_PIXELS // (stack.shape[1] * stack.shape[2]))
-    for start in range(0, len(made), per_call):
-        group = made[start : start + per_call]
-        batch = torch.stack([stack[list(slab.slices)] for slab in group])
-        estimate = _planes(denoiser, batch, t, network, tile, device)
-        _scatter(group, estimate, times, parts, result)
-        progress(min(1.0, (start + per_call) / len(made)))
+    t = denoiser.schedule.time(torch.tensor(-math.log(sigma / shrink), device=device))
+    pixels = stack.shape[1] * stack.shape[2]
+    per_call = max(1, (BATCH_PIXELS if device.type == "cpu" else GPU_PIXELS) // pixels)
+    per_block = max(1, BLOCK_VOXELS // (pixels * stride * per_call)) * per_call
+    for first in range(0, len(made), per_block):
+        block = made[first : first + per_block]
+        # windows go up the stack, and so do the slices of each
+        low, high = block[0].slices[0], block[-1].slices[-1] + 1
+        part = stack[low:high].contiguous() if shrink == 1 else stack[low:high] / shrink
+        into = result[low:high].contiguous()
+        for start in range(0, len(block), per_call):
+            group = block[start : start + per_call]
+            batch = torch.stack([part[[i - low for i in slab.slices]] for slab in group])
+            estimate = torch.zeros_like(batch)
+            for quarters in range(turns):
+                turned = batch.rot90(quarters, (-2, -1))
+                found = _planes(denoiser, turned, t, network, tile, device)
+                estimate += found.rot90(-quarters, (-2, -1)) / turns
+            _scatter(group, estimate, times, parts, into, low)
+            progress(min(1.0, (first + start + per_call) / len(made)))
+        result[low:high] = into
 
 
 def _scatter(
-    group: list[Slab], estimate: Tensor, times: list[int], parts: int, result: Tensor
+    group: list[Slab], estimate: Tensor, times: list[int], parts: int, result: Tensor, low: int
 ) -> None:
     for slab, planes in zip(group, estimate, strict=True):
         for position in slab.kept:
             index = slab.slices[position]
-            result[index].add_(planes[position], alpha=1 / (parts * times[index]))
+            result[index - low].add_(planes[position], alpha=1 / (parts * times[index]))
 
 
 def _planes(
@@ -123,15 +150,19 @@ def _planes(
     device: torch.device,
 ) -> Tensor:
     """The denoiser on slabs (B, S, H, W), in tiles where the planes are large."""
-    height, width = batch.shape[-2:]
-    if max(height, width) <= tile:
-        return denoiser(batch.to(device), t).cpu()
-    result = torch.empty_like(batch)
-    for outer_y, inner_y, crop_y in _tiles(height, tile, network):
-        for outer_x, inner_x, crop_x in _tiles(width, tile, network):
-            estimate = denoiser(batch[..., outer_y, outer_x].to(device), t).cpu()
-            result[..., inner_y, inner_x] = estimate[..., crop_y, crop_x]
-    return result
+
+    def attempt(limit: int) -> Tensor:
+        height, width = batch.shape[-2:]
+        if max(height, width) <= limit:
+            return denoiser(batch.to(device), t).cpu()
+        result = torch.empty_like(batch)
+        for outer_y, inner_y, crop_y in _tiles(height, limit, network):
+            for outer_x, inner_x, crop_x in _tiles(width, limit, network):
+                estimate = denoiser(batch[..., outer_y, outer_x].to(device), t).cpu()
+                result[..., inner_y, inner_x] = estimate[..., crop_y, crop_x]
+        return result
+
+    return within_memory(attempt, network, tile, max(batch.shape[-2:]))
 
 
 def _tiles(length: int, tile: int, network: SlabNetwork) -> Iterator[tuple[slice, slice, slice]]:

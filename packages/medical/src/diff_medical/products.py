@@ -7,7 +7,7 @@ from pathlib import Path
 
 from .files import SCANS
 
-__all__ = ["Products", "beside", "refuse_existing"]
+__all__ = ["Products", "beside"]
 
 
 @dataclass(frozen=True)
@@ -40,12 +40,3 @@ def beside(target: Path, what: str) -> Path:
     if "_desc-denoised" in name:
         return target.with_name(name.replace("_desc-denoised", f"_desc-{what}") + suffix)
     return target.with_name(f"{name.removesuffix('_enhanced')}_{what}{suffix}")
-
-
-def refuse_existing(source: Path, outputs: tuple[Path, ...], *, overwrite: bool) -> None:
-    """FileExistsError for an output that exists unless `overwrite`, or that is the input."""
-    for path in outputs:
-        if path.exists() and path.resolve() == source.resolve():
-            raise FileExistsError(f"the output {path} is the input itself; name another with -o")
-        if path.exists() and not overwrite:
-            raise FileExistsError(f"the output {path} exists; add --overwrite to replace it")

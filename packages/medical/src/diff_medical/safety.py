@@ -8,13 +8,16 @@ from numpy.typing import NDArray
 __all__ = [
     "BOUND",
     "BROAD",
+    "BROAD_REACH",
     "LEAST_GAIN",
     "QUIET",
     "TISSUE_HU",
     "bound_broad",
     "bound_residual",
     "constant_regions",
+    "nothing_to_do",
     "outside_tissue",
+    "too_little",
 ]
 
 Array = NDArray[np.floating]
@@ -26,6 +29,9 @@ beyond it in one voxel of 2,000, and no structure stronger than it can be remove
 
 BROAD = 5.0
 """Standard deviation in voxels of the Gaussian window over which changes are averaged."""
+
+BROAD_REACH = 16
+"""Voxels beyond which a change does not count for a broad average."""
 
 BROAD_BOUND = 4.0
 """No average of changes over that window exceeds this many standard deviations of averaged noise:
@@ -39,6 +45,27 @@ QUIET = 0.003
 
 TISSUE_HU = (-1024.0, 3000.0)
 """Hounsfield units up to the first are padding, from beyond the second on metal: never changed."""
+
+
+def nothing_to_do(low: float, high: float, sigma: float, bright: float, *, declared: bool) -> str:
+    """Why a volume stays as it is, "" if it does not.
+
+    low, high: its least and greatest value
+    sigma:     its noise level, which somebody `declared` or which was estimated
+    bright:    the scale of its values, as in `diff_medical.intensity`
+    """
+    if low == high:
+        return f"all voxels are {low:g}"
+    if sigma == 0:
+        return "the noise level is 0"
+    if not declared and sigma < QUIET * bright:
+        return f"its noise is below {QUIET:.1%} of its range"
+    return ""
+
+
+def too_little(gain: float) -> str:
+    """Why a volume stays as it is whose expected gain, dB, is below LEAST_GAIN."""
+    return f"the expected gain is {gain:.2f} dB"
 
 
 def bound_residual(
@@ -55,7 +82,13 @@ def bound_residual(
 
 
 def bound_broad(
-    noisy: Array, estimate: Array, sigma: float | Array, axes: tuple[int, ...]
+    noisy: Array,
+    estimate: Array,
+    sigma: float | Array,
+    axes: tuple[int, ...],
+    *,
+    shape: tuple[int, ...] | None = None,
+    inner: tuple[slice, ...] = (),
 ) -> tuple[NDArray[np.float32], float]:
     """`estimate` with broad changes cut down to what white noise explains, and the share of voxels
     where they were.
@@ -64,18 +97,20 @@ def bound_broad(
     standard deviation sigma / (2 sqrt(pi) s)^(d/2). What goes beyond BROAD_BOUND times that is
     given back.
 
-    axes: along which neighbours show the same anatomy; a window is no longer than its axis
+    axes:  along which neighbours show the same anatomy; a window is no longer than its axis
+    shape: of the volume of which this is a part, with BROAD_REACH voxels more on either side
+    inner: where in the part the result lies; its share is counted there
     """
     change = estimate - noisy
-    widths = [min(BROAD, noisy.shape[axis] / 4) for axis in axes]
+    widths = [min(BROAD, (shape or noisy.shape)[axis] / 4) for axis in axes]
     gain = float(np.prod([(2 * np.sqrt(np.pi) * max(w, 0.3)) ** -0.5 for w in widths]))
     level = np.asarray(sigma, dtype=np.float32)
     if level.ndim:
         level = _smooth(level, axes, widths)
     limit = np.float32(BROAD_BOUND * gain) * level
     average = _smooth(change, axes, widths)
-    excess = average - np.clip(average, -limit, limit)
-    return (estimate - excess).astype(np.float32), float(np.mean(excess != 0))
+    excess = (average - np.clip(average, -limit, limit))[inner]
+    return (estimate[inner] - excess).astype(np.float32), float(np.mean(excess != 0))
 
 
 def _smooth(values: Array, axes: tuple[int, ...], widths: list[float]) -> NDArray[np.float32]:

@@ -8,25 +8,39 @@ import dataclasses
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_core.files import refuse_existing
+
 from . import bids
 from .checks import Checks
+from .descent import descent, record, unmarkable, write_records
 from .dicom_write import check_target, write_series
 from .enhancer import Enhanced, Enhancer
 from .files import SCANS
-from .nifti import Scan, ScanError, Voxels, read, write
+from .finite import Reader, finite
+from .grids import on_grid
+from .memory import remark
+from .nifti import Scan, Voxels, check_kind, write
 from .noise_model import Noise
-from .products import Products, beside, refuse_existing
+from .planes import Passes, passes_for, predicted_seconds
+from .products import Products, beside
+from .provenance import Told
+from .remarks import policy, remarks
+from .scratch import empty, release
 from .series import SeriesScan, open_scan
 from .settings import Settings
+from .streaming import Part, enhance_by_planes, is_streamable
+from .uncertainty import PROBES
 
 __all__ = ["Outcome", "enhance_file"]
 
+Array = NDArray[np.float32]
 SHARED = 8  # volumes of a series from which its one noise level is estimated
 
 
@@ -36,11 +50,14 @@ class Outcome:
 
     sigma, distribution, coils, correlation, method: the noise, in the units of the scan (`Noise`)
     dtype, policy: datatype written, and why
+    quality, planes: what was asked for, and in which planes the scan was looked at
     unchanged:     why the scan was left as it is, "" if it was not
     strength:      share of the change that was made
+    dose:          share of a full dose whose noise was left in, None if none was
     checks:        what was measured of the change (`Checks`); of a series, in its first volume
     zeroed:        NaN or Inf voxels that were set to 0
     notes:         what a user should know about the file
+    synthetic:     what the scan says of being synthetic, "" if it says nothing
     """
 
     input: str
@@ -56,13 +73,17 @@ class Outcome:
     method: str
     dtype: str
     policy: str
+    quality: str
+    planes: str
     unchanged: str
     strength: float
+    dose: float | None
     checks: Checks | None
     zeroed: int
     notes: tuple[str, ...]
     samples: int
     seed: int
+    synthetic: str
     model: str
     code: str
     seconds: float
@@ -81,6 +102,7 @@ def enhance_file(
     overwrite: bool = False,
     nan_to_zero: bool = False,
     on_progress: Callable[[float], None] | None = None,
+    on_plan: Callable[[Passes, float], None] | None = None,
 ) -> Outcome:
     """Writes the enhanced scan `source` to `target`, and what else was asked for.
 
@@ -88,6 +110,7 @@ def enhance_file(
     target:    a NIfTI file; of a DICOM series also a folder, for a DICOM series
     sigma_map: NIfTI file on the grid of the scan: the noise level of each voxel
     mask:      NIfTI file on the grid of the scan: voxels of 0 stay as they are
+    on_plan:   told in which planes the scan will be looked at, and the seconds that may take
     float32:   write 32-bit floats rather than the input's datatype, slope and intercept
 
     A scan with a BIDS name whose target is named as a derivative gets a JSON sidecar. Raises
@@ -98,7 +121,7 @@ def enhance_file(
     beyond = products.paths(target)
     is_derivative = bids.is_derivative(target) and bids.is_bids(source)
     sidecars = (bids.sidecar_path(target),) if is_derivative else ()
-    refuse_existing(source, (target, *beyond, *sidecars), overwrite=overwrite)
+    refuse_existing(target, *beyond, *sidecars, overwrite=overwrite, source=source)
     scan = open_scan(source)
     stack = scan.stack if isinstance(scan, SeriesScan) and not SCANS.matches(target) else None
     if stack is not None:
@@ -107,11 +130,22 @@ def enhance_file(
             raise ValueError("DICOM keeps its integers; for float32 name a .nii.gz file with -o")
     if scan.modality is not None and settings.modality == "auto":
         settings = replace(settings, modality=scan.modality)
+    for path in (target, *beyond):
+        check_kind(scan, path)
+    told = descent(scan)
+    extra = unmarkable(told, target, *beyond)
+    refuse_existing(*extra, overwrite=overwrite)
     for path in beyond:
         path.parent.mkdir(parents=True, exist_ok=True)
-    levels, inside = (None if p is None else _on_grid(p, scan) for p in (sigma_map, mask))
-    volumes, zeroed = _finite(scan, nan_to_zero)
+    levels, inside = (None if p is None else on_grid(p, scan) for p in (sigma_map, mask))
+    volumes, zeroed = finite(scan, nan_to_zero)
+    passes = passes_for(settings.quality, scan.grid, scan.spacing)
+    if on_plan:
+        each = predicted_seconds(enhancer.denoiser, passes, scan.grid)
+        looks = max(1, settings.samples * settings.steps) + PROBES * settings.uncertainty
+        on_plan(passes, each * scan.volumes * looks)
     noise = _shared_noise(enhancer, scan, volumes, settings)
+    streams = scan.is_large and is_streamable(settings)
 
     dtype = np.dtype(np.float32) if float32 or stack is not None else scan.dtype
     written = Voxels(scan, dtype)
@@ -119,24 +153,47 @@ def enhance_file(
     doubt = Voxels(scan, np.dtype(np.float32)) if products.uncertainty else None
     results: list[Enhanced] = []
     shown: tuple[NDArray[np.float32], Enhanced] | None = None
+    wants_pages = bool(products.picture or products.report)
     for index in range(scan.volumes):
-        volume = volumes(index)
+        pages = []  # what the page and the picture show: before, after, uncertainty
+        if wants_pages and index == 0 and streams:
+            pages = [empty(scan.grid, np.float32) for _ in range(2 + settings.uncertainty)]
 
         def share(part: float, index: int = index) -> None:
             if on_progress:
                 on_progress((index + part) / scan.volumes)
 
-        result = enhancer(
-            volume, scan.spacing, settings,
-            noise=noise, sigma_map=levels, mask=inside, progress=share,
-        )  # fmt: skip
-        written.put(index, result.volume, keep=not zeroed)
-        if removed:
-            removed.put(index, volume - result.volume)
-        if doubt and result.uncertainty is not None:
-            doubt.put(index, result.uncertainty)
-        if index == 0 and (products.picture or products.report):
-            shown = volume, result
+        def put(part: Part, index: int = index, pages: list[Array] = pages) -> None:
+            written.put(index, part.after, keep=not zeroed, first=part.first)
+            if removed:
+                removed.put(index, part.before - part.after, first=part.first)
+            if doubt and part.doubt is not None:
+                doubt.put(index, part.doubt, first=part.first)
+            planes = slice(part.first, part.first + part.after.shape[2])
+            for page, values in zip(pages, (part.before, part.after, part.doubt), strict=False):
+                page[:, :, planes] = values
+            if streams:
+                release(written.stored, scan.stored, *pages)
+
+        if streams:
+            result = enhance_by_planes(
+                enhancer, scan.grid, partial(volumes, index), put, scan.spacing, settings,
+                noise=noise, sigma_map=levels and partial(levels.volume, 0),
+                mask=inside and partial(inside.volume, 0), progress=share,
+            )  # fmt: skip
+            if pages:
+                doubted = pages[2] if settings.uncertainty else None
+                shown = pages[0], replace(result, volume=pages[1], uncertainty=doubted)
+        else:
+            volume = volumes(index)
+            result = enhancer(
+                volume, scan.spacing, settings,
+                noise=noise, sigma_map=levels and levels.volume(),
+                mask=inside and inside.volume(), progress=share,
+            )  # fmt: skip
+            put(Part(0, volume, result.volume, result.uncertainty))
+            if wants_pages and index == 0:
+                shown = volume, result
         results.append(replace(result, volume=np.empty(0, np.float32), uncertainty=None))
 
     code = version("diff-medical")
@@ -151,6 +208,7 @@ def enhance_file(
         write(beside(target, "residual"), removed, note=f"{label} residual")
     if doubt and products.uncertainty:
         write(products.uncertainty, doubt, note=f"{label} uncertainty")
+    write_records(told, extra)
     first = results[0]
     reasons = {result.unchanged for result in results}
     outcome = Outcome(
@@ -166,14 +224,22 @@ def enhance_file(
         correlation=first.noise.correlation,
         method=first.noise.method,
         dtype=str(dtype if stack is None else scan.dtype),
-        policy=_policy(scan, float32),
+        policy=policy(scan, float32),
+        quality=settings.quality,
+        planes=str(passes),
         unchanged=first.unchanged if len(reasons) == 1 else "",
-        strength=settings.strength,
+        strength=settings.change,
+        dose=settings.dose,
         checks=first.checks,
         zeroed=zeroed,
-        notes=(*scan.notes, *_remarks(scan, first, float32)),
+        notes=(
+            *scan.notes,
+            *remarks(scan, first, settings, float32=float32),
+            *remark(enhancer.denoiser.network),
+        ),
         samples=settings.samples,
         seed=settings.seed,
+        synthetic=told.text() if told else "",
         model=enhancer.card.name if enhancer.card else "",
         code=code,
         seconds=round(time.monotonic() - begun, 2),
@@ -182,9 +248,9 @@ def enhance_file(
         done = {
             k: v for k, v in dataclasses.asdict(outcome).items() if k not in ("input", "output")
         }
-        bids.write_sidecar(source, target, done, code)
+        bids.write_sidecar(source, target, done, code, made=record(told))
     if shown is not None:
-        _draw(products, scan, *shown, outcome)
+        _draw(products, scan, *shown, outcome, told)
     return outcome
 
 
@@ -194,62 +260,25 @@ def _draw(
     volume: NDArray[np.float32],
     result: Enhanced,
     outcome: Outcome,
+    told: Told | None,
 ) -> None:
     turn = scan.image.affine
     if products.picture:
         from .picture import before_after
 
-        before_after(volume, result.volume, scan.spacing, products.picture, result.modality, turn)
+        before_after(
+            volume, result.volume, scan.spacing, products.picture, result.modality, turn, told=told
+        )
     if products.report:
         from .report import write_report
 
         write_report(products.report, volume, result, scan.spacing, turn, outcome)
 
 
-def _on_grid(path: Path, scan: Scan) -> NDArray[np.float32]:
-    """The one volume of a NIfTI file that lies where `scan` does."""
-    other = read(path)
-    if other.grid != scan.grid or other.volumes != 1:
-        raise ScanError(
-            path, f"has shape {other.shape}, the scan {scan.shape[:3]}", "give one on its grid"
-        )
-    if not np.allclose(other.image.affine, scan.image.affine, atol=1e-2):
-        raise ScanError(
-            path, "lies elsewhere than the scan (their affines differ)", "give one on its grid"
-        )
-    return other.volume()
-
-
-def _finite(scan: Scan, nan_to_zero: bool) -> tuple[Callable[[int], NDArray[np.float32]], int]:
-    """A reader of volumes without NaN or Inf, and how many voxels it sets to 0."""
-    bad, where = 0, ()
-    if scan.dtype.kind == "f":
-        for index in range(scan.volumes):
-            wrong = ~np.isfinite(scan.volume(index))
-            count = int(np.count_nonzero(wrong))
-            if count and not bad:
-                found = [int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape)]
-                where = (*found[: len(scan.shape)], *((index,) if scan.volumes > 1 else ()))
-            bad += count
-    if bad and not nan_to_zero:
-        raise ScanError(
-            scan.path,
-            f"{bad:,} of {int(np.prod(scan.shape)):,} voxels are NaN or Inf, the first at {where}",
-            "add --nan-to-zero to take them for 0",
-        )
-    if not bad:
-        return scan.volume, 0
-
-    def zeroed(index: int) -> NDArray[np.float32]:
-        return np.nan_to_num(scan.volume(index), copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-    return zeroed, bad
-
-
 def _shared_noise(
     enhancer: Enhancer,
     scan: Scan,
-    volumes: Callable[[int], NDArray[np.float32]],
+    volumes: Reader,
     settings: Settings,
 ) -> Noise | None:
     """One noise level for a series: the median over some of its volumes. None for a single one."""
@@ -259,30 +288,3 @@ def _shared_noise(
     found = [enhancer.noise_of(volumes(i), scan.spacing, settings) for i in picked.tolist()]
     found.sort(key=lambda noise: noise.sigma)
     return found[len(found) // 2]
-
-
-def _policy(scan: Scan, float32: bool) -> str:
-    if float32:
-        return "32-bit floats, as asked"
-    if scan.dtype.kind == "f" and not isinstance(scan, SeriesScan):
-        return "the input's floats"
-    slope, inter = scan.scaling
-    if isinstance(scan, SeriesScan) and scan.dtype.kind == "f":
-        return "the input's integers, slope and intercept of each slice, rounded to nearest"
-    return f"the input's integers, slope {slope:g}, intercept {inter:g}, rounded to nearest"
-
-
-def _remarks(scan: Scan, result: Enhanced, float32: bool) -> tuple[str, ...]:
-    remarks: list[str] = []
-    noise = result.noise
-    step = abs(scan.scaling[0])
-    if scan.dtype.kind in "iu" and not float32 and noise.sigma and step > noise.sigma:
-        remarks.append(
-            f"its integer step {step:g} is coarser than the noise; --dtype float32 keeps more"
-        )
-    if noise.correlation is not None and noise.correlation > 0.4:
-        remarks.append(
-            f"its noise is correlated between voxels ({noise.correlation:.2f}): "
-            "less of it is removed"
-        )
-    return (*remarks, *(result.checks.remarks() if result.checks else ()))

@@ -11,7 +11,7 @@ import typer
 
 from diff_core.command import Failures, Job
 
-from .files import SCANS
+from .files import SCANS, is_dicom
 
 __all__ = ["Inputs", "find_inputs", "plan_series"]
 
@@ -42,7 +42,7 @@ def find_inputs(
         path = Path(given)
         if path.is_file() and path.suffix.lower() == ".zip":
             series.setdefault(path.resolve(), (path, None))
-        elif path.is_file() and not SCANS.matches(path) and _is_dicom(path):
+        elif path.is_file() and not SCANS.matches(path) and is_dicom(path):
             failures.add(given, "is one file of a DICOM series; give the folder that it is in")
         elif path.is_dir():
             folders = [Path(d) for d, _, _ in os.walk(path)] if recursive else [path]
@@ -50,7 +50,7 @@ def find_inputs(
             for folder in found:
                 series.setdefault(folder.resolve(), (folder, path if folder != path else None))
             walk = path.rglob("*") if recursive else path.iterdir()
-            if not found or any(SCANS.matches(p) for p in walk):
+            if not found or any(SCANS.matches(p) and not skip(p) for p in walk):
                 others.append(given)
         else:
             others.append(given)
@@ -90,12 +90,4 @@ def plan_series(
 
 def _holds_dicom(folder: Path) -> bool:
     files = (p for p in folder.iterdir() if p.is_file() and not SCANS.matches(p))
-    return any(_is_dicom(p) for p in files)
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
+    return any(is_dicom(p) for p in files)

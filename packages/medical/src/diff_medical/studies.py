@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from diff_core.split import assign, refuse_shared
 from .files import SCANS
 from .intensity import Modality
 
-__all__ = ["CorpusError", "Row", "Study", "find_scans", "find_study"]
+__all__ = ["CorpusError", "Row", "Study", "find_scans", "find_study", "is_synthetic"]
 
 # What a BIDS suffix says of the modality; the rest are label maps, masks, fields and tables.
 BIDS_MR = frozenset(
@@ -26,6 +27,10 @@ BIDS_MR = frozenset(
     "bold sbref cbv dwi asl m0scan angio epi".split()
 )
 BIDS_CT = frozenset(("ct", "CT"))
+
+
+SYNTHETIC = "is marked as synthetic"
+REASONS = 5  # that are told
 
 
 class CorpusError(ValueError):
@@ -41,6 +46,7 @@ class Row:
     subject:  who was scanned; "" where that is not known, and the file stands for itself
     contrast: what was scanned: "T1w", "bold", a series description; "" where that is not known
     volume:   which volume of a 4-D scan
+    about:    the manifest's own words on modality and part of the body
     """
 
     path: Path
@@ -50,6 +56,7 @@ class Row:
     subject: str = ""
     contrast: str = ""
     volume: int = 0
+    about: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -63,23 +70,32 @@ class Study:
     rows: tuple[Row, ...]
     left_out: tuple[tuple[Path, str], ...] = ()
 
+    def remarks(self) -> tuple[str, ...]:
+        """What is left out, counted by its reason; of many reasons the commonest."""
+        reasons = Counter(why for _, why in self.left_out).most_common(REASONS)
+        rest = len(self.left_out) - sum(count for _, count in reasons)
+        lines = [f"{count} left out: {why}" for why, count in reasons]
+        return (*lines, *([f"{rest} left out for other reasons"] if rest else []))
 
-def find_scans(data: Path, manifest: Path | None = None) -> list[Row]:
+
+def find_scans(data: Path, manifest: Path | None = None, *, real: bool = False) -> list[Row]:
     """The scans under `data`, with their split.
 
     A manifest has one JSON object a line: `file` (relative to the manifest), `split` ("train" or
-    "val") and optionally `modality` (begins with "MR" or "CT"), `licence`, `subject`, `contrast`
-    and `volume`; `manifest.jsonl` in `data` is found by itself. Without one, files below a folder
-    called `val` are for validation; if there is none, and the subjects are known (BIDS, DICOM),
-    one in twenty of them is, at least one.
+    "val") and optionally `modality` (begins with "MR" or "CT"), `body`, `licence`, `subject`,
+    `contrast` and `volume`; `manifest.jsonl` in `data` is found by itself. Without one, files
+    below a folder called `val` are for validation; if there is none, and the subjects are known
+    (BIDS, DICOM), one in twenty of them is, at least one.
+
+    real: leave out what is marked as synthetic (`diff_medical.provenance`)
 
     Raises CorpusError if the folder is missing, a line of the manifest cannot be used, or nothing
     is found; ValueError for a subject in two splits.
     """
-    return list(find_study(data, manifest).rows)
+    return list(find_study(data, manifest, real=real).rows)
 
 
-def find_study(data: Path, manifest: Path | None = None) -> Study:
+def find_study(data: Path, manifest: Path | None = None, *, real: bool = False) -> Study:
     """As `find_scans`, with the layout and what was left out."""
     if not data.is_dir():
         raise CorpusError(f"{data}: no such folder")
@@ -89,16 +105,37 @@ def find_study(data: Path, manifest: Path | None = None) -> Study:
         study = Study("manifest", tuple(_read_manifest(manifest)))
     else:
         study = _search(data)
+    if real:
+        study = _without_synthetic(study)
+    if manifest is None:
         study = replace(study, rows=tuple(_split(study.rows, data)))
     if not any(row.split == "train" for row in study.rows):
         raise CorpusError(
             f"{manifest or data}: no NIfTI files (.nii, .nii.gz) or DICOM series to train on"
+            + "".join(f"; {remark}" for remark in study.remarks())
         )
     splits: dict[str, list[str]] = {}
     for row in study.rows:
         splits.setdefault(row.subject or str(row.path), []).append(row.split)
     refuse_shared(splits, "subject")
     return study
+
+
+def is_synthetic(path: Path) -> bool:
+    """Whether a scan is marked as synthetic; one that cannot be read is not."""
+    from .provenance import tell
+
+    try:
+        return bool(tell(path).synthetic)
+    except Exception:  # pydicom raises many kinds for a damaged file; who reads it will say so
+        return False
+
+
+def _without_synthetic(study: Study) -> Study:
+    marked = {row.path for row in study.rows if is_synthetic(row.path)}
+    kept = tuple(row for row in study.rows if row.path not in marked)
+    found = tuple((path, SYNTHETIC) for path in sorted(marked))
+    return replace(study, rows=kept, left_out=study.left_out + found)
 
 
 def _search(data: Path) -> Study:
@@ -176,4 +213,5 @@ def _read_manifest(manifest: Path) -> Iterator[Row]:
         licence, subject, contrast = (
             str(row.get(key) or "") for key in ("licence", "subject", "contrast")
         )
-        yield Row(path, split, modality, licence, subject, contrast, volume)
+        about = f"{row.get('modality') or ''}, {row.get('body') or ''}"
+        yield Row(path, split, modality, licence, subject, contrast, volume, about)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .intensity import recognise
-from .reading import Loaded, load_scan, turned
-from .studies import Row, find_study
+from .reading import Loaded, load_scan, turned, voxels
+from .studies import SYNTHETIC, Row, find_study, is_synthetic
 
 __all__ = ["Found", "Survey", "survey"]
 
@@ -73,6 +74,20 @@ class Survey:
         """Of all scans that can be used."""
         return sum(int(np.prod(one.shape)) for one in self.found if one.shape)
 
+    def remarks(self) -> tuple[str, ...]:
+        """On the sizes of voxels and the orientations of the scans that can be used."""
+        usable = [one for one in self.found if not one.problem]
+        if not usable:
+            return ()
+        sizes, warning = voxels([one.spacing for one in usable])
+        turned_to = Counter(one.orientation for one in usable).most_common()
+        axes = ", ".join(f"{count} {codes}" for codes, count in turned_to)
+        return (
+            f"{sizes}; axes: {axes}",
+            *([f"warning: {warning}; training keeps them unless the recipe has a "
+               "reading.spacing"] if warning else []),
+        )  # fmt: skip
+
 
 def survey(
     folder: Path,
@@ -114,6 +129,10 @@ def _found(row: Row) -> Found:
     some = values.reshape(-1)[:: max(1, values.size // 200_000)]
     if len(distinct := np.unique(some)) <= LABELS and np.all(distinct == np.rint(distinct)):
         notes.append(f"looks like a map of labels: {len(distinct)} distinct values")
+    if is_synthetic(row.path):
+        notes.append(
+            f"{SYNTHETIC}: training leaves it out, unless the recipe says synthetic: true"
+        )
     if modality == "ct":
         values = values.clip(-1024, 3000)
     normal = scale(values, modality).normalise(values)

@@ -31,7 +31,7 @@ def _root() -> None:
 
 @dataclass(frozen=True)
 class Scans:
-    """What the enhancer is trained on."""
+    """What a network is trained on."""
 
     data: Annotated[Path, typer.Option(help="Folder of NIfTI scans, MR and CT.")]
     manifest: Annotated[
@@ -49,6 +49,28 @@ training_command(
     shipped=WEIGHTS / "enhance.safetensors",
     command=COMMAND,
     help="Train a denoiser for all noise levels from a folder of scans.",
+)
+
+
+training_command(
+    app,
+    "generate",
+    "diff_medical.training.generate",
+    RECIPES / "generate.yaml",
+    inputs=Scans,
+    shipped=WEIGHTS / "generate.safetensors",
+    command=COMMAND,
+    help="Train a generator of synthetic slices from a folder of scans of several people.",
+)
+training_command(
+    app,
+    "generate-volume",
+    "diff_medical.training.generate",
+    RECIPES / "generate_volume.yaml",
+    inputs=Scans,
+    shipped=WEIGHTS / "generate_volume.safetensors",
+    command=COMMAND,
+    help="Train a generator of small synthetic volumes from a folder of scans of several people.",
 )
 
 

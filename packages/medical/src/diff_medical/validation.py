@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from diff_core.denoiser import Denoiser
 from diff_core.evaluate import snr_loss
 from diff_core.train import edm_weight
+from diff_core.train.job import means
 
-from .corpus import Row, read_scan
 from .intensity import recognise, scale
 from .metrics import score
 from .patches import cut
 from .predict import posterior_mean
+from .reading import Reading, load_scan
+from .studies import Row
 
 __all__ = ["Case", "Validation"]
 
@@ -55,30 +57,41 @@ class Validation:
     stride: int | None = 3
 
     @classmethod
-    def of(cls, rows: Sequence[Row], *, warn: Callable[[str], None] = print) -> Validation:
+    def of(
+        cls,
+        rows: Sequence[Row],
+        *,
+        warn: Callable[[str], None] = print,
+        reading: Reading = Reading(),  # noqa: B008
+    ) -> Validation:
         """The MR scans of the split "val" among `rows`; those that cannot be read go to `warn`."""
         cases: list[Case] = []
         for row in rows:
             if row.split != "val":
                 continue
             try:
-                values, spacing = read_scan(row.path)
+                loaded = load_scan(row.path, row.volume, reading)
             except ValueError as error:
                 warn(f"skipped {row.path}: {error}")
                 continue
+            values = loaded.values
             if (row.modality or recognise(values)) == "mr" and values.max() > 0:
                 starts = [max(0, (n - CROP) // 2) for n in values.shape]
                 window = tuple(slice(start, start + CROP) for start in starts)
                 name = row.path.name.split(".")[0]
-                cases.append(Case(name, values[window] / values.max(), spacing))
+                cases.append(Case(name, values[window] / values.max(), loaded.spacing))
         return cls(tuple(cases))
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
-        scores: dict[str, float] = {}
-        for level in LEVELS:
+        return {name: round(value, 4) for name, value in means(self.each(denoiser)).items()}
+
+    def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
+        """The scores of each scan."""
+        scores: dict[str, list[float]] = {}
+        for level in LEVELS if self.cases else ():
             each = [self._score(denoiser, case, level) for case in self.cases]
             for metric, values in zip(("psnr", "ssim"), zip(*each, strict=True), strict=False):
-                scores[f"{metric} {level:.0%}"] = round(float(np.mean(values)), 4)
+                scores[f"{metric} {level:.0%}"] = list(values)
         return scores
 
     def level_losses(self, denoiser: Denoiser, slices: int) -> dict[str, float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,10 +15,15 @@ from torch import Tensor
 from diff_core.denoiser import Preconditioned
 from diff_core.io import Card
 from diff_core.train import Job, TrainConfig
-from diff_medical.corpus import build_corpus, find_scans
+from diff_core.train.job import means
+from diff_medical.corpus import Volume, build_corpus
+from diff_medical.degrade import Degradation
+from diff_medical.dose_validation import DoseValidation
 from diff_medical.network import slab_denoiser
 from diff_medical.objective import SlabDenoising
 from diff_medical.patches import Patches
+from diff_medical.reading import Reading, voxels
+from diff_medical.studies import find_study
 from diff_medical.validation import Validation
 
 if TYPE_CHECKING:
@@ -55,12 +61,18 @@ class Cutting:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every number of a run."""
+    """Every number of a run.
+
+    synthetic: whether scans that are marked as synthetic are used
+    """
 
     train: TrainConfig
     network: Network = field(default_factory=Network)
     objective: SlabDenoising = field(default_factory=SlabDenoising)
     patches: Cutting = field(default_factory=Cutting)
+    degradation: Degradation = field(default_factory=Degradation)
+    reading: Reading = field(default_factory=Reading)
+    synthetic: bool = False
 
 
 def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Preconditioned]:
@@ -70,23 +82,30 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Preconditioned]:
     """
     network = recipe.network
     denoiser = slab_denoiser(**dataclasses.asdict(network))
-    rows = find_scans(inputs.data, inputs.manifest)
-    volumes = build_corpus(rows, out / "corpus", warn=_warn)
-    validation = Validation.of(rows, warn=_warn)
+    study = find_study(inputs.data, inputs.manifest, real=not recipe.synthetic)
+    rows, reading = study.rows, recipe.reading
+    low_dose = recipe.degradation.low_dose > 0
+    volumes = build_corpus(rows, out / "corpus", warn=_warn, reading=reading, textures=low_dose)
+    validation = Validation.of(rows, warn=_warn, reading=reading)
+    doses = DoseValidation.of(rows if low_dose else (), warn=_warn, reading=reading)
     patches = Patches(
         volumes,
         seed=recipe.train.seed,
         slices=network.slices,
+        degradation=recipe.degradation,
         **dataclasses.asdict(recipe.patches),
     )
-    used = [row for row in rows if row.split == "train"]
+    used = tuple(dict.fromkeys(volume.row for volume in volumes if volume.row))
 
-    def card(average: Preconditioned, step: int, hours: float) -> Card:
+    def cases(average: Preconditioned, step: int) -> dict[str, list[float]]:
         # every position of every slab takes long: for the model that a run ends with
         exact = step == recipe.train.steps
         scored = dataclasses.replace(validation, stride=None) if exact else validation
-        scores = scored(average, step)
         note = "" if exact else f", one direction, stride {validation.stride}"
+        found = {f"{name}{note}": values for name, values in scored.each(average).items()}
+        return found | doses.each(average)
+
+    def card(average: Preconditioned, step: int, hours: float) -> Card:
         return Card(
             name="enhance",
             purpose="Posterior mean of an MR or CT slab given its noise level, for denoising.",
@@ -96,13 +115,16 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Preconditioned]:
             },
             data=tuple(row.path.name for row in used),
             licences=tuple(row.licence for row in used),
-            scores={f"{name}{note}": value for name, value in scores.items()},
+            scores={name: round(v, 4) for name, v in means(cases(average, step)).items()},
             limits="For research; not a medical device. Trained on white and mildly correlated "
-            "Gaussian noise: stabilise the variance of any other first.",
+            "Gaussian noise"
+            + (", and on that of low-dose CT" if low_dose else "")
+            + ": stabilise the variance of any other first.",
         )
 
     def validate(average: Preconditioned, step: int) -> dict[str, float]:
-        return validation(average, step) | validation.level_losses(average, network.slices)
+        scores = validation(average, step) | doses(average, step)
+        return scores | validation.level_losses(average, network.slices)
 
     def show(average: Preconditioned, step: int) -> dict[str, Tensor]:
         return {"noisy, denoised, clean": validation.picture(average)}
@@ -112,11 +134,31 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Preconditioned]:
         recipe.objective,
         patches,
         card,
-        validate if validation.cases else None,
-        plan=(f"{len(volumes)} volumes, {len(validation.cases)} scans for validation",),
+        validate if validation.cases or doses.cases else None,
+        cases,
+        plan=(
+            f"{len(volumes)} volumes, {len(validation.cases) + len(doses.cases)} scans for "
+            "validation",
+            *study.remarks(),
+            *_geometry(volumes, reading),
+        ),
         dtype=torch.float16,
-        show=show,
+        show=show if validation.cases else None,
     )
+
+
+def _geometry(volumes: Sequence[Volume], reading: Reading) -> Iterator[str]:
+    """What is done about spacing and orientation, which is never silent."""
+    scans = {volume.scan: volume.spacing for volume in reversed(volumes)}  # the finest copy
+    sizes, warning = voxels(scans.values())
+    kept = "as stored" if reading.spacing is None else f"resampled to {reading.spacing:g} mm"
+    yield f"{len(scans)} scans: {sizes}, {kept}"
+    if warning:
+        _warn(f"{warning}; reading.spacing=1 brings all to 1 mm, and blurs their noise")
+    if reading.orientation == "stored":
+        yield "orientation: as stored (slabs are mirrored and turned at random)"
+    else:
+        yield f"orientation: {reading.orientation}"
 
 
 def _warn(line: str) -> None:

@@ -1,0 +1,120 @@
+"""Quality: which planes, how often, what it costs, and that only the number of looks differs."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from diff_medical.enhance import main
+from diff_medical.network import slab_denoiser
+from diff_medical.planes import Passes, passes_for, predicted_seconds
+from diff_medical.predict import posterior_mean
+from diff_medical.settings import QUALITIES, Settings
+from diff_medical.slabs import slabs
+
+CUBE, FLAT = (20, 18, 16), (20, 18, 12)
+
+
+@pytest.mark.parametrize(
+    ("quality", "near_isotropic", "thick"),
+    [
+        ("draft", Passes((2,), 3), Passes((2,), 3)),
+        ("default", Passes((0, 1, 2), 2), Passes((2,), 1)),
+        ("best", Passes((0, 1, 2), 1), Passes((2,), 1, 4)),
+    ],
+)
+def test_planes_follow_the_voxels(quality: str, near_isotropic: Passes, thick: Passes) -> None:
+    assert passes_for(quality, CUBE, (1, 1, 1.2)) == near_isotropic  # type: ignore[arg-type]
+    assert passes_for(quality, FLAT, (1, 1, 5)) == thick  # type: ignore[arg-type]
+    assert passes_for(quality, (20, 5, 18), (1, 1, 1)).axes == (1,)  # type: ignore[arg-type]
+
+
+def test_better_costs_more() -> None:
+    for shape, spacing in ((CUBE, (1, 1, 1)), (FLAT, (1, 1, 5))):
+        costs = [passes_for(q, shape, spacing).pixels(shape, 5) for q in QUALITIES]
+        assert costs == sorted(set(costs))
+
+
+def test_pixels_are_those_of_the_slabs() -> None:
+    shape = (11, 9, 13)
+    passes = Passes((0, 2), 2, 3)
+    counted = len(slabs(11, 5, stride=2)) * 9 * 13 + len(slabs(13, 5, stride=2)) * 11 * 9
+    assert passes.pixels(shape, 5) == 3 * counted
+
+
+def test_what_is_said_of_planes() -> None:
+    said = str(passes_for("default", CUBE, (1, 1, 1)))
+    assert said == "3 planes (across x, y, z), each voxel seen 4.5 times"
+    said = str(passes_for("draft", FLAT, (1, 1, 5)))
+    assert said == "1 plane (across z), each voxel seen once"
+
+
+@pytest.fixture(scope="module")
+def denoiser() -> nn.Module:
+    torch.manual_seed(0)
+    made = slab_denoiser(channels=(6, 8), blocks=1)
+    for parameter in made.parameters():
+        if not parameter.any():
+            nn.init.normal_(parameter, std=0.15)
+    return made
+
+
+@pytest.mark.parametrize("turns", [2, 4])
+def test_turns_are_the_mean_over_turned_volumes(denoiser: nn.Module, turns: int) -> None:
+    x = torch.rand(9, 10, 14, generator=torch.Generator().manual_seed(1))
+    each = [
+        posterior_mean(denoiser, x.rot90(k, (1, 2)), 0.1, axes=[0]).rot90(-k, (1, 2))
+        for k in range(turns)
+    ]
+    found = posterior_mean(denoiser, x, 0.1, axes=[0], turns=turns)
+    torch.testing.assert_close(found, torch.stack(each).mean(0), atol=1e-5, rtol=0)
+    assert (found - each[0]).abs().max() > 1e-3
+
+
+def test_four_turns_do_not_know_which_way_up(denoiser: nn.Module) -> None:
+    x = torch.rand(6, 12, 10, generator=torch.Generator().manual_seed(2))
+    straight = posterior_mean(denoiser, x, 0.1, axes=[0], turns=4)
+    turned = posterior_mean(denoiser, x.rot90(1, (1, 2)), 0.1, axes=[0], turns=4)
+    torch.testing.assert_close(turned, straight.rot90(1, (1, 2)), atol=1e-5, rtol=0)
+
+
+def test_prediction_grows_with_the_work(denoiser: nn.Module) -> None:
+    assert predicted_seconds(denoiser, Passes((2,), 1), (64, 64, 64)) > 0  # type: ignore[arg-type]
+
+
+def test_bfloat16_stays_within_a_few_hundredths_of_the_noise(denoiser: nn.Module) -> None:
+    x = torch.rand(9, 24, 24, generator=torch.Generator().manual_seed(3))
+    exact = posterior_mean(denoiser, x, 0.1, axes=[0])  # type: ignore[arg-type]
+    denoiser.network.narrow = torch.bfloat16
+    try:
+        narrow = posterior_mean(denoiser, x, 0.1, axes=[0])  # type: ignore[arg-type]
+    finally:
+        denoiser.network.narrow = None
+    assert narrow.dtype == torch.float32
+    assert 0 < (narrow - exact).abs().max() < 0.05 * 0.1
+    with pytest.raises(ValueError, match="turns is 5"):
+        posterior_mean(denoiser, x, 0.1, axes=[0], turns=5)  # type: ignore[arg-type]
+
+
+def test_the_command_says_which_planes_it_used(
+    make_head: Callable[..., np.ndarray], write_scan: Callable[..., Path], weights: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    noise = np.random.default_rng(0).standard_normal(CUBE)
+    source = write_scan((make_head(CUBE) + 60 * noise).astype(np.float32))
+    common = (str(source), "--weights", str(weights), "--sigma", "60", "--threads", "1")
+    assert main([*common, "--quality", "draft"]) == 0
+    assert "1 plane (across z), each voxel seen once" in capsys.readouterr().out
+    assert main([*common, "--overwrite", "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["quality"] == "default"
+    assert said["planes"] == "3 planes (across x, y, z), each voxel seen 4.5 times"
+
+
+def test_another_quality_is_refused() -> None:
+    with pytest.raises(ValueError, match="quality is 'fast'; expected draft, default or best"):
+        Settings(quality="fast")  # type: ignore[arg-type]

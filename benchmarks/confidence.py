@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from denoise import RATE, SECONDS, Mixture, build
+from mixtures import SECONDS, Mixture, build
 from numpy.typing import NDArray
 from scipy.stats import pearsonr, spearmanr
 
 from diff_audio.confidence import DOUBTFUL_DB, PAUSE_DB, Second, Tracks, expected_sdr, seconds
 from diff_audio.enhancer import Denoiser, Settings
+from diff_audio.metrics import RATE
 
 Array = NDArray[np.float64]
 
@@ -80,8 +81,7 @@ def _options() -> argparse.Namespace:
 def _rows(model: Denoiser, settings: Settings, options: argparse.Namespace) -> Iterator[Row]:
     count = 0
     for snr in options.snrs:
-        arguments = argparse.Namespace(**{**vars(options), "snr": snr})
-        for index, mixture in enumerate(build(arguments)):
+        for index, mixture in enumerate(build(options, snr)):
             fits = index // 3 % 2 == 0  # three kinds of noise an item
             for truth, second in _seconds(model, settings, mixture):
                 spread = second.spread_db or 0.0

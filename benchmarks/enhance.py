@@ -18,7 +18,6 @@ wall time on all cores and its peak memory.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import resource
@@ -28,6 +27,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -36,6 +36,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
+from scan_files import scan_options, scan_paths
 
 Array = NDArray[np.float32]
 Method = Callable[[Array, float], Array]
@@ -68,16 +69,7 @@ def read_case(path: Path, crop: int, cube: bool) -> Case:
 
 def cases(options: argparse.Namespace) -> Iterator[Case]:
     """The validation MR scans of the manifest, or the given volumes."""
-    paths = list(options.volume)
-    if options.data:
-        manifest = options.manifest or options.data / "manifest.jsonl"
-        rows = [json.loads(line) for line in manifest.read_text().splitlines() if line.strip()]
-        paths += [
-            options.data / row["file"]
-            for row in rows
-            if row["split"] == "val" and row["modality"].startswith("MR")
-        ]
-    for path in paths:
+    for path in scan_paths(options):
         yield read_case(path, options.crop, options.cube)
 
 
@@ -89,12 +81,13 @@ def methods(case: Case, weights: Path | None, bm4d: bool) -> dict[str, Method]:
     from skimage.restoration import denoise_nl_means, denoise_wavelet
 
     from diff_medical import Enhancer, Settings
+    from diff_medical.settings import Quality
 
     torch.set_num_threads(1)
     enhancer = Enhancer.from_pretrained(weights, device="cpu")
 
-    def ours(noisy: Array, sigma: float) -> Array:
-        settings = Settings(modality="mr", noise="gaussian", sigma=sigma)
+    def ours(noisy: Array, sigma: float, quality: Quality = "default") -> Array:
+        settings = Settings(modality="mr", noise="gaussian", sigma=sigma, quality=quality)
         return enhancer(noisy, case.spacing, settings).volume
 
     def blind(noisy: Array, sigma: float) -> Array:
@@ -124,7 +117,9 @@ def methods(case: Case, weights: Path | None, bm4d: bool) -> dict[str, Method]:
         ),
         "dipy nlmeans classic 1/3": dipy_nlmeans,
         "ours, blind": blind,
+        "ours, draft": partial(ours, quality="draft"),
         "ours": ours,
+        "ours, best": partial(ours, quality="best"),
     }
     if bm4d:
         from bm4d import bm4d as run_bm4d
@@ -208,15 +203,9 @@ def _machine() -> str:
 
 def main() -> None:
     """Runs what the options ask for."""
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--data", type=Path, help="folder of scans with a manifest")
-    parser.add_argument("--manifest", type=Path, help="default: DATA/manifest.jsonl")
-    parser.add_argument("--volume", type=Path, action="append", default=[], help="a scan; repeats")
+    parser = scan_options(__doc__)
     parser.add_argument("--crop", type=int, default=160, help="voxels kept along X and Y")
     parser.add_argument("--cube", action="store_true", help="crop Z too")
-    parser.add_argument("--weights", type=Path, help="default: those of the package")
     parser.add_argument("--bm4d", action="store_true", help="also BM4D (slow: 7 min a Mvoxel)")
     parser.add_argument("--speed", action="store_true", help="time and memory of one large volume")
     options = parser.parse_args()

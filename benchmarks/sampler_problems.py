@@ -26,9 +26,9 @@ from diff_core import (
     uniform_flow,
     uniform_log_snr,
 )
+from diff_core.coefficients import broadcast
 from diff_core.exact import ExactDenoiser, Mixture
 from diff_core.sample import sample
-from diff_core.schedule import broadcast
 from diff_core.tables import linear
 
 __all__ = ["ONE", "PROBLEMS", "SCHEDULE", "Contender", "Problem", "digits"]

@@ -14,21 +14,25 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import io
 import os
-import resource
+import random
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from diff_core import Cosine, FromX0
+from diff_core.evaluate import snr_loss
+from diff_core.io import Card, save
 from diff_core.nn import UNet
 from diff_core.train import Denoising, TrainConfig, learning_rate, train
 
@@ -183,33 +187,84 @@ def scaling(steps: int, rounds: int) -> None:
     print(f"| ratio | {wall:.2f} | {1 / cpu:.3f}: at most {2 * cpu:.2f} times faster |")
 
 
-class Watched(Pictures):
-    """Notes the resident memory at the start of each step."""
+class Watched:
+    """Pictures; notes the memory at the start of each step, in MiB.
 
-    def __init__(self) -> None:
-        self.memory: list[float] = []
+    varied: every step has pictures of another size, 32 to 96 pixels, as speech has lengths
+
+    used: what has been asked of the allocator (glibc) and not been given back
+    held: what of the machine's memory the process holds by it: the same, what the allocator keeps
+          to hand it out again, and Python's own; mapped files, which the system may drop, are not
+    """
+
+    def __init__(self, varied: bool) -> None:
+        self.varied = varied
+        self._library = ctypes.CDLL("libc.so.6")
+        self._library.mallinfo2.restype = MallInfo
+        self.used: list[float] = []
+        self.held: list[float] = []
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
         if index % BATCH == 0:
-            pages = int(Path("/proc/self/statm").read_text().split()[1])
-            self.memory.append(pages * resource.getpagesize() / 2**20)
-        return super().__getitem__(index)
+            found = self._library.mallinfo2()
+            self.used.append((found.uordblks + found.hblkhd) / 2**20)
+            lines = Path("/proc/self/smaps_rollup").read_text().splitlines()
+            (anonymous,) = (line for line in lines if line.startswith("Anonymous:"))
+            self.held.append(int(anonymous.split()[1]) / 2**10)
+        size = random.Random(index // BATCH).randrange(32, 97, 4) if self.varied else SIZE
+        generator = torch.Generator().manual_seed(index)
+        return {"x_0": torch.randn(1, size, size, generator=generator)}
 
 
-def memory(steps: int) -> None:
-    """Prints the resident memory early and `steps` later; a step varies by some per cent."""
-    samples, window = Watched(), 30
+class MallInfo(ctypes.Structure):
+    """`struct mallinfo2` of <malloc.h>."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_size_t)
+        for name in "arena ordblks smblks hblks hblkhd usmblks fsmblks uordblks fordblks "
+        "keepcost".split()
+    )
+
+
+def memory(varied: bool, start: int = 60, steps: int = 200, window: int = 30) -> None:
+    """Prints the memory early and `steps` later, with validations, weights and checkpoints.
+
+    The first validation lies before `start`: modules that it loads, once, are no growth.
+    """
+    samples = Watched(varied)
+    settings = replace(config(start + steps + window), checkpoint_every=50, validate_every=50)
+    batch = {"x_0": torch.stack([Pictures()[index]["x_0"] for index in range(BATCH)])}
+
+    def validate(average: FromX0, step: int) -> dict[str, float]:
+        found = snr_loss(average, [batch], (-2.0, 0.0, 2.0), torch.Generator().manual_seed(0))
+        return found.scores()
+
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stderr(io.StringIO()):
-        train(network(), Denoising(), samples, config(window + steps), directory=Path(folder))
-    early = samples.memory[10 : 10 + window]
-    late = samples.memory[-window:]
+        train(
+            network(),
+            Denoising(),
+            samples,
+            settings,
+            directory=Path(folder),
+            validate=validate,
+            keep=lambda average, step: save(
+                Path(folder, "weights.safetensors"), average, Card("")
+            ),
+        )
     print()
-    print(f"| resident memory, MiB, {window} steps each | median | most |")
-    print("|---|---|---|")
-    for name, values in (("from step 10", early), (f"from step {steps}", late)):
-        print(f"| {name} | {statistics.median(values):.1f} | {max(values):.1f} |")
-    growth = (f(late) / f(early) - 1 for f in (statistics.median, max))
-    print("| growth | " + " | ".join(f"{100 * g:+.2f} %" for g in growth) + " |")
+    sizes = "pictures of all sizes" if varied else "of one size"
+    later = start + steps
+    print(
+        f"| MiB, {sizes}, {window} steps each | from step {start} | from step {later} | growth |"
+    )
+    print("|---|---|---|---|")
+    for name, values, of in (
+        ("in use, median", samples.used, statistics.median),
+        ("held, median", samples.held, statistics.median),
+        ("held, most", samples.held, max),
+    ):
+        early, late = (of(values[first : first + window]) for first in (start, start + steps))
+        print(f"| {name} | {early:.2f} | {late:.2f} | {100 * (late / early - 1):+.2f} % |")
 
 
 def main() -> None:
@@ -217,7 +272,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--rounds", type=int, default=3, help="of one process and two")
-    parser.add_argument("--part", choices=("overhead", "scaling", "memory"), help="only this")
+    parser.add_argument(
+        "--part", choices=("overhead", "scaling", "memory", "sizes"), help="only this"
+    )
     parser.add_argument("--child", action="store_true", help=argparse.SUPPRESS)
     given = parser.parse_args()
     torch.set_num_threads(1)
@@ -229,7 +286,9 @@ def main() -> None:
     if given.part in (None, "scaling"):
         scaling(max(30, given.steps // 3), given.rounds)
     if given.part in (None, "memory"):
-        memory(210)
+        memory(varied=False)
+    if given.part in (None, "sizes"):
+        memory(varied=True)
 
 
 if __name__ == "__main__":

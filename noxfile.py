@@ -1,4 +1,6 @@
 import os
+import shutil
+from pathlib import Path
 
 import nox
 
@@ -7,6 +9,27 @@ nox.options.sessions = ["tests", "lint", "types"]
 nox.options.reuse_venv = "yes"
 
 PACKAGES = ("./packages/core", "./packages/audio", "./packages/medical")
+# Each distribution alone, and what it must then do.
+EXAMPLES = Path("examples").resolve()
+TRIED = {
+    "diff-core": [("-c", "import diff_core; diff_core.Cosine()"), ("-m", "pip", "list")],
+    "diff-audio": [
+        ("-m", "diff_audio", "doctor"),
+        ("-m", "diff_audio", "denoise", str(EXAMPLES / "speech_noisy.wav"), "-o", "out.wav"),
+    ],
+    "diff-medical": [
+        ("-m", "diff_medical", "doctor"),
+        (
+            "-m",
+            "diff_medical",
+            "enhance",
+            str(EXAMPLES / "phantom_t1_noisy.nii.gz"),
+            "-o",
+            "out.nii",
+        ),
+    ],
+}
+WHEEL_MB = 20
 SOURCES = os.pathsep.join(f"{package}/src" for package in PACKAGES)
 
 
@@ -33,7 +56,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: strict in the core, standard in the domains."""
-    extras = ("./packages/audio[onnx,rooms]", "./packages/medical[dicom]")
+    extras = ("./packages/audio[onnx,rooms,studio]", "./packages/medical[dicom,studio]")
     install(session, "pyright[nodejs]", "./packages/core", *extras)
     session.run("pyright", *session.posargs)
 
@@ -43,6 +66,40 @@ def docs(session: nox.Session) -> None:
     """The documentation, into build/site; any warning is an error."""
     install(session, "mkdocs-material", "mkdocstrings[python]", "latex2mathml", "ruff")
     session.run("mkdocs", "build", env={"NO_MKDOCS_2_WARNING": "1"})
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Wheels and sdists into dist/, checked, and each wheel tried in an environment of its own."""
+    install(session, "build", "twine")
+    dist = Path("dist").resolve()
+    shutil.rmtree(dist, ignore_errors=True)
+    for package in PACKAGES:
+        session.run("python", "-m", "build", "--outdir", str(dist), package)
+    session.run("twine", "check", "--strict", *map(str, dist.iterdir()))
+    sizes = {wheel.name: wheel.stat().st_size / 1e6 for wheel in sorted(dist.glob("*.whl"))}
+    for wheel, size in sizes.items():
+        session.log(f"{wheel}: {size:.1f} MB of {WHEEL_MB}")
+    for name, commands in TRIED.items():
+        folder = Path(session.create_tmp()).resolve() / name
+        session.run("python", "-m", "venv", "--clear", str(folder))
+        python = str(folder / ("Scripts" if os.name == "nt" else "bin") / "python")
+        pip = (python, "-m", "pip", "install", "-q", "--find-links", str(dist))
+        session.run(*pip, "-c", "constraints.txt", name, external=True)
+        with session.chdir(folder):  # away from the sources
+            for command in commands:
+                session.run(python, *command, external=True)
+    if large := [wheel for wheel, size in sizes.items() if size > WHEEL_MB]:
+        session.error(f"larger than {WHEEL_MB} MB: {', '.join(large)}")
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """The tested versions beside the advisories of PyPI; needs the network."""
+    install(session, "pip-audit")
+    # strict: a version that could not be looked up is a failure, not a silent pass
+    given = ("--strict", "--no-deps", "--disable-pip")
+    session.run("pip-audit", *given, "-r", "constraints.txt")
 
 
 @nox.session

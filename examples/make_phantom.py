@@ -25,14 +25,15 @@ SIGMA = 45.0  # noise, against 1000 for white matter
 Array = NDArray[np.float64]
 
 
-def phantom() -> Array:
-    """Noise-free intensities (X, Y, Z), 0 to about 1150."""
-    x, y, z = np.meshgrid(
-        *(_axis(n, size) for n, size in zip(SHAPE, SPACING, strict=True)), indexing="ij"
-    )
+def phantom(axial: slice = slice(None)) -> Array:
+    """Noise-free intensities (X, Y, Z), 0 to about 1150; of these axial slices alone if given."""
+    right, front, up = (_axis(n, size) for n, size in zip(SHAPE, SPACING, strict=True))
+    up = up.reshape(SHAPE[2], FINE)[axial].ravel()
+    x, y, z = np.meshgrid(right, front, up, indexing="ij")
     fine = _tissues(x, y, z)
-    coarse = fine.reshape(SHAPE[0], FINE, SHAPE[1], FINE, SHAPE[2], FINE).mean(axis=(1, 3, 5))
-    shading = 1 + 0.12 * (coarse_axis(0) * 0.8 - coarse_axis(1) ** 2 + 0.6 * coarse_axis(2))
+    coarse = fine.reshape(SHAPE[0], FINE, SHAPE[1], FINE, -1, FINE).mean(axis=(1, 3, 5))
+    height = coarse_axis(2)[..., axial]
+    shading = 1 + 0.12 * (coarse_axis(0) * 0.8 - coarse_axis(1) ** 2 + 0.6 * height)
     return coarse * shading
 
 

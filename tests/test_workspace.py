@@ -45,11 +45,17 @@ def test_versions_are_in_step():
     versions = {project(name)["version"] for name in PACKAGES}
     assert len(versions) == 1
     (version,) = versions
+    assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
     for name in ("audio", "medical"):
         needs = {need.name: need for need in map(Requirement, project(name)["dependencies"])}
         assert str(needs["diff-core"].specifier) == f"=={version}"
     for name in PACKAGES:
         assert metadata.version(f"diff-{name}") == version
+
+
+def test_the_core_asks_for_nothing_heavy_beyond_torch():
+    needs = {need.name for need in map(Requirement, project("core")["dependencies"])}
+    assert needs == {"torch", "numpy", "safetensors", "tqdm"}
 
 
 def test_every_dependency_has_a_tested_version_that_it_admits():

@@ -1,0 +1,1 @@
+"""What docs/how/figures.py draws, one module a subject."""

@@ -109,24 +109,28 @@ def training_command(
             raise typer.BadParameter("--resume goes on from OUT's state; leave --start-from out")
         if grow and not start_from:
             raise typer.BadParameter("--grow enlarges the model of --start-from; give both")
+        from diff_core.train.distributed import leave
         from diff_core.train.run import Options, run_job
         from diff_core.train.stop import Stopped, TrainingError
 
         settings = [*(overrides or ()), *([] if seed is None else [f"train.seed={seed}"])]
         begin = shipped if shipped and str(start_from) == "shipped" else start_from
         options = Options(name, out, begin, grow, dry_run, board, device.value)
+        code = 0
         try:
             chosen = recipe or begin or default
             run_job(import_module(module), chosen, settings, inputs(**given), options)
         except Stopped as stopped:
             if is_first():
                 print(f"{prefix}: {stopped}; go on with --resume", file=sys.stderr)
-            raise typer.Exit(stopped.code) from None
+            code = stopped.code
         except (ValueError, OSError, MemoryError, TrainingError) as error:
             if debug:
                 raise
             print(f"{prefix}: {explain(error)}", file=sys.stderr)
-            raise typer.Exit(1) from None
+            code = 1
+        leave(code)
+        raise typer.Exit(code)
 
     run.__doc__ = (
         f"{help}\n\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 from collections.abc import Generator, Sequence
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -21,7 +22,10 @@ from torch.optim import Optimizer
 from diff_core.device import pick_device
 from diff_core.train.stop import TrainingError
 
-__all__ = ["Alone", "Launched", "Processes", "guarded", "is_spread", "like", "processes", "whole"]
+__all__ = [
+    "Alone", "Launched", "Processes", "guarded", "is_spread", "leave", "like", "processes",
+    "whole",
+]  # fmt: skip
 
 M = TypeVar("M", bound=nn.Module)
 
@@ -148,9 +152,23 @@ def processes(device: str = "auto") -> Processes:
     Raises ValueError for a device that is not there.
     """
     where = pick_device(device)
-    if {"WORLD_SIZE", "ACCELERATE_MIXED_PRECISION"} & os.environ.keys():
-        return Launched(where)
-    return Alone(where)
+    return Launched(where) if _is_launched() else Alone(where)
+
+
+def leave(code: int) -> None:
+    """Ends a process that a launcher started, without shutting the interpreter down.
+
+    The threads of PyTorch's process groups let go of tensors when they get round to it. On a busy
+    machine that may be while the interpreter shuts down, and then they abort the process.
+    """
+    if _is_launched():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _is_launched() -> bool:
+    return bool({"WORLD_SIZE", "ACCELERATE_MIXED_PRECISION"} & os.environ.keys())
 
 
 def whole(tensor: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How the suite runs: one thread a process, no time limits on hypothesis."""
+"""How the suite runs: one thread a process, the same random numbers and examples every time."""
 
 import importlib.util
 import os
@@ -9,8 +9,17 @@ from hypothesis import settings
 # Before torch is imported, and for the commands that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-settings.register_profile("suite", settings(), deadline=None)
+# `--hypothesis-profile=default` looks at new examples.
+settings.register_profile("suite", settings(), deadline=None, derandomize=True)
 settings.load_profile("suite")
+
+
+@pytest.fixture(autouse=True)
+def _seeded() -> None:
+    """Each test draws the same numbers, whichever ran before it in the same process."""
+    import torch
+
+    torch.manual_seed(0)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

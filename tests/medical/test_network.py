@@ -18,10 +18,10 @@ from diff_medical.network import (
 from diff_medical.objective import SlabDenoising
 
 
-def noisy_denoiser(shuffle: int = 1) -> torch.nn.Module:
+def noisy_denoiser(shuffle: int = 1, blocks: int | tuple[int, ...] = 1) -> torch.nn.Module:
     """Small, with a last layer that is not zero, so that it does something."""
     torch.manual_seed(0)
-    denoiser = slab_denoiser(channels=(8, 12, 16), blocks=1, shuffle=shuffle)
+    denoiser = slab_denoiser(channels=(8, 12, 16), blocks=blocks, shuffle=shuffle)
     for parameter in denoiser.parameters():
         if not parameter.any():
             torch.nn.init.normal_(parameter, std=0.1)
@@ -60,9 +60,9 @@ def test_untrained_is_the_best_linear_shrinkage() -> None:
     torch.testing.assert_close(result, x * data**2 / (data**2 + sigma**2))
 
 
-@pytest.mark.parametrize("shuffle", [1, 2])
-def test_reach_bounds_the_receptive_field(shuffle: int) -> None:
-    network = noisy_denoiser(shuffle).network
+@pytest.mark.parametrize(("shuffle", "blocks"), [(1, 1), (2, 1), (1, (1, 2, 3))])
+def test_reach_bounds_the_receptive_field(shuffle: int, blocks: int | tuple[int, ...]) -> None:
+    network = noisy_denoiser(shuffle, blocks).network
     size = 2 * network.reach + 64
     x = torch.randn(1, 5, 8, size, requires_grad=True)
     middle = size // 2
@@ -81,8 +81,9 @@ def test_one_row_does_not_depend_on_the_others() -> None:
         torch.testing.assert_close(whole[row : row + 1], denoiser(x[row : row + 1], t[row]))
 
 
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    denoiser = noisy_denoiser(2)
+@pytest.mark.parametrize("blocks", [1, (1, 2, 1)])
+def test_saved_and_loaded(tmp_path: Path, blocks: int | tuple[int, ...]) -> None:
+    denoiser = noisy_denoiser(2, blocks)
     save(tmp_path / "net.safetensors", denoiser, Card(name="test"))
     again, card = load(tmp_path / "net.safetensors", types=NETWORK_TYPES)
     x = torch.randn(1, 5, 16, 16)

@@ -30,7 +30,7 @@ class SlabNetwork(nn.Module):
 
     slices:   odd, how many neighbours are seen at once
     channels: width of each level of the U-Net, each half the size of the one before
-    blocks:   residual blocks per level
+    blocks:   residual blocks per level: one number, or one per level
     shuffle:  1 for full resolution, 2 for half
     """
 
@@ -38,7 +38,7 @@ class SlabNetwork(nn.Module):
         self,
         slices: int = 5,
         channels: Sequence[int] = (32, 64, 96, 128),
-        blocks: int = 2,
+        blocks: int | Sequence[int] = 2,
         shuffle: int = 1,
     ) -> None:
         super().__init__()
@@ -49,7 +49,7 @@ class SlabNetwork(nn.Module):
         self.config: dict[str, object] = {
             "slices": slices,
             "channels": tuple(channels),
-            "blocks": blocks,
+            "blocks": blocks if isinstance(blocks, int) else tuple(blocks),
             "shuffle": shuffle,
         }
         self.slices = slices
@@ -64,9 +64,11 @@ class SlabNetwork(nn.Module):
         self.unet: UNet = unet.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         levels = len(channels)
         self.multiple = shuffle * 2 ** (levels - 1)
-        # two 3x3 convolutions a block, once at the bottom and twice (encoder, decoder) above it,
-        # stem and head, and one cell of the coarsest grid for each change of resolution
-        reach = 2 + 2 * blocks * (2 * (2 ** (levels - 1) - 1) + 2 ** (levels - 1)) + 2**levels
+        counts = [blocks] * levels if isinstance(blocks, int) else blocks
+        # two 3x3 convolutions a block, twice (encoder, decoder), but at the bottom once; stem and
+        # head; and one cell of the coarsest grid for each change of resolution
+        cells = sum(2 * count * 2**i for i, count in enumerate(counts))
+        reach = 2 + 2 * (cells - counts[-1] * 2 ** (levels - 1)) + 2**levels
         self.reach = shuffle * reach
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
@@ -103,7 +105,10 @@ NETWORK_TYPES: dict[str, type] = {"SlabNetwork": SlabNetwork}
 
 
 def slab_denoiser(
-    slices: int = 5, channels: Sequence[int] = (32, 64, 96, 128), blocks: int = 2, shuffle: int = 1
+    slices: int = 5,
+    channels: Sequence[int] = (32, 64, 96, 128),
+    blocks: int | Sequence[int] = 2,
+    shuffle: int = 1,
 ) -> Preconditioned:
     """An untrained D(x_t; sigma) = E[x_0 | x_t] on slabs (B, slices, H, W), x_t = x_0 + sigma z.
 

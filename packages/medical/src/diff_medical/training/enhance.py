@@ -38,7 +38,7 @@ class Network:
 
     slices: int = 5
     channels: tuple[int, ...] = (32, 64, 96, 128)
-    blocks: int = 2
+    blocks: int | tuple[int, ...] = 2
     shuffle: int = 1
 
 

@@ -224,7 +224,7 @@ def test_a_model_grows_by_blocks_that_begin_as_the_identity(
     torch.testing.assert_close(before, after)
     capsys.readouterr()
     assert main(command(folder, tmp_path / "thin", *start, "network.width=12")) == 1
-    assert "is (8,), here (12,)" in one_line(capsys)
+    assert "is (8, 24), here (12, 36)" in one_line(capsys)
     assert main(command(folder, tmp_path / "none", "--grow")) == 2
 
 

@@ -78,7 +78,7 @@ def training_command(
         ] = None,
         grow: Annotated[
             bool,
-            typer.Option("--grow", help="Let the model have more blocks than --start-from."),
+            typer.Option("--grow", help="Let the model have more than --start-from: blocks, outputs."),
         ] = False,
         resume: Annotated[
             bool, typer.Option("--resume", help="Go on from the state in OUT.")

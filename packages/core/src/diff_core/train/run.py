@@ -123,11 +123,12 @@ def _train(
 def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:
     """Gives a model the weights of a checkpoint, and returns the checkpoint's card.
 
-    grow: the model may have parameters that the checkpoint lacks, and keeps them as they are:
-          further blocks, of a kind that begins as the identity, make a trained model larger
+    grow: the model may have parameters that the checkpoint lacks, and further rows (of the first
+          axis) of those it has, and keeps them as they are: blocks of a kind that begins as the
+          identity, and outputs that begin as zero, make a trained model larger
 
     Raises CheckpointError if the file is none, or of another model; with `grow`, if it holds a
-    tensor that the model has not in that shape.
+    tensor for which the model has no place.
     """
     card, description, tensors = open_checkpoint(path)
     state = model.state_dict()
@@ -137,7 +138,9 @@ def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:
         unlike = difference(description, describe(model))
     if unlike:
         raise CheckpointError(f"{path}: holds another model: {unlike}")
-    state |= {name: value.to(state[name].dtype) for name, value in tensors.items()}
+    for name, value in tensors.items():
+        held = state[name]
+        state[name] = torch.cat([value.to(held), held[len(value) :]]) if held.ndim else value
     model.load_state_dict(state)
     return card
 
@@ -147,8 +150,9 @@ def _unfit(tensors: dict[str, Tensor], state: dict[str, Tensor]) -> str:
     for name, value in tensors.items():
         if name not in state:
             return f"{name} has no place here"
-        if value.shape != state[name].shape:
-            return f"{name} is {tuple(value.shape)}, here {tuple(state[name].shape)}"
+        shape, room = tuple(value.shape), tuple(state[name].shape)
+        if shape != room and (shape[1:] != room[1:] or shape > room):
+            return f"{name} is {shape}, here {room}"
     return ""
 
 

@@ -154,6 +154,7 @@ class Stage:
     places: int = 2
     rank: int = 0
     sigma_max: float = 80.0
+    gains: bool = False
 
     def denoiser(
         self, spatial: int, count: int, vocabulary: Vocabulary, given: int, side: int
@@ -162,7 +163,7 @@ class Stage:
         network = ScanNetwork(
             spatial, count, vocabulary, given,
             self.channels, self.blocks, self.attention, self.embedding,
-            self.places, self.rank, side,
+            self.places, self.rank, side, self.gains,
         )  # fmt: skip
         return scan_denoiser(network, self.sigma_max)
 

@@ -35,6 +35,9 @@ class ScanNetwork(nn.Module):
     rank:       of the `LinearPrior` whose estimate of the first channel the network is given, and
                 corrects at high noise levels; 0 for none
     side:       of the packed scan, for the prior
+    gains:      whether the result is a + b x with b predicted beside a, channel by channel. Where
+                little noise is left the network has to hand all of it through, and with a width
+                near `count` it has no room for that: b x does it, as a local shrinkage
     """
 
     def __init__(
@@ -50,6 +53,7 @@ class ScanNetwork(nn.Module):
         places: int = 2,
         rank: int = 0,
         side: int = 16,
+        gains: bool = False,
     ) -> None:
         super().__init__()
         self.config: dict[str, object] = {
@@ -64,14 +68,16 @@ class ScanNetwork(nn.Module):
             "places": places,
             "rank": rank,
             "side": side,
+            "gains": gains,
         }
         self.count = count
         self.places = places
+        self.gains = gains
         self.prior = LinearPrior(vocabulary, side**spatial, rank) if rank else None
         unet = UNet(
             spatial,
             count + 2 * places * spatial + (rank > 0),
-            count + (rank > 0),
+            count + (rank > 0) + count * gains,  # the gains last, so that a model can grow by them
             channels,
             blocks=blocks,
             attention=attention,
@@ -88,7 +94,7 @@ class ScanNetwork(nn.Module):
             waves = _waves(x.shape[2:], self.places).to(x)
             parts.append(waves.expand(len(x), *waves.shape[1:]))
         if self.prior is None or cond is None or cond.vector is None:
-            return self.unet(self._laid_out(parts), time, cond)
+            return self._made(parts, x, time, cond)
         sigma = (4 * time).exp()
         beside = sigma.reshape(-1, *(1,) * (x.ndim - 1)).to(x)
         norm = (1 + beside.square()).sqrt()
@@ -96,15 +102,22 @@ class ScanNetwork(nn.Module):
         with torch.autocast(x.device.type, enabled=False):
             hint = self.prior(noisy, sigma, cond.vector)
         parts.append(hint)
-        made = self.unet(self._laid_out(parts), time, cond).to(x.dtype)
+        made = self._made(parts, x, time, cond)
         # the hint as `Preconditioned` would have it predicted: D = noisy / norm^2 + sigma / norm F
         told = (hint - noisy / norm.square()) * norm / beside
         share = beside.square() / (beside.square() + TRUSTED**2)
         coarse = (1 - share) * made[:, :1] + share * (told + made[:, -1:])
         return torch.cat([coarse, made[:, 1:-1]], 1)
 
-    def _laid_out(self, parts: list[Tensor]) -> Tensor:
-        return torch.cat(parts, 1).contiguous(memory_format=self.layout)
+    def _made(
+        self, parts: list[Tensor], x: Tensor, time: Tensor, cond: Condition | None
+    ) -> Tensor:
+        laid_out = torch.cat(parts, 1).contiguous(memory_format=self.layout)
+        made = self.unet(laid_out, time, cond).to(x.dtype)
+        if not self.gains:
+            return made
+        made, gain = made[:, : -self.count], made[:, -self.count :]
+        return torch.cat([made[:, : self.count] + gain * x, made[:, self.count :]], 1)
 
     def bottleneck(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """(B, D): mean and standard deviation over positions of the coarsest level's features."""

@@ -255,11 +255,13 @@ def test_faults_are_told_in_one_line(
     assert [p.name for p in tmp_path.iterdir()] == ["ct"]
 
 
-def zip_of(path: Path, name: str, content: bytes, mode: int = 0) -> Path:
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+def zip_of(
+    path: Path, name: str, content: bytes, mode: int = 0, method: int = zipfile.ZIP_DEFLATED
+) -> Path:
+    with zipfile.ZipFile(path, "w") as archive:
         member = zipfile.ZipInfo(name)
         member.external_attr = mode << 16
-        member.compress_type = zipfile.ZIP_DEFLATED
+        member.compress_type = method
         archive.writestr(member, content)
     return path
 
@@ -287,6 +289,16 @@ def test_archives_are_not_trusted(
     assert words in err
     assert [p.name for p in inside.iterdir()] == ["a.zip"]
     assert [p.name for p in tmp_path.iterdir() if p.is_file()] == []
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_archives_that_zipfile_unpacks_at_once_are_refused(tmp_path: Path, method: int) -> None:
+    """It would fill the memory before it counts: 500 bytes of bzip2 may hold 400 MiB."""
+    path = zip_of(tmp_path / "a.zip", "a.dcm", b"\0" * 128 + b"DICM" + bytes(1000), method=method)
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ValueError, match="by another method than deflate"):
+        unpack(path, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
 
 
 def test_archives_that_promise_too_much_are_refused(

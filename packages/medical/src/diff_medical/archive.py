@@ -15,6 +15,8 @@ LARGEST = 32 << 30  # bytes, unpacked
 RATIO = 200  # unpacked to packed: slices of air are packed 50 to 1, bombs 1,000 to 1 and more
 UNSUSPICIOUS = 64 << 20  # bytes, unpacked, below which no ratio is suspicious
 MEMBERS = 200_000
+# zipfile unpacks these piece by piece, and others (bzip2, LZMA) at once, whatever they hold.
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 PREAMBLE = 132  # bytes, of which the last four are DICOM's mark
 PIECE = 1 << 20  # bytes that are unpacked at a time
 
@@ -22,8 +24,8 @@ PIECE = 1 << 20  # bytes that are unpacked at a time
 def unpack(path: Path, folder: Path) -> None:
     """Writes the DICOM files of the zip archive `path` into `folder`, under numbers for names.
 
-    Raises ValueError for what is no zip archive, is damaged or encrypted, names files outside
-    itself or links, or would unpack to more than any series takes.
+    Raises ValueError for what is no zip archive, is damaged, encrypted or neither stored nor
+    deflated, names files outside itself or links, or would unpack to more than any series takes.
     """
     with foreign(_damaged):
         archive = zipfile.ZipFile(path)
@@ -50,6 +52,8 @@ def _check(members: list[zipfile.ZipInfo], packed: int) -> None:
             raise ValueError(f"holds a link ({shown}); do not trust it")
         if one.flag_bits & 1:
             raise ValueError("is encrypted; unpack it first")
+        if one.compress_type not in METHODS:
+            raise ValueError("is packed by another method than deflate; unpack it first")
     total = sum(one.file_size for one in members)
     if (
         total > LARGEST

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -65,6 +66,29 @@ def test_a_short_name_stands_for_one_long_name() -> None:
         long = next(name for name in option.opts if name.startswith("--"))
         for short in (name for name in option.opts if not name.startswith("--")):
             assert seen.setdefault(short, long) == long, f"{short} of {command}"
+
+
+def test_every_command_of_the_package_is_under_its_umbrella(domain: Any) -> None:
+    """Commands are modules with a typer app that a user may run as `python -m`."""
+    folder = Path(domain.__file__).parent
+    named = {path.relative_to(folder) for path in folder.rglob("*.py") if is_command(path)}
+    under = {Path(*module.split(".")[1:]) for module in domain.COMMANDS.values()}
+    assert {path.with_suffix("") for path in named} == under | {Path("__main__")}
+
+
+def is_command(path: Path) -> bool:
+    text = path.read_text(encoding="utf-8")
+    return '__name__ == "__main__"' in text and "run(app" in text
+
+
+def test_no_word_of_a_help_is_taken_for_a_style(domain: Any) -> None:
+    """Rich drops what looks like its markup: `diff-audio[onnx]` would be shown as diff-audio."""
+    todo = [typer.main.get_command(domain.app)]
+    for command in todo:
+        todo += getattr(command, "commands", {}).values()
+        for text in [command.help, *(getattr(given, "help", None) for given in command.params)]:
+            assert not re.search(r"(?<!\\)\[[a-z/#@]", text or ""), f"{command.name}: {text}"
+    assert len(todo) > 8
 
 
 def test_version_tells_the_hashes_of_the_weights(

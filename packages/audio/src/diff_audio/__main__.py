@@ -13,6 +13,18 @@ __all__ = ["app", "main"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+COMMANDS = {
+    "denoise": "diff_audio.denoise",
+    "say": "diff_audio.say",
+    "vocode": "diff_audio.vocode",
+    "text": "diff_audio.text.__main__",
+    "evaluate": "diff_audio.evaluate",
+    "inspect": "diff_audio.inspect",
+    "studio": "diff_audio.studio",
+    "train": "diff_audio.train",
+    "export": "diff_audio.export",
+}
+
 
 def _denoise() -> None:
     import numpy as np
@@ -31,15 +43,7 @@ def _say() -> None:
 app = umbrella(
     "diff-audio",
     "Diffusion for sound: denoise recordings, speak text, and train both.",
-    {
-        "denoise": "diff_audio.denoise",
-        "say": "diff_audio.say",
-        "vocode": "diff_audio.vocode",
-        "evaluate": "diff_audio.evaluate",
-        "inspect": "diff_audio.inspect",
-        "studio": "diff_audio.studio",
-        "train": "diff_audio.train",
-    },
+    COMMANDS,
     WEIGHTS,
     Doctor("diff-audio", WEIGHTS, {"denoise": _denoise, "say": _say}),
 )

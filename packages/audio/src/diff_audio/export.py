@@ -91,7 +91,7 @@ def command(
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> int:
-    """Write the one-pass denoising network as ONNX; needs the extra diff-audio[onnx].
+    """Write the one-pass denoising network as ONNX; needs the extra `onnx` of diff-audio.
 
     Exit code: 0 done, 1 failed, 2 wrong usage.
     """

@@ -13,6 +13,19 @@ __all__ = ["app", "main"]
 
 WEIGHTS = Path(__file__).parent / "weights"
 
+COMMANDS = {
+    "enhance": "diff_medical.enhance",
+    "generate": "diff_medical.generate",
+    "audit": "diff_medical.audit.__main__",
+    "fidelity": "diff_medical.fidelity.__main__",
+    "provenance": "diff_medical.provenance",
+    "evaluate": "diff_medical.evaluate",
+    "inspect": "diff_medical.inspect",
+    "studio": "diff_medical.studio",
+    "train": "diff_medical.train",
+    "bundle": "diff_medical.bundle",
+}
+
 
 def _enhance() -> None:
     import numpy as np
@@ -26,18 +39,7 @@ def _enhance() -> None:
 app = umbrella(
     "diff-medical",
     "Diffusion for scans: enhance MRI and CT, make marked synthetic scans, audit and train.",
-    {
-        "enhance": "diff_medical.enhance",
-        "generate": "diff_medical.generate",
-        "audit": "diff_medical.audit.__main__",
-        "fidelity": "diff_medical.fidelity.__main__",
-        "provenance": "diff_medical.provenance",
-        "evaluate": "diff_medical.evaluate",
-        "inspect": "diff_medical.inspect",
-        "studio": "diff_medical.studio",
-        "train": "diff_medical.train",
-        "bundle": "diff_medical.bundle",
-    },
+    COMMANDS,
     WEIGHTS,
     Doctor("diff-medical", WEIGHTS, {"enhance": _enhance}),
 )

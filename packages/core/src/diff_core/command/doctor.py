@@ -38,7 +38,7 @@ class Doctor:
 
     distribution: its name, "diff-audio"; its requirements and extras are looked up
     weights:      folder of the checkpoints that it must hold
-    trials:       by name, what runs a model on a moment of data; raises where it cannot
+    trials:       by sub-command, what runs its model on a moment of data; raises where it cannot
     """
 
     distribution: str
@@ -64,7 +64,7 @@ class Doctor:
         yield _scratch()
         yield from _checkpoints(self.weights)
         for name, trial in self.trials.items():
-            yield _tried(name, trial)
+            yield _tried(f"{self.distribution} {name}", trial)
 
 
 def _show(check: Check) -> None:
@@ -167,6 +167,6 @@ def _tried(name: str, trial: Callable[[], object]) -> Check:
     try:
         trial()
     except Exception as error:  # whatever is wrong, the others are still to be tried
-        advice = "if the checks above are good, report this with the output of --debug"
+        advice = f"if the checks above are good, report what `{name} --debug` prints"
         return Check(name, "bad", explain(error), advice)
     return Check(name, "good", f"works, {time.monotonic() - start:.1f} s")

@@ -9,16 +9,16 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "out"
 WIDTH = 1000
-PLANES = 0.42  # of the height of the scan's picture: two planes before, after, removed
+# Of width and height. Of the scan's: two planes before, after, removed, without the colour bar.
+PARTS = {"speech": (1.0, 1.0), "phantom": (0.92, 0.424)}
 
 
 def main() -> None:
     """Reads out/speech.png and out/phantom.png, writes two small pictures beside this file."""
-    for name, share in (("speech", 1.0), ("phantom", PLANES)):
+    for name, (across, down) in PARTS.items():
         with Image.open(OUT / f"{name}.png") as picture:
-            part = picture.convert("RGB").crop(
-                (0, 0, picture.width, round(share * picture.height))
-            )
+            box = (0, 0, round(across * picture.width), round(down * picture.height))
+            part = picture.convert("RGB").crop(box)
         size = (WIDTH, round(part.height * WIDTH / part.width))
         part.resize(size, Image.Resampling.LANCZOS).save(HERE / f"{name}.webp", quality=82)
 

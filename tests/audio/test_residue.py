@@ -36,16 +36,24 @@ def test_integers_add_up_on_their_own_grid(container, subtype, denoise, tmp_path
     assert soundfile.info(names[2]).subtype == subtype
 
 
-@pytest.mark.parametrize("name", ["a.wav", "a.ogg", "a.mp3"])
+@pytest.mark.parametrize(
+    ("name", "removed_name"),
+    [
+        ("a.wav", "a_removed.wav"),
+        ("a.ogg", "a_removed_ogg.wav"),
+        ("a.mp3", "a_removed_mp3.wav"),
+    ],
+)
 def test_floats_and_lossy_outputs_add_up_as_they_are_read_back(
-    name, denoise, tmp_path, speechlike
+    name, removed_name, denoise, tmp_path, speechlike
 ):
     path = tmp_path / name
     soundfile.write(path, speechlike(1.2, 44_100).T, 44_100, "FLOAT" if "wav" in name else None)
     assert denoise(path, "--keep-noise") == 0
     given_, kept = (soundfile.read(p)[0] for p in (path, path.with_stem("a_denoised")))
-    removed, _ = soundfile.read(tmp_path / "a_removed.wav")
-    assert soundfile.info(tmp_path / "a_removed.wav").subtype == "DOUBLE"
+    where = tmp_path / removed_name
+    removed, _ = soundfile.read(where)
+    assert soundfile.info(where).subtype == "DOUBLE"
     assert np.array_equal(np.float32(kept + removed), np.float32(given_)) and removed.any()
 
 
@@ -74,6 +82,25 @@ def test_noise_is_not_taken_for_an_input_nor_overwritten(denoise, tmp_path, spee
     assert denoise(tmp_path / "a.wav", "--keep-noise") == 1
     assert "a_removed.wav exists" in capsys.readouterr().err
     assert not (tmp_path / "a_denoised.wav").exists()
+
+
+def test_every_recording_has_a_file_of_its_own_for_what_was_removed(
+    denoise, tmp_path, speechlike, capsys
+):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for name in ("a.MP3", "a.mp3", "a.ogg", "a.wav", "a_denoised.wav", "a_mp3.wav"):
+        soundfile.write(folder / name, speechlike(0.3)[0], 16_000)
+    assert denoise(folder, "-o", tmp_path / "out", "--keep-noise", "--quiet") == 0
+    assert sorted(path.name for path in (tmp_path / "out").glob("*_removed*")) == [
+        "a_denoised_removed.wav", "a_mp3_removed.wav", "a_removed.wav",
+        "a_removed_MP3.wav", "a_removed_mp3.wav", "a_removed_ogg.wav",
+    ]  # fmt: skip
+    (folder / "a_denoised.wav").unlink()
+    for more in ((), ("--skip-existing",)):  # beside them, and none is taken for an input
+        assert denoise(folder, "--keep-noise", "--json", *more) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 5
+    assert len(list(folder.iterdir())) == 15
 
 
 def test_mix_is_the_share_of_the_result(denoise, tmp_path, speechlike):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.names import NOISE_TAG, SOUND, TAG
+from diff_audio.names import PRODUCTS, SOUND, TAG
 from diff_audio.quality import Quality
 from diff_core.command import (
     Device,
@@ -163,7 +163,7 @@ def denoise(
     if reference is not None and report is None:
         raise typer.BadParameter("--reference is for the scores in --report; name that too")
     failures = Failures(COMMAND, debug=debug)
-    is_product = SOUND.products(inputs, output, (TAG, NOISE_TAG))
+    is_product = SOUND.products(inputs, output, PRODUCTS)
     sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SOUND.plan(sources, output, TAG, failures)
     pages = {"--picture": picture, "--report": report, "--confidence": confidence}

@@ -30,11 +30,17 @@ def fits_grid(source: Recording, subtype: str) -> bool:
 
 
 def noise_path(target: Path, source: Recording, subtype: str) -> Path:
-    """Where the noise of the output `target` goes: NAME_removed beside it, without the output's
-    own tag.
+    """Where the noise of the output `target` goes: NAME_removed beside it, without the tag that
+    the output has and the source has not.
+
+    What is no WAV file, but has its noise in one, is in the name: so that those of a.mp3 and
+    a.ogg are two.
     """
-    suffix = target.suffix if fits_grid(source, subtype) else ".wav"
-    return target.with_name(target.stem.removesuffix(TAG) + NOISE_TAG + suffix)
+    name = source.path.stem
+    name = name if target.stem == name + TAG else target.stem
+    if fits_grid(source, subtype) or target.suffix.lower() == ".wav":
+        return target.with_name(name + NOISE_TAG + target.suffix)
+    return target.with_name(f"{name}{NOISE_TAG}_{target.suffix[1:]}.wav")
 
 
 def within_reach(after: Array, before: Array, subtype: str) -> tuple[Array, int]:

@@ -10,12 +10,12 @@ from typing import Annotated
 import typer
 
 from diff_audio.files import FOREIGN, SUFFIXES
+from diff_audio.names import FILLED_TAG, VOCODED_TAG
 from diff_core.command import Device, Failures, FileKind, Job, options, process, run, use
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.vocode"
-TAG, FILLED = "_vocoded", "_filled"
 MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"), FOREIGN)
 CLIPPED = "{} samples lay beyond full scale and were cut off"
 
@@ -83,7 +83,7 @@ def vocode(
             f"--gap {gap[0]:g} {gap[1]:g}: expected two times in seconds, the earlier first"
         )
     failures = Failures(COMMAND, debug=debug)
-    tag = FILLED if gap else TAG
+    tag = FILLED_TAG if gap else VOCODED_TAG
     is_product = MELS.products(inputs, output, (tag,))
     sources = MELS.expand(inputs, failures, recursive=recursive, skip=is_product)
     if output is not None and output.suffix.lower() == ".npy":

@@ -124,10 +124,10 @@ class FileKind:
         """Which files and folders are earlier outputs, that a second run must not take for inputs.
 
         Where `output` is a folder: what lies in it, if it lies inside a folder that is searched.
-        Else: what `plan` calls so, by the end of its name, `tags`.
+        Else: what `plan` calls so, by the end of its name, `tags` (lower case).
         """
         if output is None or self._is_file(output):
-            return lambda path: self._stem(path).endswith(tags)
+            return lambda path: self._stem(path).lower().endswith(tags)
         folder = output.resolve()
         if not any(_searched(given) in folder.parents for given in inputs):
             return lambda _path: False

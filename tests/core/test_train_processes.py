@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import signal
 import socket
@@ -104,6 +105,24 @@ def test_a_signal_in_a_step_lets_it_end_and_saves(
     assert error == f"tiny: stopped by SIG{fault.upper()} after step 4; go on with --resume\n"
     assert read_progress(tmp_path / "run/state.safetensors").step == 4
     same(here(tmp_path / "run", "--resume"), whole)
+
+
+def test_a_run_goes_on_with_its_own_recipe(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "run"
+    here(out, "train.steps=2", "width=4")
+    resume = ["tiny", "--out", str(out), "--device", "cpu", "--resume"]
+    app = sys.modules["tiny_training"].app  # whose default recipe is nowhere
+    assert run(app, "tiny", [*resume, "width=6"]) == 1
+    assert "is the state of another model" in capsys.readouterr().err
+    assert run(app, "tiny", [*resume, "train.steps=3"]) == 0
+    assert "other settings" not in capsys.readouterr().err
+    assert json.loads((out / "recipe.json").read_text())["width"] == 4
+    assert run(app, "tiny", [*resume, "train.steps=4", "fault=none@9"]) == 0
+    error = capsys.readouterr().err
+    assert 'resumed with other settings: fault is "", here "none@9"' in error
+    assert "resumed after step 3: steps is 4, was 3" in error
 
 
 def test_killed_while_it_writes_a_checkpoint(tmp_path: Path, whole: Path) -> None:

@@ -69,7 +69,8 @@ def training_command(
             Path | None,
             typer.Option(
                 help="YAML with every number of the run, or a model: its own recipe. Default: "
-                "the one that comes with the package; with --start-from that of the model."
+                "the one that comes with the package; with --start-from that of the model, with "
+                "--resume that of the run."
             ),
         ] = None,
         start_from: Annotated[
@@ -78,7 +79,9 @@ def training_command(
         ] = None,
         grow: Annotated[
             bool,
-            typer.Option("--grow", help="Let the model have more than --start-from: blocks, outputs."),
+            typer.Option(
+                "--grow", help="Let the model have more than --start-from: blocks, outputs."
+            ),
         ] = False,
         resume: Annotated[
             bool, typer.Option("--resume", help="Go on from the state in OUT.")
@@ -110,7 +113,7 @@ def training_command(
         if grow and not start_from:
             raise typer.BadParameter("--grow enlarges the model of --start-from; give both")
         from diff_core.train.distributed import leave
-        from diff_core.train.run import Options, run_job
+        from diff_core.train.run import RECIPE, Options, run_job
         from diff_core.train.stop import Stopped, TrainingError
 
         settings = [*(overrides or ()), *([] if seed is None else [f"train.seed={seed}"])]
@@ -118,7 +121,8 @@ def training_command(
         options = Options(name, out, begin, grow, dry_run, board, device.value)
         code = 0
         try:
-            chosen = recipe or begin or default
+            own = out / RECIPE if resume and (out / RECIPE).exists() else None
+            chosen = recipe or begin or own or default
             run_job(import_module(module), chosen, settings, inputs(**given), options)
         except Stopped as stopped:
             if is_first():

@@ -26,10 +26,13 @@ from diff_core.train.log import hours_trained
 from diff_core.train.loop import train
 from diff_core.train.precision import forward_in, narrow_dtype
 from diff_core.train.recipe import dump_recipe, read_recipe
-from diff_core.train.state import difference, read_progress
+from diff_core.train.state import difference, read_progress, refuse_other
 from diff_core.train.step import Stepper
 
-__all__ = ["Options", "run_job", "start_from"]
+__all__ = ["RECIPE", "Options", "run_job", "start_from"]
+
+RECIPE = "recipe.json"
+"""In OUT: every number of the run, with which --resume goes on."""
 
 _REHEARSAL = 10
 
@@ -71,8 +74,28 @@ def run_job(
             if among.rank == 0:
                 print("\n".join(lines), flush=True)
         else:
+            _remember(recipe, job.model, out, write=among.rank == 0)
             _train(job, replace(recipe, train=config), config, among, options, before)
     among.close()
+
+
+def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
+    """Keeps the recipe in OUT; of a run that goes on, says what is not as it was. What changes in
+    `train` the loop tells, which knows what of it decides about the numbers.
+
+    Raises CheckpointError if OUT holds the state of another model: its recipe then stays.
+    """
+    path, now, state = out / RECIPE, dump_recipe(recipe), out / "state.safetensors"
+    if state.exists():
+        refuse_other(state, describe(model))
+    if not write:
+        return
+    if state.exists() and path.exists():
+        then = json.loads(path.read_text())
+        if unlike := difference(*({**all_of, "train": None} for all_of in (then, now))):
+            print(f"resumed with other settings: {unlike}", file=sys.stderr)
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(now, indent=1) + "\n")
 
 
 def _train(

@@ -21,7 +21,7 @@ from diff_core.train.distributed import Processes, like, whole
 from diff_core.train.ema import Ema
 from diff_core.train.stop import TrainingError
 
-__all__ = ["Progress", "State", "difference", "read_progress"]
+__all__ = ["Progress", "State", "difference", "read_progress", "refuse_other"]
 
 _FORMAT = "diff_core_state/1"
 _NAME = "state.safetensors"
@@ -156,10 +156,7 @@ class State:
         Raises CheckpointError if the file is damaged or belongs to another model.
         """
         metadata, tensors = read_tensors(self.path)
-        if metadata.get("format") != _FORMAT:
-            raise CheckpointError(f"{self.path}: not a training state of diff_core")
-        if unlike := difference(json.loads(metadata["model"]), self.description):
-            raise CheckpointError(f"{self.path}: is the state of another model: {unlike}")
+        _refuse_other(self.path, metadata, self.description)
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
             part, rest = name.split(".", 1)
@@ -213,6 +210,18 @@ def _copy(path: Path, to: Path) -> None:
     except OSError:
         with replacing(to) as temporary:
             shutil.copyfile(path, temporary)
+
+
+def refuse_other(path: Path, description: Json) -> None:
+    """Raises CheckpointError for a checkpoint that is damaged, or not of the model described."""
+    _refuse_other(path, read_tensors(path, only_metadata=True)[0], description)
+
+
+def _refuse_other(path: Path, metadata: Mapping[str, str], description: Json) -> None:
+    if metadata.get("format") != _FORMAT:
+        raise CheckpointError(f"{path}: not a training state of diff_core")
+    if unlike := difference(json.loads(metadata["model"]), description):
+        raise CheckpointError(f"{path}: is the state of another model: {unlike}")
 
 
 def read_progress(path: Path) -> Progress:

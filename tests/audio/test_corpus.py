@@ -102,7 +102,7 @@ def test_errors_name_the_folder_and_the_line(tmp_path: Path) -> None:
     manifest = tmp_path / "m.jsonl"
     with pytest.raises(ValueError, match=r"m\.jsonl: no such file"):
         Corpus.open(tmp_path / "speech", None, tmp_path / "cache", manifest)
-    manifest.write_text('{"file": "speech/z.wav"}\n')
+    manifest.write_text('{"file": "elsewhere/a.wav"}\n')
     with pytest.raises(ValueError, match="no sound file that the manifest lists found"):
         Corpus.open(tmp_path / "speech", None, tmp_path / "cache", manifest)
     manifest.write_text('{"file": "speech/a.wav"}\n{"name": 1}\n')
@@ -112,6 +112,33 @@ def test_errors_name_the_folder_and_the_line(tmp_path: Path) -> None:
     (tmp_path / "bad" / "b.wav").write_bytes(b"RIFF nothing")
     with pytest.raises(ValueError, match="none of the speech files"):
         Corpus.open(tmp_path / "bad", None, tmp_path / "cache2")
+
+
+def test_what_a_manifest_lists_and_is_not_there_is_named(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write(tmp_path / "elsewhere" / "a.wav", tone(0.5))
+    (tmp_path / "s").mkdir()
+    (tmp_path / "s" / "link.wav").symlink_to(tmp_path / "elsewhere" / "a.wav")
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"file": "s/link.wav"}\n{"file": "s/gone.wav"}\n{"file": "o/other.wav"}')
+    corpus = Corpus.open(tmp_path / "s", None, tmp_path / "cache", manifest)
+    assert {clip.file for clip in corpus.clips} == {str(tmp_path / "elsewhere" / "a.wav")}
+    assert [Path(file).name for file, _ in corpus.skipped] == ["gone.wav"]
+    assert "gone.wav: no such file" in caplog.text
+
+
+def test_what_was_found_is_said_for_each_kind_and_split(tmp_path: Path) -> None:
+    for name in ("s/a/x", "s/b/x", "s/b/y", "n/x"):
+        write(tmp_path / f"{name}.wav", tone(0.5))
+    corpus = Corpus.open(tmp_path / "s", tmp_path / "n", tmp_path / "cache")
+    held = {1: "0.000139 h at 16000 Hz, 1 recording of 1 speaker",
+            2: "0.000278 h at 16000 Hz, 2 recordings of 1 speaker"}  # fmt: skip
+    counts = {split: len(corpus.select("speech", split)) for split in ("train", "val")}
+    assert set(corpus.plan()) == {
+        *(f"speech, {split}: {held[count]}" for split, count in counts.items()),
+        *(f"noise, {split}: 0.000139 h at 16000 Hz, 1 recording" for split in counts),
+    }
 
 
 def test_any_rate_can_be_asked_for(tmp_path: Path) -> None:

@@ -114,6 +114,32 @@ def test_a_manifest_gives_speakers(tmp_path: Path, capsys: pytest.CaptureFixture
     assert rows[0]["with text"] == 1
 
 
+def test_a_manifest_that_names_what_is_gone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "a.wav", 0.1 * np.sin(np.arange(8000)), 8000)
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text('{"file": "a.wav"}\n{"file": "gone.wav"}')
+    assert main([str(tmp_path), "--manifest", str(manifest)]) == 1
+    assert f"{tmp_path / 'gone.wav'}: no such file" in capsys.readouterr().err
+
+
+def test_outputs_are_said_to_be_left_out(tmp_path: Path) -> None:
+    for name in ("a", "a_denoised", "b"):
+        soundfile.write(tmp_path / f"{name}.wav", 0.1 * np.sin(np.arange(8000)), 8000)
+    done = subprocess.run(
+        [sys.executable, "-m", "diff_audio.inspect", str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and "2 of 2 files were decoded" in done.stdout
+    assert done.stderr.splitlines() == [
+        f"diff_audio.inspect: {tmp_path}: 1 left out: outputs of diff_audio beside what they "
+        "were made from, such as a_denoised.wav"
+    ]
+
+
 def test_spectrum_is_in_hertz_and_not_beyond_the_rate(tmp_path: Path) -> None:
     for rate in (8000, 48000):
         time = np.arange(rate) / rate

@@ -153,6 +153,28 @@ def test_plain_trees_and_hidden_files(tmp_path: Path) -> None:
         recognise(tmp_path / "nowhere")
 
 
+def test_what_the_commands_made_is_left_out_where_its_origin_lies_beside(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = ["p/a.wav", "p/b_denoised.wav", "p/c_removed.wav", "p/x.WAV", "q/a_removed_mp3.wav"]
+    made = ["p/a_denoised.wav", "p/a_removed.wav", "p/x_DENOISED.WAV", "p/a_denoised_denoised.wav",
+            "p/m_vocoded.wav", "p/m_filled.wav", "q/z_removed_mp3.wav"]  # fmt: skip
+    for name in (*kept, *made):
+        sound(tmp_path / name)
+    text(tmp_path / "p" / "m.npy", "a mel")
+    text(tmp_path / "q" / "z.mp3", "an MP3")
+    found = {name for name in by_name(tmp_path) if name.lower().endswith(".wav")}
+    assert found == set(kept)
+    assert caplog.text.count(f"{len(made)} left out: outputs of diff_audio beside") == 1
+
+
+def test_outputs_do_not_hide_a_layout(tmp_path: Path) -> None:
+    sound(tmp_path / "84" / "121" / "84-121-0001.flac")
+    sound(tmp_path / "84" / "121" / "84-121-0001_denoised.flac")
+    layout = recognise(tmp_path)
+    assert layout.name == "LibriSpeech/LibriTTS" and len(layout.rows) == 1
+
+
 def row(name: str, speaker: str, split: str | None = None, said: str = "", kind="speech") -> Row:
     return Row(Path(f"/{name}"), kind, speaker.split("/")[0], speaker, split, said)  # type: ignore[arg-type]
 

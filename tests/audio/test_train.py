@@ -179,9 +179,24 @@ def test_a_dry_run_tells_the_plan_and_trains_nothing(
 ) -> None:
     assert main(command(folder, tmp_path, "--dry-run")) == 0
     plan = capsys.readouterr().out
-    for said in ("speech 0.00 h", "unprocessed: si_sdr", "6 steps of 2 items", "GiB", "s a step"):
+    for said in (
+        "speech, train: 0.00222 h at 16000 Hz, 2 recordings of 2 speakers",
+        "speech, val: 0.00111 h at 16000 Hz, 1 recording of 1 speaker",
+        *("unprocessed: si_sdr", "6 steps of 2 items", "GiB", "s a step"),
+    ):
         assert said in plan
     assert [p.name for p in tmp_path.iterdir()] == ["corpus"]
+
+
+def test_strict_stops_at_a_file_that_cannot_be_used(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bad = tmp_path / "noise" / "bad.wav"
+    bad.parent.mkdir()
+    bad.write_bytes(b"RIFF nothing")
+    arguments = command(folder, tmp_path / "out", "--dry-run", "--noise", str(bad.parent))
+    assert main([*arguments, "--strict"]) == 1
+    assert f"{bad}: is not a sound file" in one_line(capsys)
 
 
 @pytest.mark.slow

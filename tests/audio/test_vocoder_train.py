@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 import torch
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from diff_audio.corpus import Corpus
 from diff_audio.mel import Mel
@@ -52,7 +53,7 @@ def run(request, speech, tmp_path_factory) -> tuple[str, Path]:
     recipe = folder / "recipe.yaml"
     recipe.write_text(RECIPES[request.param] + REST)
     arguments = ["vocoder", "--speech", speech, "--recipe", recipe, "--out", folder / "run"]
-    assert main([*map(str, arguments), "--device", "cpu"]) == 0
+    assert main([*map(str, arguments), "--device", "cpu", "--board"]) == 0
     return request.param, folder / "run"
 
 
@@ -72,6 +73,12 @@ def test_training_writes_a_model_with_its_card(run):
         with pytest.raises(ValueError, match="UNet|diffwave"):
             Vocoder.from_pretrained(path, device="cpu")
         assert type(load(path)[0]).__name__ == "FromV"
+
+
+def test_held_out_recordings_can_be_heard_on_the_board(run):
+    board = EventAccumulator(str(run[1] / "board")).Reload()
+    heard = [tag.partition(", ")[0] for tag in board.Tags()["audio"]]
+    assert sorted(heard) == ["made anew", "recorded"]  # one of three speakers is held out
 
 
 def test_items_are_a_function_of_seed_and_index(speech, tmp_path):

@@ -83,6 +83,39 @@ def test_the_recipe_decides(data: Path, tmp_path: Path) -> None:
         assert f"{count} scans: voxels" in done.stdout
 
 
+def test_outputs_beside_what_they_were_made_from_are_left_out(
+    tmp_path: Path, write_scan: Write, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ramp = np.arange(512, dtype=np.float32).reshape(8, 8, 8)
+    kept = ("a.nii.gz", "b_enhanced.nii.gz", "_enhanced.nii", "val/c.nii")
+    made = ("a_enhanced.nii.gz", "a_residual.nii", "val/c_upsampled.nii", "val/c_inpainted.nii.gz")
+    for name in (*kept, *made):
+        write_scan(ramp, f"plain/{name}")
+    plain = tmp_path / "plain"
+    study = find_study(plain)
+    assert {str(row.path.relative_to(plain)) for row in study.rows} == set(kept)
+    assert {str(path.relative_to(plain)) for path, _ in study.left_out} == set(made)
+    assert study.remarks() == (
+        "4 left out: is an output of diff_medical beside what it was made from",
+    )
+    assert main([str(plain)]) == 0
+    assert "4 of 4 scans can be used" in capsys.readouterr().out
+    (plain / "manifest.jsonl").write_text('{"file": "a_enhanced.nii.gz", "split": "train"}')
+    assert [row.path.name for row in find_scans(plain)] == ["a_enhanced.nii.gz"]  # as one says
+
+    for name in ("sub-1_T1w", "sub-1_desc-denoised_T1w", "sub-1_desc-residual_T1w"):
+        write_scan(ramp, f"bids/{name}.nii.gz")
+    study = find_study(tmp_path / "bids")
+    assert [row.path.name for row in study.rows] == ["sub-1_T1w.nii.gz"]
+    assert study.remarks() == ("2 left out: is a derivative of another scan",)
+
+    for name in ("s", "s_enhanced", "other_enhanced"):
+        write_series(tmp_path / "dicom" / name, ramp, uid=f"1.{len(name)}", PatientID=name)
+    found = [row.path.parent.name for row in find_scans(tmp_path / "dicom")]
+    assert sorted(found) == ["other_enhanced", "s"]
+    assert len(find_scans(tmp_path / "dicom" / "s_enhanced")) == 1  # as one asks
+
+
 def test_inspect_says_so(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (data / "damaged.nii.gz").unlink()
     assert main([str(data)]) == 0

@@ -146,6 +146,19 @@ class Corpus:
         """How much there is of one kind and split."""
         return sum(c.length for c in self.select(kind, split)) / self.rate / 3600
 
+    def plan(self) -> tuple[str, ...]:
+        """What was found, a line for each kind and split, for the plan of a run."""
+        lines: list[str] = []
+        for kind, split in sorted({(c.kind, c.split) for c in self.clips}):
+            clips = self.select(kind, split)
+            count = f"{len(clips)} recording{'s' * (len(clips) > 1)}"
+            if kind in ("speech", "noisy"):
+                speakers = len({c.speaker for c in clips})
+                count += f" of {speakers} speaker{'s' * (speakers > 1)}"
+            hours = f"{self.hours(kind, split):.3g} h at {self.rate} Hz"
+            lines.append(f"{kind}, {split}: {hours}, {count}")
+        return tuple(lines)
+
 
 class _Noting(Corpus):
     def __init__(self, corpus: Corpus, files: dict[str, None]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -45,6 +46,7 @@ def inspect(
     Nothing is changed. Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
     """
     failures = Failures(COMMAND, debug=debug)
+    logging.basicConfig(level=logging.WARNING, format=f"{COMMAND}: %(message)s")
     require_new(output, overwrite=overwrite)
     from diff_audio.survey import survey
 

@@ -6,6 +6,7 @@ A tree that none of them knows is "plain": the folder below the root names the s
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
@@ -13,9 +14,12 @@ from pathlib import Path
 from typing import Literal
 
 from diff_audio.files import SUFFIXES
+from diff_audio.names import is_made_here
 from diff_core.split import Split
 
 __all__ = ["Kind", "Layout", "Row", "recognise"]
+
+log = logging.getLogger(__name__)
 
 Kind = Literal["speech", "noise", "noisy", "room"]
 
@@ -53,11 +57,17 @@ class Layout:
 def recognise(folder: Path, kind: Kind = "speech") -> Layout:
     """The layout of a folder, or of the only folder inside it. `kind` is what a plain tree holds.
 
-    Raises ValueError if there is no such folder.
+    Files that this package made of others beside them are left out, with a warning. Raises
+    ValueError if there is no such folder.
     """
     if not folder.is_dir():
         raise ValueError(f"{kind} folder {folder}: no such folder")
     folder = folder.resolve()
+    if made := [path for path in sounds(folder) if is_made_here(path)]:
+        log.warning(
+            "%s: %d left out: outputs of diff_audio beside what they were made from, such as %s",
+            folder, len(made), made[0].name,
+        )  # fmt: skip
     inside = [p for p in sorted(folder.iterdir()) if not p.name.startswith(".")]
     roots = (folder, *inside) if len(inside) == 1 and inside[0].is_dir() else (folder,)
     for root in roots:
@@ -78,8 +88,13 @@ def sounds(folder: Path) -> list[Path]:
     )
 
 
+def recordings(folder: Path) -> list[Path]:
+    """`sounds` without what this package made of others beside it (`is_made_here`)."""
+    return [path for path in sounds(folder) if not is_made_here(path)]
+
+
 def _plain(folder: Path, kind: Kind) -> Iterable[Row]:
-    for path in sounds(folder):
+    for path in recordings(folder):
         *parents, _name = path.relative_to(folder).parts
         group = parents[0] if parents else folder.name
         # A noise, and a file directly in the folder, is a speaker of its own.
@@ -120,7 +135,7 @@ def _voicebank_demand(folder: Path) -> list[Row]:
     for clean, noisy, texts, split in places:
         if not (clean.is_dir() and noisy.is_dir()):
             continue
-        for path in sounds(clean):
+        for path in recordings(clean):
             speaker = f"voicebank/{path.stem.split('_')[0]}"
             text = _text(texts / f"{path.stem}.txt")
             row = Row(path, "speech", "voicebank_demand", speaker, split, text)
@@ -139,17 +154,17 @@ def _dns(folder: Path) -> list[Row]:
     if clean is None or noise is None:
         return []
     rows: list[Row] = []
-    for path in sounds(clean):
+    for path in recordings(clean):
         found = re.search(r"reader_(\d+)|\b(p\d{3})_", path.stem)
         *parents, _name = path.relative_to(clean).parts
         name = found[0].rstrip("_") if found else parents[-1] if parents else path.stem
         rows.append(Row(path, "speech", "dns", f"dns/{name}"))
-    rows += [Row(path, "noise", "dns", f"dns/{path.stem}") for path in sounds(noise)]
+    rows += [Row(path, "noise", "dns", f"dns/{path.stem}") for path in recordings(noise)]
     if rooms is not None:
-        rows += [Row(path, "room", "dns", f"dns/{path.stem}") for path in sounds(rooms)]
+        rows += [Row(path, "room", "dns", f"dns/{path.stem}") for path in recordings(rooms)]
     clean_of = {_number(row.path): row for row in rows if row.kind == "speech"}
     if noisy := _first(folder, "noisy"):
-        for path in sounds(noisy):
+        for path in recordings(noisy):
             if (number := _number(path)) and (row := clean_of.get(number)):
                 rows.append(replace(row, path=path, kind="noisy", pair=row.path))
     return rows
@@ -174,14 +189,14 @@ def _wham(folder: Path) -> list[Row]:
         mixtures = [base / name for name in ("mix_single", "s1") if (base / name).is_dir()]
         if len(mixtures) == 2:
             mixed, clean = mixtures
-            for path in sounds(clean):
+            for path in recordings(clean):
                 row = Row(path, "speech", "wham", f"wham/{path.stem[:3]}", split)
                 rows.append(row)
                 if (other := mixed / path.name).is_file():
                     rows.append(replace(row, path=other, kind="noisy", pair=path))
         noise = _first(base, "noise") or (None if mixtures else base)
         if noise is not None:
-            for path in sounds(noise):
+            for path in recordings(noise):
                 rows.append(Row(path, "noise", "wham", f"wham/{base.name}/{path.stem}", split))
     return rows
 
@@ -198,7 +213,7 @@ def _ljspeech(folder: Path) -> list[Row]:
     group = folder.name
     return [
         Row(path, "speech", group, f"{group}/{group}", None, texts.get(path.stem, ""))
-        for path in sounds(folder / "wavs")
+        for path in recordings(folder / "wavs")
     ]
 
 
@@ -208,7 +223,7 @@ def _vctk(folder: Path) -> list[Row]:
     if waves is None:
         return []
     rows: list[Row] = []
-    for path in sounds(waves):
+    for path in recordings(waves):
         speaker, stem = path.parent.name, re.sub(r"_mic\d$", "", path.stem)
         if path.stem.endswith("_mic2") and path.with_stem(f"{stem}_mic1").exists():
             continue
@@ -228,7 +243,7 @@ def _libri(folder: Path) -> list[Row]:
     """
     rows: list[Row] = []
     transcripts: dict[Path, dict[str, str]] = {}
-    for path in sounds(folder):
+    for path in recordings(folder):
         found = LIBRI.match(path.stem)
         if not found or path.parts[-3:-1] != (found["speaker"], found["chapter"]):
             return []

@@ -45,7 +45,8 @@ def read_manifest(path: Path) -> Rows:
 
 
 def listed(folder: Path, kind: Kind, rows: Rows) -> list[Row]:
-    """The sound files below a folder that a manifest lists, with what it says of them.
+    """The sound files below a folder that a manifest lists, with what it says of them; also those
+    that are not there, for who reads them to name.
 
     Raises ValueError if there is no such folder.
     """
@@ -53,15 +54,17 @@ def listed(folder: Path, kind: Kind, rows: Rows) -> list[Row]:
         raise ValueError(f"{kind} folder {folder}: no such folder")
     folder = folder.resolve()
     found: list[Row] = []
-    for path in sounds(folder):
-        row = rows.get(path)
+    gone = [path for path in rows if folder in path.parents and not path.exists()]
+    for path in sorted([*sounds(folder), *gone]):
+        file = path.resolve()  # as the manifest's are: a folder may hold links
+        row = rows.get(file)
         if row is None:
             continue
         *parents, _name = path.relative_to(folder).parts
         group = row.get("set") or (parents[0] if parents else folder.name)
         found.append(
             Row(
-                path,
+                file,
                 "noisy" if row.get("clean") else kind,
                 group,
                 f"{group}/{row.get('speaker') or path.stem}",

@@ -42,6 +42,10 @@ class Sounds:
     manifest: Annotated[
         Path | None, typer.Option(help="JSON lines: file, and split, speaker, set if known.")
     ] = None
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at a file that cannot be used; else it is left out."),
+    ] = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,10 @@ class Speech:
     manifest: Annotated[
         Path | None, typer.Option(help="JSON lines: file, and split, speaker, set if known.")
     ] = None
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at a file that cannot be used; else it is left out."),
+    ] = False
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,13 @@ from diff_core.command import Device, Failures, Job, options, process, run, use
 from diff_medical.bids import is_derivative, named
 from diff_medical.files import SCANS
 from diff_medical.options import Datatype, Modality, Profile, Quality, alone, level, noise_model
+from diff_medical.products import TAGS
 from diff_medical.sources import find_inputs, plan_series
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.enhance"
-TAG = "_enhanced"
 WORTH_SAYING = 20  # predicted seconds
-PRODUCTS = (TAG, "_residual", "_upsampled", "_inpainted")
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -167,7 +166,7 @@ def enhance(
         },
     )  # fmt: skip
     failures = Failures(COMMAND, debug=debug)
-    made = SCANS.products(inputs, output, PRODUCTS)
+    made = SCANS.products(inputs, output, TAGS)
 
     def is_product(path: Path) -> bool:
         beside = output is None or SCANS.matches(output)
@@ -175,7 +174,7 @@ def enhance(
 
     found = find_inputs(inputs, failures, recursive=recursive, skip=is_product)
     sources = SCANS.expand(found.others, failures, recursive=recursive, skip=is_product)
-    tag = TAG if not restoring else "_inpainted" if inpaint else "_upsampled"
+    tag = "_enhanced" if not restoring else "_inpainted" if inpaint else "_upsampled"
     jobs = SCANS.plan(sources, output, tag, failures)
     jobs = jobs if restoring else named(jobs, output)
     jobs += plan_series(found.series, output, tag, alone=not sources)

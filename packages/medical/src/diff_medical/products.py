@@ -7,7 +7,10 @@ from pathlib import Path
 
 from .files import SCANS
 
-__all__ = ["Products", "beside"]
+__all__ = ["TAGS", "Products", "beside", "is_made_here"]
+
+TAGS = ("_enhanced", "_residual", "_upsampled", "_inpainted")
+"""End the names of what `diff_medical.enhance` writes beside a scan."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,19 @@ class Products:
         residual = beside(target, "residual") if self.residual else None
         chosen = (residual, self.uncertainty, self.picture, self.report)
         return tuple(path for path in chosen if path is not None)
+
+
+def is_made_here(path: Path) -> bool:
+    """Whether a file, or the folder of a DICOM series, is called like an output of this package,
+    and what it was made from lies beside it.
+    """
+    name, _ = SCANS.split(path.name) if SCANS.matches(path) else (path.name, "")
+    for tag in TAGS:
+        if name.endswith(tag):
+            origins = ("", ".zip", *SCANS.suffixes)
+            stem = name.removesuffix(tag)
+            return bool(stem) and any(path.with_name(stem + s).exists() for s in origins)
+    return False
 
 
 def beside(target: Path, what: str) -> Path:

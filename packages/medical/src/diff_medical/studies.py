@@ -9,15 +9,18 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from diff_core.split import assign, refuse_shared
 
+from .bids import is_derivative
 from .files import SCANS
 from .intensity import Modality
+from .products import is_made_here
 
 __all__ = ["CorpusError", "Row", "Study", "find_scans", "find_study", "is_synthetic"]
 
@@ -30,6 +33,7 @@ BIDS_CT = frozenset(("ct", "CT"))
 
 
 SYNTHETIC = "is marked as synthetic"
+MADE_HERE = "is an output of diff_medical beside what it was made from"
 REASONS = 5  # that are told
 
 
@@ -85,7 +89,8 @@ def find_scans(data: Path, manifest: Path | None = None, *, real: bool = False) 
     "val") and optionally `modality` (begins with "MR" or "CT"), `body`, `licence`, `subject`,
     `contrast` and `volume`; `manifest.jsonl` in `data` is found by itself. Without one, files
     below a folder called `val` are for validation; if there is none, and the subjects are known
-    (BIDS, DICOM), one in twenty of them is, at least one.
+    (BIDS, DICOM), one in twenty of them is, at least one; and outputs of this package beside
+    what they were made from are left out.
 
     real: leave out what is marked as synthetic (`diff_medical.provenance`)
 
@@ -104,9 +109,9 @@ def find_study(data: Path, manifest: Path | None = None, *, real: bool = False) 
     if manifest is not None:
         study = Study("manifest", tuple(_read_manifest(manifest)))
     else:
-        study = _search(data)
+        study = _without(_search(data), partial(_is_output, data), MADE_HERE)
     if real:
-        study = _without_synthetic(study)
+        study = _without(study, is_synthetic, SYNTHETIC)
     if manifest is None:
         study = replace(study, rows=tuple(_split(study.rows, data)))
     if not any(row.split == "train" for row in study.rows):
@@ -131,10 +136,15 @@ def is_synthetic(path: Path) -> bool:
         return False
 
 
-def _without_synthetic(study: Study) -> Study:
-    marked = {row.path for row in study.rows if is_synthetic(row.path)}
-    kept = tuple(row for row in study.rows if row.path not in marked)
-    found = tuple((path, SYNTHETIC) for path in sorted(marked))
+def _is_output(data: Path, path: Path) -> bool:
+    place = path if SCANS.matches(path) else path.parent
+    return place != data and is_made_here(place)  # a folder that is given is wanted
+
+
+def _without(study: Study, is_it: Callable[[Path], bool], why: str) -> Study:
+    unwanted = {row.path for row in study.rows if is_it(row.path)}
+    kept = tuple(row for row in study.rows if row.path not in unwanted)
+    found = tuple((path, why) for path in sorted(unwanted))
     return replace(study, rows=kept, left_out=study.left_out + found)
 
 
@@ -174,7 +184,7 @@ def _bids(data: Path, files: Sequence[Path]) -> Study:
             left_out.append((path, "has no BIDS name (sub-..._suffix)"))
         elif modality is None:
             left_out.append((path, f"its BIDS suffix '{suffix}' is not that of an MR or CT scan"))
-        elif "derivatives" in path.relative_to(data).parts:
+        elif "derivatives" in path.relative_to(data).parts or is_derivative(path):
             left_out.append((path, "is a derivative of another scan"))
         else:
             rows.append(Row(path, "", modality, "", _subject(path), suffix))

@@ -63,10 +63,12 @@ class Recipe:
 def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     """The denoiser's job; the recordings are decoded into `out`/corpus once.
 
-    Raises ValueError if a folder or the manifest is missing or holds no sound that can be read.
+    Raises ValueError as `Corpus.open` does.
     """
     denoiser = FromX0(BandUNet(**asdict(recipe.network)), recipe.bridge)
-    corpus = Corpus.open(inputs.speech, inputs.noise, out / "corpus", inputs.manifest)
+    corpus = Corpus.open(
+        inputs.speech, inputs.noise, out / "corpus", inputs.manifest, strict=inputs.strict
+    )
     validation = Validation(corpus, recipe.objective.spectral, **asdict(recipe.validation))
     noisy = validation.noisy()
     held_out = f"held-out mixtures at {recipe.validation.snr:g} dB, 1 pass"
@@ -90,7 +92,6 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         before = {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()}
         return _card(corpus, named | before)
 
-    hours = [corpus.hours(kind, "train") for kind in ("speech", "noise")]
     return Job(
         denoiser,
         recipe.objective,
@@ -99,7 +100,7 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         validate,
         cases,
         plan=(
-            f"speech {hours[0]:.2f} h, noise {hours[1]:.2f} h",
+            *corpus.plan(),
             "unprocessed: " + "  ".join(f"{name} {value:.4g}" for name, value in noisy.items()),
         ),
         dtype=torch.float16,

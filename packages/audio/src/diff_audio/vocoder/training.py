@@ -116,11 +116,16 @@ class Utterances:
 def build(recipe: Recipe, inputs: Speech, out: Path) -> Job[Denoiser]:
     """The vocoder's job; the recordings are decoded into `out`/corpus once.
 
-    Raises ValueError if the folder or the manifest is missing or holds no sound that can be read.
+    Raises ValueError as `Corpus.open` does.
     """
     mel = recipe.objective.mel
     corpus = Corpus.open(
-        inputs.speech, None, out / "corpus", inputs.manifest, rate=mel.sample_rate
+        inputs.speech,
+        None,
+        out / "corpus",
+        inputs.manifest,
+        rate=mel.sample_rate,
+        strict=inputs.strict,
     )
     if recipe.diffwave is None:
         sizes = {"bins": mel.bins, "channels": mel.mels + mel.bins}
@@ -148,8 +153,9 @@ def build(recipe: Recipe, inputs: Speech, out: Path) -> Job[Denoiser]:
         card,
         validate,
         lambda average, step: validation.each(average),
-        plan=(f"speech {corpus.hours('speech', 'train'):.2f} h at {mel.sample_rate} Hz",),
+        plan=corpus.plan(),
         dtype=torch.float16,
+        show=validation.sounds,
     )
 
 

@@ -49,14 +49,28 @@ class CopySynthesis:
     def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
         """The scores of each clip."""
         scores: dict[str, list[float]] = {}
-        rate, hop = self.mel.sample_rate, self.mel.hop
         for group, clips in self.clips.items():
             for clip in clips:
-                wave = torch.from_numpy(self.corpus.read(clip, 0, int(_LONGEST * rate)))
-                wave = wave[: len(wave) // hop * hop]
-                made = self.vocode(denoiser, self.mel(wave))
-                true, found = (resample(w, rate, RATE).numpy() for w in (wave, made))
+                pair = self._copied(denoiser, clip)
+                true, found = (resample(w, self.mel.sample_rate, RATE).numpy() for w in pair)
                 scores.setdefault(f"estoi, {group}", []).append(estoi(true, found))
                 if find_spec("pesq"):  # an extra: it is built with a C compiler
                     scores.setdefault(f"pesq, {group}", []).append(pesq_wb(true, found))
         return scores
+
+    def sounds(self, denoiser: Denoiser, step: int) -> dict[str, tuple[Tensor, int]]:
+        """The first clip of each set as recorded and made anew, for TensorBoard; `step` is not
+        used.
+        """
+        heard: dict[str, tuple[Tensor, int]] = {}
+        for group, clips in self.clips.items():
+            pair = self._copied(denoiser, clips[0])
+            for name, wave in zip(("recorded", "made anew"), pair, strict=True):
+                heard[f"{name}, {group}"] = (wave, self.mel.sample_rate)
+        return heard
+
+    def _copied(self, denoiser: Denoiser, clip: Clip) -> tuple[Tensor, Tensor]:
+        """A clip's beginning, whole hops long, and what is made of its mel spectrogram."""
+        wave = torch.from_numpy(self.corpus.read(clip, 0, int(_LONGEST * self.mel.sample_rate)))
+        wave = wave[: len(wave) // self.mel.hop * self.mel.hop]
+        return wave, self.vocode(denoiser, self.mel(wave))

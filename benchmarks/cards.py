@@ -48,7 +48,7 @@ class Shipped:
 
 def shipped(data: Path) -> dict[str, Shipped]:
     """By name, all that come with the packages; `data` is the folder of audio/ and medical/."""
-    sound, scans = data / "audio", medical.Scans(data / "medical")
+    sound, scans = data / "audio", medical.StrictScans(data / "medical")
     listed = sound / "manifest.jsonl"
     sounds = audio.Sounds(sound / "speech", sound / "noise", listed)
     speech = audio.Speech(sound / "speech", listed)

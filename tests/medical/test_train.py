@@ -20,7 +20,7 @@ from diff_core.train.job import means
 from diff_medical.network import NETWORK_TYPES
 from diff_medical.patches import Patches
 from diff_medical.predict import posterior_mean
-from diff_medical.train import RECIPES, Scans, app, main
+from diff_medical.train import RECIPES, StrictScans, app, main
 from diff_medical.training.enhance import Recipe, build
 
 SETTINGS = ["train.steps=6", "train.batch_size=2", "patches.size=16", "network.channels=[4,6]"]
@@ -160,6 +160,8 @@ def test_nothing_to_train_on(tmp_path: Path, write_scan: Callable[..., Path]) ->
     result = invoke("--data", flat.parent, "--out", out)
     assert "none of the scans can be used" in one_line_of(result)
     assert f"skipped {flat}: all voxels are equal" in result.stderr
+    strict = invoke("--data", flat.parent, "--out", out, "--strict")
+    assert one_line_of(strict).endswith(f"{flat}: all voxels are equal")
 
 
 @pytest.mark.parametrize(
@@ -207,7 +209,7 @@ def test_ct_of_a_lower_dose_is_learnt_and_scored(
 
 def test_a_card_has_the_means_over_its_cases(data: Path, tmp_path: Path) -> None:
     recipe = read_recipe(Recipe, RECIPES / "enhance.yaml", SETTINGS)
-    job = build(recipe, Scans(data), tmp_path)
+    job = build(recipe, StrictScans(data), tmp_path)
     assert job.cases is not None
     model = job.model.eval()
     for step, note in ((3, ", one direction, stride 3"), (6, "")):  # the last is scored in full

@@ -40,12 +40,22 @@ class Scans:
     ] = None
 
 
+@dataclass(frozen=True)
+class StrictScans(Scans):
+    """The same, where every scan can be used; a generator is of some kinds of scans only."""
+
+    strict: Annotated[
+        bool,
+        typer.Option("--strict", help="Stop at a scan that cannot be used; else it is left out."),
+    ] = False
+
+
 training_command(
     app,
     "enhance",
     "diff_medical.training.enhance",
     RECIPES / "enhance.yaml",
-    inputs=Scans,
+    inputs=StrictScans,
     shipped=WEIGHTS / "enhance.safetensors",
     command=COMMAND,
     help="Train a denoiser for all noise levels from a folder of scans.",

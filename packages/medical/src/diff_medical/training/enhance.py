@@ -27,7 +27,7 @@ from diff_medical.studies import find_study
 from diff_medical.validation import Validation
 
 if TYPE_CHECKING:
-    from diff_medical.train import Scans
+    from diff_medical.train import StrictScans
 
 __all__ = ["Cutting", "Network", "Recipe", "build"]
 
@@ -75,17 +75,24 @@ class Recipe:
     synthetic: bool = False
 
 
-def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Preconditioned]:
+def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]:
     """The enhancer's job; the scans are read into `out`/corpus once.
 
-    Raises ValueError if there is nothing to train on.
+    Raises ValueError if there is nothing to train on, or as `build_corpus` does.
     """
     network = recipe.network
     denoiser = slab_denoiser(**dataclasses.asdict(network))
     study = find_study(inputs.data, inputs.manifest, real=not recipe.synthetic)
     rows, reading = study.rows, recipe.reading
     low_dose = recipe.degradation.low_dose > 0
-    volumes = build_corpus(rows, out / "corpus", warn=_warn, reading=reading, textures=low_dose)
+    volumes = build_corpus(
+        rows,
+        out / "corpus",
+        warn=_warn,
+        strict=inputs.strict,
+        reading=reading,
+        textures=low_dose,
+    )
     validation = Validation.of(rows, warn=_warn, reading=reading)
     doses = DoseValidation.of(rows if low_dose else (), warn=_warn, reading=reading)
     patches = Patches(

@@ -149,7 +149,8 @@ class Corpus:
     def plan(self) -> tuple[str, ...]:
         """What was found, a line for each kind and split, for the plan of a run."""
         lines: list[str] = []
-        for kind, split in sorted({(c.kind, c.split) for c in self.clips}):
+        found: set[tuple[Kind, Split]] = {(c.kind, c.split) for c in self.clips}
+        for kind, split in sorted(found):
             clips = self.select(kind, split)
             count = f"{len(clips)} recording{'s' * (len(clips) > 1)}"
             if kind in ("speech", "noisy"):

@@ -259,6 +259,7 @@ def compare(options: argparse.Namespace, rows: list[Row], redcnn: RedCnn | None)
     weights = options.weights or WEIGHTS
     enhancer = Enhancer.from_pretrained(weights, device="cpu")
     mark = hashlib.sha256(weights.read_bytes()).hexdigest()[:12]
+    options.run.mkdir(parents=True, exist_ok=True)
     kept = options.run / "scores.json"
     known = json.loads(kept.read_text()) if kept.is_file() else {}
     tables: dict[tuple[float, str, str], dict[str, Scored]] = {}

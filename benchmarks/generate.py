@@ -12,6 +12,8 @@ fidelity    the samples beside other real people, held-out people, a normal dist
 usefulness  a small classifier of modality trained on samples, beside one trained on as many real
             slices of each kind; both judged on held-out slices, classes weighing alike
 audit       `diff_medical.audit` of the samples
+volumes     how like a training volume those of the shipped model are, beside how like two people
+            of a kind are: no volume is held out, so there is no audit
 speed       seconds a slice, and of a volume where weights for it are there; peak memory
             of the whole command, one process, --threads threads
 """
@@ -29,23 +31,28 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from generate_work import Work
+from generate_work import Work, mixture
 from numpy.typing import NDArray
 from small_networks import classify, train_vae
 
 from diff_core.files import replacing
 from diff_medical.audit.compare import compare
+from diff_medical.audit.features import selection_of
 from diff_medical.audit.images import Images
+from diff_medical.audit.match import detail, paired
+from diff_medical.audit.read import cutting_of, read_real
 from diff_medical.audit.report import lines
 from diff_medical.fidelity.rivals import augmented, gaussian
 from diff_medical.fidelity.sets import halved, matched
 from diff_medical.fidelity.summary import Summary
 from diff_medical.fidelity.table import measure, table
-from diff_medical.generator.model import WEIGHTS, Sampling
+from diff_medical.generator.model import WEIGHTS, Generator, Sampling
+from diff_medical.generator.tone import BRIGHT, encode
 
-SECTIONS = ("fidelity", "usefulness", "audit", "speed")
-RUNS = 3  # of the classifier, with other seeds
+SECTIONS = ("fidelity", "usefulness", "audit", "volumes", "speed")
+RUNS = 20  # of the classifier, with other seeds
 BOOTSTRAPS = 2000
+VOLUMES = 24
 
 
 def main() -> None:
@@ -202,6 +209,39 @@ def audit(work: Work) -> list[str]:
     return [*lines(verdict, work.samples, train, heldout), said]
 
 
+def volumes(work: Work) -> list[str]:
+    """Registered correlations of detail, `diff_medical.audit.match`, without mirroring."""
+    generator = Generator.from_pretrained(WEIGHTS / "generate_volume.safetensors", device="cpu")
+    card, options = generator.card, work.options
+    cutting = cutting_of(card.recipe, generator.size, generator.spatial, generator.thickness)
+    real = read_real(options.data, options.manifest, selection_of(card), cutting, lambda _: None)
+    requests = mixture(generator, VOLUMES, options.seed)
+    sampling = Sampling(options.steps, seed=options.seed, batch=4)
+    tones = [
+        encode(m.values, m.request.modality, bright=BRIGHT) for m in generator(requests, sampling)
+    ]
+    samples, scans = (detail(np.stack(part).astype(np.float32)) for part in (tones, real.values))
+
+    def alike(one: NDArray[np.float32], others: list[int]) -> float:
+        return float(paired(np.stack([one] * len(others)), scans[others]).max())
+
+    nearest, between = [], []
+    for sample, request in zip(samples, requests, strict=True):
+        people = real.people((request.modality, request.body, ""))
+        nearest.append(alike(sample, [int(i) for person in people for i in person]))
+    for kind in dict.fromkeys(real.kind(i) for i in range(len(real))):
+        people = real.people(kind)
+        for number, person in enumerate(people):
+            rest = [int(i) for other in people[number + 1 :] for i in other]
+            between += [alike(scans[int(i)], rest) for i in person if rest]
+    return [
+        f"{VOLUMES} volumes, most alike training volume of the kind: median "
+        f"{np.median(nearest):.2f}, {min(nearest):.2f} to {max(nearest):.2f}",
+        f"two people of a kind: at most {max(between):.2f}",
+        f"more alike than any two people: {sum(n > max(between) for n in nearest)} of {VOLUMES}",
+    ]
+
+
 def speed(work: Work) -> list[str]:
     """Of whole commands in processes of their own, and of the calls in this one."""
     generator, options = work.generator, work.options
@@ -239,7 +279,10 @@ def _command(name: str, extra: Sequence[str], options: argparse.Namespace) -> st
         )
 
 
-SECTION = {"fidelity": fidelity, "usefulness": usefulness, "audit": audit, "speed": speed}
+SECTION = {
+    "fidelity": fidelity, "usefulness": usefulness, "audit": audit, "volumes": volumes,
+    "speed": speed,
+}  # fmt: skip
 
 if __name__ == "__main__":
     main()

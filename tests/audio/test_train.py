@@ -79,7 +79,8 @@ def test_command_trains_and_resumes_bit_for_bit(folder: Path, tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert "float32 on cpu" in done.stdout and "denoise.safetensors" in done.stdout
     assert sorted(p.name for p in whole.iterdir()) == [
-        "corpus", "curves.png", "denoise.safetensors", "log.jsonl", "state.safetensors",
+        "corpus", "curves.png", "denoise.safetensors", "log.jsonl", "recipe.json",
+        "state.safetensors",
     ]  # fmt: skip
 
     # The same in two sittings: one that dies after its checkpoint at step 4, and its resumption.

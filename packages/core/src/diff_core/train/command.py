@@ -139,7 +139,8 @@ def training_command(
     run.__doc__ = (
         f"{help}\n\n"
         f"Writes OUT/{name}.safetensors (averaged weights and model card), OUT/log.jsonl (losses "
-        "and scores), OUT/curves.png (the same drawn) and OUT/state.safetensors (to resume from). "
+        "and scores), OUT/curves.png (the same drawn), OUT/recipe.json (every number of the run) "
+        "and OUT/state.safetensors (to resume from). "
         "Several processes: accelerate launch -m " + f"{command} {name} ..."
     )
     _add_options(run, inputs)

@@ -1,15 +1,20 @@
 """Training the generator through the command, on toy scans."""
 
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
+from diff_core.io import load
+from diff_core.train.recipe import read_recipe
+from diff_medical.generator.cascade import NETWORK_TYPES
 from diff_medical.generator.model import Generator, Sampling
 from diff_medical.generator.request import Request
-from diff_medical.train import app
+from diff_medical.train import RECIPES, WEIGHTS, app
+from diff_medical.training.generate import Recipe
 
 SMALL = [
     "coarse.channels=[8,8]", "coarse.blocks=1", "coarse.attention=[1]", "coarse.embedding=16",
@@ -106,3 +111,15 @@ def test_a_wrong_setting_is_named(tmp_path: Path, scans: Callable[..., None]) ->
         done = invoke("generate", tmp_path, setting)
         assert done.exit_code == 1
         assert said in done.stderr
+
+
+@pytest.mark.parametrize("name", ["generate", "generate_volume"])
+def test_the_shipped_recipe_is_of_the_shipped_weights(name: str) -> None:
+    recipe = read_recipe(Recipe, RECIPES / f"{name}.yaml")
+    shipped, _ = load(WEIGHTS / f"{name}.safetensors", types=NETWORK_TYPES)
+    for stage in ("coarse", "detail"):
+        asked, made = asdict(getattr(recipe, stage)), getattr(shipped, stage)
+        assert made.schedule.sigma_max == asked.pop("sigma_max")
+        assert {key: made.network.config[key] for key in asked} == asked
+    levels = (shipped.outer.levels, shipped.inner.levels)
+    assert levels == (recipe.subbands.outer, recipe.subbands.inner)

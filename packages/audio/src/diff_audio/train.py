@@ -29,6 +29,12 @@ def _root() -> None:
     """Train the networks of diff_audio on your own recordings."""
 
 
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Stop at a file that cannot be used; else it is left out."),
+]
+
+
 @dataclass(frozen=True)
 class Sounds:
     """What the denoiser is trained on."""
@@ -42,10 +48,7 @@ class Sounds:
     manifest: Annotated[
         Path | None, typer.Option(help="JSON lines: file, and split, speaker, set if known.")
     ] = None
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Stop at a file that cannot be used; else it is left out."),
-    ] = False
+    strict: Strict = False
 
 
 @dataclass(frozen=True)
@@ -58,10 +61,7 @@ class Speech:
     manifest: Annotated[
         Path | None, typer.Option(help="JSON lines: file, and split, speaker, set if known.")
     ] = None
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Stop at a file that cannot be used; else it is left out."),
-    ] = False
+    strict: Strict = False
 
 
 @dataclass(frozen=True)

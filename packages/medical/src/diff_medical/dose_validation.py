@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from diff_core.denoiser import Denoiser
 from diff_core.train.job import means
 
-from .intensity import recognise, scale
+from .intensity import scale
 from .low_dose import Dose, noise_textures
 from .metrics import score
 from .noise import estimate
 from .predict import posterior_mean
-from .reading import Reading, load_scan
+from .reading import Reading
 from .studies import Row
+from .validation import held_out_scans
 from .windows import WINDOWS
 
 __all__ = ["DoseCase", "DoseValidation"]
@@ -80,19 +81,8 @@ class DoseValidation:
         reading: Reading = Reading(),  # noqa: B008
     ) -> DoseValidation:
         """The CT scans of the split "val" among `rows`; those that cannot be read go to `warn`."""
-        cases: list[DoseCase] = []
-        for row in rows:
-            if row.split != "val":
-                continue
-            try:
-                scan = load_scan(row.path, row.volume, reading)
-            except ValueError as error:
-                warn(f"skipped {row.path}: {error}")
-                continue
-            if (row.modality or recognise(scan.values)) == "ct":
-                name = row.path.name.split(".")[0]
-                cases.append(DoseCase.of(name, scan.values, scan.spacing))
-        return cls(tuple(cases))
+        found = held_out_scans(rows, "ct", warn, reading)
+        return cls(tuple(DoseCase.of(name, scan.values, scan.spacing) for name, scan in found))
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
         return {name: round(value, 4) for name, value in means(self.each(denoiser)).items()}

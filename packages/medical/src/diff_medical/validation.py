@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +14,14 @@ from diff_core.evaluate import snr_loss
 from diff_core.train import edm_weight
 from diff_core.train.job import means
 
-from .intensity import recognise, scale
+from .intensity import Modality, recognise, scale
 from .metrics import score
 from .patches import cut
 from .predict import posterior_mean
-from .reading import Reading, load_scan
+from .reading import Loaded, Reading, load_scan
 from .studies import Row
 
-__all__ = ["Case", "Validation"]
+__all__ = ["Case", "Validation", "held_out_scans"]
 
 LEVELS = (0.05, 0.10)
 CROP = 160
@@ -41,6 +41,24 @@ class Case:
         """With Gaussian noise of `level` of the maximum, the same at each call."""
         noise = np.random.default_rng(0).standard_normal(self.clean.shape)
         return (self.clean + level * noise).astype(np.float32)
+
+
+def held_out_scans(
+    rows: Sequence[Row], modality: Modality, warn: Callable[[str], None], reading: Reading
+) -> Iterator[tuple[str, Loaded]]:
+    """Name and voxels of the scans of a modality in the split "val"; those that cannot be read go
+    to `warn`.
+    """
+    for row in rows:
+        if row.split != "val":
+            continue
+        try:
+            scan = load_scan(row.path, row.volume, reading)
+        except ValueError as error:
+            warn(f"skipped {row.path}: {error}")
+            continue
+        if (row.modality or recognise(scan.values)) == modality:
+            yield row.path.name.split(".")[0], scan
 
 
 @dataclass(frozen=True)
@@ -66,20 +84,12 @@ class Validation:
     ) -> Validation:
         """The MR scans of the split "val" among `rows`; those that cannot be read go to `warn`."""
         cases: list[Case] = []
-        for row in rows:
-            if row.split != "val":
-                continue
-            try:
-                loaded = load_scan(row.path, row.volume, reading)
-            except ValueError as error:
-                warn(f"skipped {row.path}: {error}")
-                continue
-            values = loaded.values
-            if (row.modality or recognise(values)) == "mr" and values.max() > 0:
-                starts = [max(0, (n - CROP) // 2) for n in values.shape]
+        for name, scan in held_out_scans(rows, "mr", warn, reading):
+            if scan.values.max() > 0:
+                starts = [max(0, (n - CROP) // 2) for n in scan.values.shape]
                 window = tuple(slice(start, start + CROP) for start in starts)
-                name = row.path.name.split(".")[0]
-                cases.append(Case(name, values[window] / values.max(), loaded.spacing))
+                clean = scan.values[window] / scan.values.max()
+                cases.append(Case(name, clean, scan.spacing))
         return cls(tuple(cases))
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diff_core.io import Card
+from diff_core.checkpoint import Card
 
 __all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.description import describe
-from diff_core.files import CheckpointError, replacing
-from diff_core.io import Card, open_checkpoint, parse_card, save
+from diff_core.checkpoint import Card, open_checkpoint, parse_card, save
+from diff_core.checkpoint.description import describe
+from diff_core.checkpoint.tensors import CheckpointError
+from diff_core.files import replacing
 from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig
 from diff_core.train.curves import draw_curves

@@ -1,4 +1,4 @@
-"""A training job: all that a domain says of it, for `diff_core.train.command` to run."""
+"""A training job: all that a domain says of it, for `diff_core.command.train` to run."""
 
 from __future__ import annotations
 

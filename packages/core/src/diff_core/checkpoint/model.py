@@ -29,7 +29,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Card:
-    """What a user must know of a trained model.
+    """The facts that a user must know about a trained model.
 
     name:       short name of the model
     purpose:    one sentence: what it does and for whom

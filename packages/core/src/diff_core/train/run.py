@@ -40,7 +40,7 @@ _REHEARSAL = 10
 
 @dataclass(frozen=True)
 class Options:
-    """Of the training command, beside recipe and data."""
+    """The options of the training command beside recipe and data."""
 
     name: str
     out: Path
@@ -191,7 +191,7 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
 
 
 def _descended(card: Card, before: Card | None) -> Card:
-    """What was learned before stays part of what a fine-tuned model was made of."""
+    """Return the card of a fine-tuned model: data and licences of the first model stay in it."""
     if before is None:
         return card
     return replace(

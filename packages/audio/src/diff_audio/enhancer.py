@@ -106,8 +106,15 @@ class Denoiser:
         from diff_core import io
 
         pick_device(device)
-        model, _ = io.load(WEIGHTS if path is None else path, types={"BandUNet": BandUNet})
-        return cls(model, device=device)
+        path = WEIGHTS if path is None else path
+        model, card = io.load(path, types={"BandUNet": BandUNet})
+        try:
+            spectral = Spectral.of(card.signal)
+            if trained := card.recipe.get("objective"):  # a card must not contradict itself
+                spectral.check({"spectrum": cast("dict[str, Any]", trained).get("spectral")})
+        except ValueError as error:
+            raise io.CheckpointError(f"{path}: {error}") from error
+        return cls(model, spectral=spectral, device=device)
 
     def __call__(
         self,

@@ -13,7 +13,9 @@ scale 0.15, and at 16 kHz 256 frequencies every 8 ms.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -50,6 +52,30 @@ class Spectral:
             raise ValueError(f"exponent must be in (0, 1], got {self.exponent}")
         if not self.scale > 0:
             raise ValueError(f"scale must be positive, got {self.scale}")
+
+    def describe(self) -> dict[str, Any]:
+        """Return the definition, for the entry "spectrum" of a card's `signal`."""
+        return asdict(self)
+
+    @classmethod
+    def of(cls, signal: Mapping[str, Any]) -> Spectral:
+        """Return the definition in a card's `signal`. Raises ValueError if it holds none."""
+        found = signal.get("spectrum")
+        names = {field.name for field in fields(cls)}
+        if not isinstance(found, Mapping) or set(found) != names:
+            raise ValueError(
+                f"the card's signal has no definition of the spectrum, found {dict(signal)}"
+            )
+        return cls(**cast("Mapping[str, Any]", found))
+
+    def check(self, signal: Mapping[str, Any]) -> None:
+        """Raise ValueError, with both definitions, unless a card's `signal` holds this one."""
+        other = Spectral.of(signal)
+        if other != self:
+            here, there = asdict(self), asdict(other)
+            names = [name for name in here if here[name] != there[name]]
+            differences = ", ".join(f"{n} {here[n]:g} | {there[n]:g}" for n in names)
+            raise ValueError(f"definitions of the spectrum differ (expected | found): {differences}")
 
     @property
     def bins(self) -> int:

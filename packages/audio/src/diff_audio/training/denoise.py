@@ -10,11 +10,13 @@ import torch
 from torch import Tensor
 
 from diff_audio.corpus import Corpus
+from diff_audio.level import TARGET_DB
 from diff_audio.mixer import Mixer
 from diff_audio.mixing import Mixing
 from diff_audio.network import BandUNet
 from diff_audio.objective import Enhancement
 from diff_audio.resample import CORE_RATE
+from diff_audio.spectral import Spectral
 from diff_audio.validation import Validation
 from diff_core.bridge import SchroedingerBridge
 from diff_core.denoiser import FromX0
@@ -59,6 +61,14 @@ class Recipe:
     mixing: Mixing = field(default_factory=Mixing)
     validation: Scored = field(default_factory=Scored)
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if the network is not made for the objective's spectrum."""
+        if self.network.bins != (bins := self.objective.spectral.bins):
+            raise ValueError(
+                f"network.bins is {self.network.bins}; expected {bins}, "
+                f"for objective.spectral.n_fft {self.objective.spectral.n_fft}"
+            )
+
 
 def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     """The denoiser's job; the recordings are decoded into `out`/corpus once.
@@ -90,7 +100,7 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         scores = scored[step] if step in scored else validation(average, step)
         named = {f"{name}, {held_out}": value for name, value in scores.items()}
         before = {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()}
-        return _card(corpus, named | before)
+        return _card(corpus, recipe.objective.spectral, named | before)
 
     return Job(
         denoiser,
@@ -108,19 +118,19 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     )
 
 
-def _card(corpus: Corpus, scores: dict[str, float]) -> Card:
+def _card(corpus: Corpus, spectral: Spectral, scores: dict[str, float]) -> Card:
     sets: dict[tuple[str, str, str], float] = {}
     for clip in corpus.clips:
         if clip.split == "train":
             key = (clip.kind, clip.group, clip.licence)
-            sets[key] = sets.get(key, 0.0) + clip.length / 16000 / 3600
+            sets[key] = sets.get(key, 0.0) + clip.length / corpus.rate / 3600
     return Card(
         name="denoise",
         purpose="Removes background noise from speech: in one pass, or in several from y to x_0.",
         signal={
-            "sample_rate": 16000,
-            "spectrum": {"n_fft": 510, "hop": 128, "exponent": 0.5, "scale": 0.15},
-            "level": "active speech at -26 dBFS (diff_audio.level)",
+            "sample_rate": CORE_RATE,
+            "spectrum": spectral.describe(),
+            "level": f"active speech at {TARGET_DB:g} dBFS (diff_audio.level)",
         },
         data=tuple(
             f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items()

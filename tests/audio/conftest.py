@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from diff_audio.network import BandUNet
-from diff_audio.spectral import Spectral
+from diff_audio.denoiser.network import BandUNet
+from diff_audio.spectra.stft import Spectral
 from diff_core.bridge import SchroedingerBridge
 from diff_core.denoiser import FromX0
 from diff_core.io import Card, save

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from diff_audio.weights import FOLDER
 from diff_core.command import run
 from diff_core.command.doctor import Doctor
 from diff_core.command.umbrella import umbrella
 
 __all__ = ["app", "main"]
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 COMMANDS = {
     "denoise": "diff_audio.denoise",
@@ -44,8 +42,8 @@ app = umbrella(
     "diff-audio",
     "Diffusion for sound: denoise recordings, speak text, and train both.",
     COMMANDS,
-    WEIGHTS,
-    Doctor("diff-audio", WEIGHTS, {"denoise": _denoise, "say": _say}),
+    FOLDER,
+    Doctor("diff-audio", FOLDER, {"denoise": _denoise, "say": _say}),
 )
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.names import PRODUCTS, SOUND, TAG
-from diff_audio.quality import Quality
+from diff_audio.denoiser.settings import Quality
+from diff_audio.sound.names import PRODUCTS, SOUND, TAG
 from diff_core.command import (
     Device,
     Failures,
@@ -24,8 +24,9 @@ from diff_core.command import (
 )
 
 if TYPE_CHECKING:
-    from diff_audio.enhancer import Denoiser, Settings
-    from diff_audio.recording import Outcome
+    from diff_audio.denoiser.denoiser import Denoiser
+    from diff_audio.denoiser.outcome import Outcome
+    from diff_audio.denoiser.settings import Settings
 
 __all__ = ["app", "main"]
 
@@ -65,7 +66,7 @@ def denoise(
             help="draft: half precision where the processor is fast at it. default: one network "
             "call. best: the mean of four, on frame grids in between."
         ),
-    ] = Quality.default,
+    ] = "default",
     steps: Annotated[
         int | None,
         typer.Option(
@@ -156,7 +157,7 @@ def denoise(
         raise typer.BadParameter(
             "--samples above 1 needs 2 passes or more: a single pass is not random"
         )
-    if samples > 1 and quality is Quality.best:
+    if samples > 1 and quality == "best":
         raise typer.BadParameter("--samples and --quality best exclude each other")
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
@@ -176,9 +177,11 @@ def denoise(
     if not jobs:
         return failures.finish(len(failures.names))
 
-    from diff_audio.confidence import Tracks
-    from diff_audio.enhancer import Denoiser, Settings
-    from diff_audio.recording import denoise_file, draw
+    from diff_audio.denoiser.confidence import Tracks
+    from diff_audio.denoiser.denoiser import Denoiser
+    from diff_audio.denoiser.settings import Settings
+    from diff_audio.jobs.denoise import denoise_file
+    from diff_audio.pages.before_after import draw
 
     use(device, threads)
     try:
@@ -218,11 +221,11 @@ def denoise(
         if picture is not None:
             draw(job.source, job.target, picture)
         if confidence is not None:
-            from diff_audio.confidence import seconds, write
+            from diff_audio.denoiser.confidence import seconds, write
 
             write(confidence, seconds(tracks), input=outcome.input, samples=samples)
         if report is not None:
-            from diff_audio.report import write_report
+            from diff_audio.pages.report import write_report
 
             write_report(report, outcome, tracks, settings, reference)
         return outcome
@@ -235,7 +238,7 @@ def denoise(
 
 def _check_reference(path: Path) -> None:
     """Raises typer.BadParameter for a --reference that cannot be read: before the work."""
-    from diff_audio.files import BadFile, probe
+    from diff_audio.sound.read import BadFile, probe
 
     try:
         probe(path)
@@ -245,7 +248,7 @@ def _check_reference(path: Path) -> None:
 
 def _foretell(model: Denoiser, jobs: list[Job], settings: Settings, failures: Failures) -> None:
     """Says how long it will take, if that is worth knowing."""
-    from diff_audio.files import BadFile, probe
+    from diff_audio.sound.read import BadFile, probe
 
     sound = 0.0  # seconds, of all channels
     for job in jobs:

@@ -5,129 +5,22 @@ from __future__ import annotations
 import csv
 import json
 import math
-import re
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff_audio.files import SUFFIXES, BadFile
-from diff_audio.names import TAG
+from diff_audio.metrics.files import grouped, pairs, score_files, summary
 from diff_core.command import Failures, bar, options, require_new, run
 
-__all__ = ["Pair", "app", "grouped", "main", "pairs", "score_files", "summary"]
+__all__ = ["app", "main"]
 
 COMMAND = "diff_audio.evaluate"
 MISSING = "{} is left out: it needs the library {} (pip install '{}')"
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A clean recording and an enhanced one."""
-
-    name: str
-    reference: Path
-    estimate: Path
-
-
-def pairs(reference: Path, estimate: Path, failures: Failures) -> list[Pair]:
-    """Two files, or the files of two folders that have the same name (endings and `_denoised` do
-    not count). Those without a partner are failures. Raises typer.BadParameter for a file and a
-    folder.
-    """
-    if reference.is_dir() != estimate.is_dir():
-        raise typer.BadParameter("REF and EST must be two files or two folders")
-    if not reference.is_dir():
-        return [Pair(reference.name, reference, estimate)]
-    clean, enhanced = dict(_named(reference)), dict(_named(estimate))
-    for name in sorted(enhanced.keys() - clean.keys()):
-        failures.add(
-            str(enhanced[name]), f"no file of this name in {reference}; nothing to compare with"
-        )
-    for name in sorted(clean.keys() - enhanced.keys()):
-        failures.add(str(clean[name]), f"no file of this name in {estimate}; enhance it first")
-    return [Pair(n, clean[n], enhanced[n]) for n in sorted(clean.keys() & enhanced.keys())]
-
-
-def _named(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith("."):
-            yield path.relative_to(folder).with_name(path.stem.removesuffix(TAG)).as_posix(), path
-
-
-def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> dict[str, float]:
-    """Scores of one pair at 16 kHz; of several channels each is scored and the mean taken.
-
-    `align` first undoes a delay of up to 150 ms and cuts both to the shorter.
-    Raises BadFile for files that cannot be read or compared.
-    """
-    import numpy as np
-    import torch
-
-    from diff_audio import metrics
-    from diff_audio.files import read
-    from diff_audio.resample import resample
-
-    (clean, rate), (enhanced, other) = read(pair.reference), read(pair.estimate)
-    if rate != other or clean.shape[0] != enhanced.shape[0]:
-        raise BadFile(
-            f"has {enhanced.shape[0]} channels at {other} Hz, its reference {clean.shape[0]} at "
-            f"{rate} Hz; convert one of them"
-        )
-    if clean.shape != enhanced.shape:
-        if not align:
-            raise BadFile(
-                f"has {enhanced.shape[1]} samples, its reference {clean.shape[1]}; "
-                "add --align to cut to the shorter"
-            )
-        shorter = min(clean.shape[1], enhanced.shape[1])
-        clean, enhanced = clean[:, :shorter], enhanced[:, :shorter]
-    rows: list[dict[str, float]] = []
-    for waves in zip(clean, enhanced, strict=True):
-        ref, est = (resample(torch.from_numpy(wave), rate, metrics.RATE).numpy() for wave in waves)
-        if align:
-            est, _ = metrics.align(ref, est)
-        rows.append(metrics.score(ref, est, names))
-    return {name: float(np.mean([row[name] for row in rows])) for name in names}
-
-
-def summary(rows: Sequence[dict[str, float]], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """For each metric the mean, the half-width of its 95 % Student-t interval, and how many files
-    it is defined for.
-    """
-    from diff_audio.metrics import mean_interval
-
-    table: dict[str, dict[str, float]] = {}
-    for name in names:
-        mean, half, count = mean_interval([row[name] for row in rows])
-        table[name] = {"mean": mean, "half_width": half, "count": count}
-    return table
-
-
-def grouped(names: Sequence[str], pattern: str | None) -> dict[str, str]:
-    """The group of each file: what `pattern` matches in its name, in its first parentheses if it
-    has any; without a pattern, its folder.
-
-    Raises ValueError for a pattern that is no regular expression or does not match a name.
-    """
-    if pattern is None:
-        return {name: name.rpartition("/")[0] or "." for name in names}
-    try:
-        expression = re.compile(pattern)
-    except re.error as error:
-        raise ValueError(f"--group {pattern!r} is no regular expression: {error}") from error
-    found: dict[str, str] = {}
-    for name in names:
-        match = expression.search(name)
-        if match is None:
-            raise ValueError(f"--group {pattern!r} does not match the name {name!r}")
-        found[name] = match.group(1 if expression.groups else 0) or ""
-    return found
 
 
 @app.command()
@@ -172,7 +65,12 @@ def evaluate(
     """
     require_new(csv_file, plot, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
-    found = pairs(reference, estimate, failures)
+    try:
+        found, alone = pairs(reference, estimate)
+    except ValueError as error:
+        raise typer.BadParameter("REF and EST must be two files or two folders") from error
+    for path, reason in alone:
+        failures.add(str(path), reason)
     total = len(found) + len(failures.names)
     if not total:
         failures.add(str(reference), "no sound files in these folders; give others")
@@ -183,7 +81,7 @@ def evaluate(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
 
-    from diff_audio.metrics import DEFINITIONS, METRICS, NEEDS, available
+    from diff_audio.metrics.scores import DEFINITIONS, METRICS, NEEDS, available
 
     wanted = METRICS if scores is None else tuple(scores.split(","))
     if unknown := set(wanted) - set(METRICS):
@@ -269,7 +167,7 @@ def _write_csv(
 
 
 def _draw(path: Path, groups: dict[str, list[dict[str, float]]], names: Sequence[str]) -> None:
-    from diff_audio.metrics import BETTER, mean_interval
+    from diff_audio.metrics.scores import BETTER, mean_interval
     from diff_core.command.score_plot import plot_scores
 
     plot_scores(groups, {name: BETTER[name] for name in names}, mean_interval, path)

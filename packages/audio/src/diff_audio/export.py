@@ -1,7 +1,7 @@
 """`python -m diff_audio.export out.onnx`: the one-pass network for other runtimes.
 
 What is exported maps the noisy compressed spectrum y (B, 2, F, N) to the estimate of the clean
-one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.spectral`'s;
+one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.Spectral`'s;
 its numbers, the sample rate and the level that the network expects are in the file's metadata.
 """
 
@@ -40,9 +40,9 @@ def export(path: Path, weights: Path | None = None) -> None:
     import torch
     from torch import Tensor, nn
 
-    from diff_audio.enhancer import Denoiser
-    from diff_audio.level import TARGET_DB
-    from diff_audio.resample import CORE_RATE
+    from diff_audio.denoiser.denoiser import Denoiser
+    from diff_audio.sound.level import TARGET_DB
+    from diff_audio.sound.resample import CORE_RATE
     from diff_core.condition import Condition
     from diff_core.files import replacing
 

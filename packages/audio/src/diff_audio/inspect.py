@@ -13,7 +13,7 @@ import typer
 from diff_core.command import Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
-    from diff_audio.survey import Found, Survey
+    from diff_audio.data.survey import Found, Survey
 
 __all__ = ["app", "draw", "main"]
 
@@ -48,7 +48,7 @@ def inspect(
     failures = Failures(COMMAND, debug=debug)
     logging.basicConfig(level=logging.WARNING, format=f"{COMMAND}: %(message)s")
     require_new(output, overwrite=overwrite)
-    from diff_audio.survey import survey
+    from diff_audio.data.survey import survey
 
     try:
         with bar(1.0, quiet=as_json) as progress:
@@ -108,7 +108,7 @@ def draw(found: Survey, path: Path) -> None:
     import numpy as np
     from matplotlib.figure import Figure
 
-    from diff_audio.survey import BANDS
+    from diff_audio.data.survey import BANDS
     from diff_core.files import replacing
 
     kinds: dict[str, list[Found]] = {}

@@ -95,7 +95,7 @@ def say(
 
         manner = Manner(rate, temperature, steps, seed, speaker, engine, language, strict)
         use(device, threads)
-        from diff_audio.voice.utterance import say_into
+        from diff_audio.jobs.say import say_into
 
         outcome = say_into(
             output,

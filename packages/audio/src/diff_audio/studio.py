@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from diff_audio.files import SUFFIXES
-from diff_audio.names import SOUND, TAG
+from diff_audio.sound.names import SOUND, TAG
+from diff_audio.sound.read import SUFFIXES
 from diff_core.command import Device, Failures, options, run, use
 from diff_core.command.studio_options import Browser, Largest, Port, ready
 
 if TYPE_CHECKING:
-    from diff_audio.enhancer import Denoiser
+    from diff_audio.denoiser.denoiser import Denoiser
     from diff_core.command.studio import Choices, Made
 
 __all__ = ["app", "main"]
@@ -49,7 +49,7 @@ def studio(
     if not ready("diff-audio", failures):
         return 1
 
-    from diff_audio.enhancer import Denoiser
+    from diff_audio.denoiser.denoiser import Denoiser
     from diff_core.command.studio import Page, serve
 
     use(device, threads)
@@ -79,10 +79,10 @@ def studio(
 
 
 def _work(model: Denoiser) -> Callable[[Path, Choices, Callable[[float], None]], Made]:
-    from diff_audio.confidence import Tracks
-    from diff_audio.recording import denoise_file
-    from diff_audio.report import write_report
-    from diff_audio.settings import Settings
+    from diff_audio.denoiser.confidence import Tracks
+    from diff_audio.denoiser.settings import Settings
+    from diff_audio.jobs.denoise import denoise_file
+    from diff_audio.pages.report import write_report
     from diff_core.command.studio import Made
 
     def work(source: Path, choices: Choices, advance: Callable[[float], None]) -> Made:

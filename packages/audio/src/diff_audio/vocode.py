@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from diff_audio.files import FOREIGN, SUFFIXES
-from diff_audio.names import FILLED_TAG, VOCODED_TAG
+from diff_audio.sound.names import FILLED_TAG, VOCODED_TAG
+from diff_audio.sound.read import FOREIGN, SUFFIXES
 from diff_core.command import Device, Failures, FileKind, Job, options, process, run, use
 
 __all__ = ["app", "main"]
@@ -71,7 +71,7 @@ def vocode(
 ) -> int:
     """Make speech of mel spectrograms.
 
-    A .npy holds natural logarithms of mel magnitudes, as diff_audio.mel.Mel makes them. The
+    A .npy holds natural logarithms of mel magnitudes, as diff_audio.Mel makes them. The
     output's tags say that the sound is synthetic; beside it, OUTPUT.json says by which model and
     with which seed. Nothing is uploaded or downloaded.
 
@@ -92,8 +92,9 @@ def vocode(
     if not jobs:
         return failures.finish(len(failures.names))
 
-    from diff_audio.vocoder.files import Outcome, vocode_file
+    from diff_audio.jobs.vocode import vocode_file
     from diff_audio.vocoder.model import Settings, Vocoder
+    from diff_audio.vocoder.outcome import Outcome
 
     use(device, threads)
     try:

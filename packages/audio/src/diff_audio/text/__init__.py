@@ -11,7 +11,7 @@ The dictionary and the rules are for American English; `engine=` speaks other la
 from __future__ import annotations
 
 from diff_audio.text.front_end import ENGINES, phonemes, pronounce, utterances
-from diff_audio.text.sentences import sentences
+from diff_audio.text.normalise.sentences import sentences
 from diff_audio.text.spoken import Skipped, Spoken
 from diff_audio.text.symbols import SYMBOLS, decode, encode
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 
-from diff_audio.text.dictionary import Phones
-from diff_audio.text.normalise import GIVEN
-from diff_audio.text.symbols import CONSONANTS, SYMBOLS, VOWELS
+from diff_audio.text.pronounce.dictionary import Phones
+from diff_audio.text.symbols import CONSONANTS, GIVEN, SYMBOLS, VOWELS
 
 __all__ = ["take"]
 

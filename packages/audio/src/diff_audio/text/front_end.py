@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diff_audio.text.brackets import take
-from diff_audio.text.characters import fold
-from diff_audio.text.dictionary import Phones, lookup
-from diff_audio.text.heteronyms import choose
-from diff_audio.text.morphology import compose, with_s
-from diff_audio.text.normalise import GIVEN, tokens
-from diff_audio.text.sentences import spans
+from diff_audio.text.normalise.characters import fold
+from diff_audio.text.normalise.rules import tokens
+from diff_audio.text.normalise.sentences import spans
+from diff_audio.text.pronounce.dictionary import Phones, lookup
+from diff_audio.text.pronounce.heteronyms import choose
+from diff_audio.text.pronounce.morphology import compose, with_s
 from diff_audio.text.spoken import Skipped, Spoken
-from diff_audio.text.symbols import PUNCTUATION, SPACE, VOWELS
+from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, VOWELS
 
 __all__ = ["ENGINES", "phonemes", "pronounce", "utterances"]
 
@@ -86,7 +86,7 @@ def _read(text: str, *, strict: bool, engine: str, language: str) -> Spoken:
         folded, skipped = fold(open_text)
         spoken = _speak(tokens(folded), given, skipped)
     else:
-        from diff_audio.text.engines import speak
+        from diff_audio.text.pronounce.engines import speak
 
         spoken = speak(open_text, given, engine=engine, language=language)
     if strict and spoken.skipped:
@@ -150,6 +150,6 @@ def pronounce(word: str) -> Phones:
         return tuple(phone for part in parts for phone in pronounce(part))
     if found := compose(word):
         return found
-    from diff_audio.text.letters import spell
+    from diff_audio.text.pronounce.letters import spell
 
     return spell(word)

@@ -19,9 +19,9 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from diff_audio.text import letters
-from diff_audio.text.dictionary import Phones, lookup, words
 from diff_audio.text.letter_alignment import align
+from diff_audio.text.pronounce import letters
+from diff_audio.text.pronounce.dictionary import Phones, lookup, words
 from diff_audio.text.symbols import CONSONANTS, VOWELS
 from diff_core.files import replacing
 

@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
-from diff_audio.chunked import Window, cut, windows
-from diff_audio.resample import LARGEST_TERM, ROLLOFF, WIDTH, resample
+from diff_audio.sound.resample import LARGEST_TERM, ROLLOFF, WIDTH, resample
+from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.vocoder.model import PIECE, Settings, Vocoder
 
 __all__ = ["copy_synthesis"]

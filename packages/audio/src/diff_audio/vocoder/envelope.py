@@ -14,7 +14,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from diff_audio.mel import Mel
+from diff_audio.spectra.mel import Mel
 
 __all__ = ["known", "level", "split", "whole"]
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from diff_audio.mel import Mel
-from diff_audio.resample import resample
+from diff_audio.sound.resample import resample
+from diff_audio.spectra.mel import Mel
 from diff_audio.vocoder.model import Settings, Vocoder
 
 __all__ = ["AROUND", "FADE", "Keep", "bridge_mel", "fill"]

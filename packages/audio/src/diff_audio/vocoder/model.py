@@ -6,16 +6,16 @@ import math
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from diff_audio.frame_noise import FrameNoise
-from diff_audio.mel import Mel
+from diff_audio.spectra.frame_noise import FrameNoise
+from diff_audio.spectra.mel import Mel
 from diff_audio.vocoder.envelope import known, level, split, whole
 from diff_audio.vocoder.network import FrameNet
 from diff_audio.vocoder.phase import Keep, griffin_lim, reach, unit, wave_of
+from diff_audio.weights import path_of
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser, FromX0
 from diff_core.device import pick_device
@@ -23,9 +23,6 @@ from diff_core.io import Card, CheckpointError, load
 from diff_core.sample import Consistency, sample
 
 __all__ = ["Settings", "Vocoder", "step_times"]
-
-WEIGHTS = Path(__file__).parents[1] / "weights" / "vocoder.safetensors"
-"""The checkpoint that comes with the package."""
 
 PIECE = 2048  # hops, about 24 s: many beside the context that each piece is seen with
 MAX_STEPS, MAX_ROUNDS = 64, 1000
@@ -142,7 +139,7 @@ class Vocoder:
         Raises ValueError for a checkpoint that cannot be used or a device that is not there.
         """
         pick_device(device)
-        path = WEIGHTS if path is None else path
+        path = path_of("vocoder") if path is None else path
         model, card = load(path, types={"FrameNet": FrameNet})
         if not isinstance(model, FromX0) or not isinstance(model.network, FrameNet):
             raise CheckpointError(f"{path}: holds {card.name}, expected a vocoder")

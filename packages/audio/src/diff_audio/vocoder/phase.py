@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from diff_audio.mel import Mel
+from diff_audio.spectra.mel import Mel
 
 __all__ = ["MOMENTUM", "Keep", "griffin_lim", "reach", "unit", "wave_of"]
 

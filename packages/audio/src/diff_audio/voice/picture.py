@@ -13,7 +13,7 @@ from diff_core.files import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diff_audio.mel import Mel
+    from diff_audio.spectra.mel import Mel
 
 __all__ = ["draw", "figure"]
 

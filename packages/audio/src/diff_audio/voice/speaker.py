@@ -11,27 +11,24 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diff_audio.mel import Mel
+from diff_audio.spectra.mel import Mel
 from diff_audio.text import SYMBOLS, Spoken, encode, utterances
 from diff_audio.text.symbols import BEGIN, END, SPACE
 from diff_audio.vocoder import Settings, Vocoder
 from diff_audio.voice.model import Voice
+from diff_audio.weights import path_of
 from diff_core.device import pick_device
 from diff_core.files import CheckpointError
 from diff_core.io import Card, load
 from diff_core.noise import Keyed
 
-__all__ = ["WEIGHTS", "Manner", "Piece", "Speaker", "cut"]
-
-WEIGHTS = Path(__file__).parents[1] / "weights" / "voice.safetensors"
-"""The checkpoint that comes with the package."""
+__all__ = ["Manner", "Piece", "Speaker", "cut"]
 
 MOST_SYMBOLS = 240  # that are spoken at once: about 16 s
 _PAUSE = 0.35  # seconds of silence between sentences
@@ -131,7 +128,7 @@ class Speaker:
         Raises ValueError for a checkpoint that cannot be used, two that do not fit together, or a
         device that is not there.
         """
-        model, card = load(WEIGHTS if voice is None else voice, types={"Voice": Voice})
+        model, card = load(path_of("voice") if voice is None else voice, types={"Voice": Voice})
         if not isinstance(model, Voice):
             raise CheckpointError(f"{voice}: holds a {type(model).__name__}, expected a Voice")
         return cls(model, card, Vocoder.from_pretrained(vocoder, device=device), device=device)

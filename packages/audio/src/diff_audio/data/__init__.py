@@ -1,0 +1,1 @@
+"""Folders of recordings as training items: layouts, manifests, corpora and mixtures."""

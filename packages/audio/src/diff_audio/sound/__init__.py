@@ -1,0 +1,1 @@
+"""Sound on disk and in arrays: files, names, levels, rates and pieces."""

@@ -1,0 +1,1 @@
+"""Short-time spectra, mel spectrograms, and what networks over frames share."""

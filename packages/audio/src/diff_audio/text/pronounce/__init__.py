@@ -1,0 +1,1 @@
+"""Words to phonemes: dictionary, rules, a network of letters, and other engines."""

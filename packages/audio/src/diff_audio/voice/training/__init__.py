@@ -1,0 +1,1 @@
+"""The training of the voice: its recipe, its data and its loss."""

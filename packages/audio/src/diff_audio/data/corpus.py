@@ -24,7 +24,7 @@ from diff_audio.data.splits import split_rows
 from diff_audio.sound.read import BadFile, read
 from diff_audio.sound.resample import CORE_RATE, resample
 from diff_core.data.split import Split
-from diff_core.files import replacing
+from diff_core.files import replacing, write_json
 
 __all__ = ["Clip", "Corpus", "Kind", "Split"]
 
@@ -223,8 +223,7 @@ def _decode(
             if kind in ("speech", "noise") and not any(c.kind == kind for c in clips):
                 raise ValueError(f"none of the {kind} files can be used; the warnings say why")
     held = {"key": key, "skipped": skipped, "clips": [asdict(clip) for clip in clips]}
-    with replacing(index) as temporary:
-        temporary.write_text(json.dumps(held))
+    write_json(index, held)
 
 
 def _decoded(row: Row, rate: int) -> Wave:

@@ -10,7 +10,6 @@ what was removed then adds nothing.
 
 from __future__ import annotations
 
-import json
 import os
 from dataclasses import asdict, dataclass
 
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from diff_audio.denoiser.part import Part
 from diff_audio.sound.resample import CORE_RATE
-from diff_core.files import replacing
+from diff_core.files import write_json
 
 __all__ = [
     "DEFINITION",
@@ -189,7 +188,5 @@ def _ratio(power: float, other: float) -> float:
 
 def write(path: str | os.PathLike[str], found: list[Second], **facts: object) -> None:
     """Writes `found` as JSON, with `facts` of the recording before it."""
-    with replacing(path) as temporary:
-        rows = ",\n  ".join(json.dumps(asdict(second)) for second in found)
-        head = json.dumps({**facts, "definition": DEFINITION}, indent=1)[:-2]
-        temporary.write_text(f'{head},\n "seconds": [\n  {rows}\n ]\n}}\n', encoding="utf-8")
+    seconds = [asdict(second) for second in found]
+    write_json(path, {**facts, "definition": DEFINITION, "seconds": seconds})

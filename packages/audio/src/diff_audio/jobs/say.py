@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import time
 from dataclasses import asdict, replace
 from importlib.metadata import version
@@ -18,7 +17,7 @@ from diff_audio.voice.outcome import Outcome
 from diff_audio.voice.picture import draw
 from diff_audio.voice.speaker import Manner, Piece, Speaker
 from diff_audio.weights import path_of
-from diff_core.files import refuse_existing, replacing, sha256
+from diff_core.files import refuse_existing, replacing, sha256, write_json
 
 __all__ = ["say_into"]
 
@@ -69,8 +68,7 @@ def say_into(
                 writer.write(piece.wave[None].astype(np.float64))
             frames, clipped = writer.frames, writer.clipped
         record |= {"seconds": round(frames / speaker.sample_rate, 3), "left_out": left_out}
-        with replacing(sidecar) as beside:
-            beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(sidecar, record)
     if picture is not None and first is not None:
         title = " ".join(first.spoken.words)
         draw(first.mel, first.durations, first.symbols, speaker.mel, title, picture)

@@ -24,7 +24,7 @@ from diff_audio.vocoder.gap import AROUND, fill
 from diff_audio.vocoder.model import Settings, Vocoder
 from diff_audio.vocoder.outcome import Outcome
 from diff_audio.weights import path_of
-from diff_core.files import refuse_existing, replacing, sha256
+from diff_core.files import refuse_existing, replacing, sha256, write_json
 
 __all__ = ["MEL", "NOTICE", "vocode_file"]
 
@@ -83,8 +83,7 @@ def vocode_file(
         with Writer(temporary, marked, *container_for(like, target)) as writer:
             for part in parts:
                 writer.write(part)
-        with replacing(sidecar) as beside:
-            beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(sidecar, record)
     return Outcome(
         input=str(source),
         output=str(target),

@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diff_audio.metrics.pair import RATE, checked_pair, library
 from diff_audio.metrics.spectra import FLOOR_DB, HOP, MELS, WINDOW, lsd, mel_psnr_ssim, mr_stft
+from diff_core.evaluate import mean_interval as interval
 
 __all__ = [
     "BETTER",
@@ -205,17 +206,11 @@ def align(
 
 
 def mean_interval(values: ArrayLike) -> tuple[float, float, int]:
-    """Mean of the finite values, half-width of its 95 % Student-t interval (`nan` below two
-    values), and their count.
+    """Return the mean of the finite values, the half-width of its 95 % Student-t interval, and
+    their count.
+
+    The half-width is `nan` below two values (`diff_core.evaluate.mean_interval`).
     """
     finite = np.asarray(values, np.float64).ravel()
-    finite = finite[np.isfinite(finite)]
-    count = len(finite)
-    if count == 0:
-        return float("nan"), float("nan"), 0
-    if count == 1:
-        return float(finite[0]), float("nan"), 1
-    from scipy.stats import t
-
-    half = t.ppf(0.975, count - 1) * finite.std(ddof=1) / np.sqrt(count)
-    return float(finite.mean()), float(half), count
+    found = interval(finite[np.isfinite(finite)].tolist())
+    return found.mean, found.half, found.count

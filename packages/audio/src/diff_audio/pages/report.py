@@ -21,7 +21,7 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.pages.embed import pictures, players, ticks
 from diff_audio.sound.read import read_start
 from diff_audio.sound.resample import CORE_RATE
-from diff_core.files import replacing
+from diff_core.pages import write_page
 
 __all__ = ["EXCERPT", "write_report"]
 
@@ -30,8 +30,6 @@ EXCERPT = 120
 
 LIKELY_DB = 10.0  # expected ratio from which a second is drawn as sure
 TALLEST_DB, DEEPEST_DB = 25.0, -40.0  # ends of the two tracks
-
-TEMPLATE = Path(__file__).parent / "templates" / "report.html"
 
 Array = NDArray[np.float64]
 
@@ -47,16 +45,16 @@ def write_report(
 
     tracks:    what was gathered while it was made
     reference: the clean recording, to score input and output against
-    Raises BadFile for a reference that cannot be compared, ImportError without jinja2.
+    Raises BadFile for a reference that cannot be compared, OSError where the page cannot be written.
     """
-    from jinja2 import Environment, StrictUndefined
-
     before, after = (_start(Path(name), outcome) for name in (outcome.input, outcome.output))
     waves = {"before": before, "after": after, "removed": before - after}
     found = confidence.seconds(tracks)
     shown = before.shape[1] / outcome.rate
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    page = environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
+    write_page(
+        path,
+        "diff_audio.pages",
+        "report.html",
         outcome=outcome,
         name=Path(outcome.input).name,
         facts=_facts(outcome),
@@ -77,9 +75,6 @@ def write_report(
         metrics=None if reference is None else _metrics(outcome, reference),
         reference=None if reference is None else reference.name,
     )
-    with replacing(path) as temporary:
-        # a name may hold bytes that are no UTF-8
-        temporary.write_text(page, encoding="utf-8", errors="backslashreplace")
 
 
 def _start(path: Path, outcome: Outcome) -> Array:

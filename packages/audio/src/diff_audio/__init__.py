@@ -1,4 +1,4 @@
-"""Diffusion for sound, offline on a laptop: denoise recordings, speak text, train both.
+"""A diffusion suite for sound, offline on a laptop: denoise recordings, speak text, train both.
 
 from diff_audio import Denoiser, Speaker, Vocoder
 clean = Denoiser.from_pretrained()(wave, rate)          # wave (T,) or (C, T)

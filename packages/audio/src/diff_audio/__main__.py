@@ -1,4 +1,4 @@
-"""`diff-audio` and `python -m diff_audio`: all commands for sound under one name."""
+"""The command `diff-audio`, or `python -m diff_audio`: all commands for sound under one name."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ app = umbrella(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, "diff-audio", arguments, program="diff-audio")
 
 

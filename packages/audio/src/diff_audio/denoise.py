@@ -1,4 +1,4 @@
-"""`python -m diff_audio.denoise in.wav`: writes in_denoised.wav beside it."""
+"""The command `python -m diff_audio.denoise in.wav`, which writes in_denoised.wav beside it."""
 
 from __future__ import annotations
 
@@ -237,7 +237,7 @@ def denoise(
 
 
 def _check_reference(path: Path) -> None:
-    """Raises typer.BadParameter for a --reference that cannot be read: before the work."""
+    """Raise typer.BadParameter for a --reference that cannot be read: before the work."""
     from diff_audio.sound.read import BadFile, probe
 
     try:
@@ -247,7 +247,7 @@ def _check_reference(path: Path) -> None:
 
 
 def _foretell(model: Denoiser, jobs: list[Job], settings: Settings, failures: Failures) -> None:
-    """Says how long it will take, if that is worth knowing."""
+    """Print how long the work will take, if it is long."""
     from diff_audio.sound.read import BadFile, probe
 
     sound = 0.0  # seconds, of all channels
@@ -275,7 +275,7 @@ def _warnings(outcome: Outcome) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,4 +1,4 @@
-"""`python -m diff_audio.evaluate REF EST`: scores of enhanced recordings against clean ones."""
+"""The command `python -m diff_audio.evaluate REF EST`: scores against the clean recordings."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def _table(
 
 
 def _strict(row: dict[str, float]) -> dict[str, float | None]:
-    """JSON has no NaN and no infinity."""
+    """Return the scores without NaN and infinity, which JSON does not have."""
     return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
 
@@ -174,7 +174,7 @@ def _draw(path: Path, groups: dict[str, list[dict[str, float]]], names: Sequence
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,4 +1,4 @@
-"""`python -m diff_audio.export out.onnx`: the one-pass network for other runtimes.
+"""The command `python -m diff_audio.export out.onnx`: the one-pass network for other runtimes.
 
 What is exported maps the noisy compressed spectrum y (B, 2, F, N) to the estimate of the clean
 one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.Spectral`'s;
@@ -26,7 +26,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def export(path: Path, weights: Path | None = None) -> None:
-    """Writes the network of a checkpoint, None for the package's, as ONNX in float32.
+    """Write the network of a checkpoint, None for the package's, as ONNX in float32.
 
     Input `noisy` and output `clean`, (batch, 2, bins, frames). Raises ImportError without the
     extra diff-audio[onnx], ValueError for a checkpoint that cannot be used.
@@ -109,7 +109,7 @@ def command(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,4 +1,4 @@
-"""`python -m diff_audio.inspect FOLDER`: what a folder of recordings holds."""
+"""The command `python -m diff_audio.inspect FOLDER`: a survey of a folder of recordings."""
 
 from __future__ import annotations
 
@@ -104,7 +104,9 @@ def _print(found: Survey) -> None:
 
 
 def draw(found: Survey, path: Path) -> None:
-    """Lengths, hours of each speaker, levels and mean spectra, by kind, into `path` (PNG, PDF)."""
+    """Draw lengths, hours of each speaker, levels and mean spectra, by kind, into `path` (PNG,
+    PDF).
+    """
     import numpy as np
     from matplotlib.figure import Figure
 
@@ -149,7 +151,7 @@ def draw(found: Survey, path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

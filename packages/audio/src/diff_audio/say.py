@@ -1,4 +1,6 @@
-"""`python -m diff_audio.say "Hello." -o hello.wav`: speaks a text into a sound file."""
+"""The command `python -m diff_audio.say "Hello." -o hello.wav`, which speaks a text into a
+file.
+"""
 
 from __future__ import annotations
 
@@ -137,7 +139,7 @@ def _read(text: list[str], file: Path | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

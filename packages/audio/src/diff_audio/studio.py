@@ -1,4 +1,4 @@
-"""`diff-audio studio`: a page on this machine to denoise recordings by hand and compare by ear."""
+"""The command `diff-audio studio`: a page to denoise recordings by hand and compare by ear."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ studio_command(app, PAGE, _load, _work, distribution="diff-audio", command=COMMA
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

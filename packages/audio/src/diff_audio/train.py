@@ -1,4 +1,5 @@
-"""Training on one's own recordings: `python -m diff_audio.train denoise --speech DIR --out DIR`.
+"""The command `python -m diff_audio.train denoise --speech DIR --out DIR`: training on your own
+recordings.
 
 Each sub-command is a module that holds its recipe and builds its job (`diff_core.train.command`).
 """
@@ -63,7 +64,7 @@ training_command(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,4 +1,4 @@
-"""`python -m diff_audio.vocode mel.npy -o out.wav`: makes sound of a mel spectrogram."""
+"""The command `python -m diff_audio.vocode mel.npy -o out.wav`: sound from a mel spectrogram."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def _sounding(target: Path) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,1 +1,1 @@
-"""Folders of recordings as training items: layouts, manifests, corpora and mixtures."""
+"""The training data: layouts of folders, manifests, corpora and mixtures."""

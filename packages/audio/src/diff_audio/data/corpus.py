@@ -1,4 +1,4 @@
-"""Recordings on disk as one memory-mapped array, decoded once.
+"""A corpus of recordings on disk as one memory-mapped array, decoded once.
 
 Training reads two-second pieces at random. Decoding a compressed file for each would cost more
 than the training step, so every file is decoded and resampled once, into 16-bit samples in one
@@ -40,7 +40,7 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Clip:
-    """Samples [start, start + length) of the corpus: one file of `speaker` (noise: of a file).
+    """A stretch [start, start + length) of a corpus: one file of `speaker` (of noise: of a file).
 
     text: what is said, "" where that is not known
     pair: of noisy speech, the number of its clean clip in `Corpus.clips`; else -1
@@ -62,7 +62,7 @@ class Clip:
 
 
 class Corpus:
-    """Speech, noise, noisy speech and room responses at one rate.
+    """A corpus of speech, noise, noisy speech and room responses at one rate.
 
     clips:   every stretch there is
     rate:    Hz
@@ -95,7 +95,7 @@ class Corpus:
         rate: int = CORE_RATE,
         strict: bool = False,
     ) -> Corpus:
-        """Indexes the folders, and decodes them into `cache` unless it holds the same files.
+        """Index the folders, and decode them into `cache` unless it holds the same files.
 
         The layout of a folder is recognised (`data.layouts`); `speech` may hold noise too.
         `manifest` has one JSON object a line: `file`, relative to the manifest's folder, and
@@ -129,7 +129,9 @@ class Corpus:
         return cls(samples, clips, rate, skipped=skipped, folder=cache)
 
     def read(self, clip: Clip, start: int = 0, length: int | None = None) -> Wave:
-        """Samples [start, start + length) of a clip, full scale 1; fewer where the clip ends."""
+        """Return samples [start, start + length) of a clip, full scale 1; fewer where the clip
+        ends.
+        """
         stop = clip.length if length is None else min(clip.length, start + length)
         stored = self._samples[clip.start + start : clip.start + stop].astype(np.float32)
         return stored / 32768.0 if clip.gain == 1.0 else stored * np.float32(clip.gain / 32767)
@@ -139,11 +141,11 @@ class Corpus:
         return tuple(c for c in self.clips if c.kind == kind and c.split == split)
 
     def hours(self, kind: Kind, split: Split) -> float:
-        """How much there is of one kind and split."""
+        """Return the hours of one kind and split."""
         return sum(c.length for c in self.select(kind, split)) / self.rate / 3600
 
     def plan(self) -> tuple[str, ...]:
-        """What was found, a line for each kind and split, for the plan of a run."""
+        """Return what was found, a line for each kind and split, for the plan of a run."""
         lines: list[str] = []
         found: set[tuple[Kind, Split]] = {(c.kind, c.split) for c in self.clips}
         for kind, split in sorted(found):
@@ -158,7 +160,7 @@ class Corpus:
 
 
 def _rows(speech: Path, noise: Path | None, manifest: Path | None) -> list[Row]:
-    """All recordings, clean ones before the noisy ones that need them."""
+    """Return all recordings, clean ones before the noisy ones that need them."""
     folders: list[tuple[Path, Kind]] = [(speech, "speech")]
     if noise is not None:
         folders.append((noise, "noise"))
@@ -179,7 +181,7 @@ def _rows(speech: Path, noise: Path | None, manifest: Path | None) -> list[Row]:
 
 
 def _fingerprint(rows: Sequence[Row], rate: int) -> str:
-    """Of everything that the cache depends on."""
+    """Return a digest of everything that the cache depends on."""
     entries: list[object] = [FORMAT, rate]
     for row in rows:
         try:
@@ -250,7 +252,7 @@ def _check_pair(noisy: Wave, clean: Clip | None) -> None:
 
 
 def _without_silence(wave: Wave, frame: int) -> Wave:
-    """Drops the 20 ms frames that hold nothing: clips are often padded to a fixed length."""
+    """Return the wave without silent 20 ms frames: clips are often padded to a fixed length."""
     whole = len(wave) // frame * frame
     frames = wave[:whole].reshape(-1, frame)
     return np.concatenate((frames[np.sqrt((frames**2).mean(1)) > _QUIET].ravel(), wave[whole:]))

@@ -1,4 +1,4 @@
-"""What happens to a recording on its way: tone, band limit, room, clipping, lossy coding.
+"""The damage that a recording takes on its way: tone, band limit, room, clipping.
 
 Each function is pure: a wave (T,) float32 in, one of the same length out, and what is random comes
 from the generator given.
@@ -27,7 +27,7 @@ def scale_to_snr(speech: Wave, noise: Wave, snr: float) -> Wave:
 
 
 def coloured(rng: Generator, length: int, exponent: float, rate: int = 16_000) -> Wave:
-    """Gaussian noise (length,) of power f^-exponent, flat below 40 Hz, and mean square 1.
+    """Return Gaussian noise (length,) of power f^-exponent, flat below 40 Hz, and mean square 1.
 
     exponent: 0 is white, 1 pink, 2 brown
     """
@@ -53,7 +53,7 @@ def tone(rng: Generator, length: int, decibels: float, rate: int) -> Wave:
 
 
 def low_pass(length: int, cutoff: float, rate: int) -> Wave:
-    """Eighth-order Butterworth magnitude, zero phase."""
+    """Return an eighth-order Butterworth magnitude of zero phase."""
     frequency = np.fft.rfftfreq(length, 1 / rate)
     return (1 / np.sqrt(1 + (frequency / cutoff) ** 16)).astype(np.float32)
 

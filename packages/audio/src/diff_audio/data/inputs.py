@@ -21,7 +21,7 @@ Strict = Annotated[
 
 @dataclass(frozen=True)
 class Sounds:
-    """What the denoiser is trained on."""
+    """The training data of the denoiser."""
 
     speech: Annotated[
         Path, typer.Option(help="Folder of clean speech, with a sub-folder for each speaker.")
@@ -35,7 +35,7 @@ class Sounds:
 
 @dataclass(frozen=True)
 class Speech:
-    """What the vocoder is trained on."""
+    """The training data of the vocoder."""
 
     speech: Annotated[
         Path, typer.Option(help="Folder of speech, with a sub-folder for each speaker.")
@@ -46,7 +46,7 @@ class Speech:
 
 @dataclass(frozen=True)
 class Texts:
-    """What the voice is trained on."""
+    """The training data of the voice."""
 
     data: Annotated[
         Path,

@@ -89,7 +89,7 @@ def sounds(folder: Path) -> list[Path]:
 
 
 def recordings(folder: Path) -> list[Path]:
-    """`sounds` without what this package made of others beside it (`is_made_here`)."""
+    """Return `sounds` without what this package made of others beside it (`is_made_here`)."""
     return [path for path in sounds(folder) if not is_made_here(path)]
 
 
@@ -117,7 +117,8 @@ def _text(path: Path) -> str:
 
 
 def _voicebank_demand(folder: Path) -> list[Row]:
-    """VoiceBank-DEMAND (C. Valentini-Botinhao, 2017): noisy recordings with their clean ones.
+    """Return VoiceBank-DEMAND (C. Valentini-Botinhao, 2017): noisy recordings with their clean
+    ones.
 
     As it is published, `clean_trainset_28spk_wav` and so on, or as `train/clean`, `train/noisy`.
     """
@@ -180,7 +181,7 @@ PARTS: dict[str, Split | None] = {"tr": None, "cv": "val", "tt": "test"}
 
 
 def _wham(folder: Path) -> list[Row]:
-    """WHAM! (G. Wichern et al., 2019): its noise alone, or its mixtures of WSJ0."""
+    """Return WHAM! (G. Wichern et al., 2019): its noise alone, or its mixtures of WSJ0."""
     rows: list[Row] = []
     bases: list[tuple[Path, Split | None]] = [
         (folder / part, split) for part, split in PARTS.items() if (folder / part).is_dir()
@@ -202,7 +203,9 @@ def _wham(folder: Path) -> list[Row]:
 
 
 def _ljspeech(folder: Path) -> list[Row]:
-    """LJ Speech (K. Ito and L. Johnson, 2017) and all that copy it: metadata.csv and wavs."""
+    """Return LJ Speech (K. Ito and L. Johnson, 2017) or a copy of its layout: metadata.csv and
+    wavs.
+    """
     if not (folder / "metadata.csv").is_file() or not (folder / "wavs").is_dir():
         return []
     texts: dict[str, str] = {}
@@ -218,7 +221,7 @@ def _ljspeech(folder: Path) -> list[Row]:
 
 
 def _vctk(folder: Path) -> list[Row]:
-    """VCTK (J. Yamagishi et al., 2019): two microphones, of which the first is taken."""
+    """Return VCTK (J. Yamagishi et al., 2019): the first of its two microphones."""
     waves = _first(folder, "wav48_silence_trimmed", "wav48", "wav16")
     if waves is None:
         return []
@@ -236,7 +239,7 @@ LIBRI = re.compile(r"(?P<speaker>\d+)[-_](?P<chapter>\d+)[-_]\d+(_\d+)*$")
 
 
 def _libri(folder: Path) -> list[Row]:
-    """LibriSpeech (V. Panayotov et al., 2015) and LibriTTS (H. Zen et al., 2019).
+    """Return LibriSpeech (V. Panayotov et al., 2015) or LibriTTS (H. Zen et al., 2019).
 
     Files <speaker>/<chapter>/<speaker>-<chapter>-<number>, below folders named train-clean-100,
     dev-clean and so on, or one of these folders itself. Other splits than dev and test train.

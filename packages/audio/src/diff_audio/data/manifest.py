@@ -1,4 +1,4 @@
-"""Recordings that a manifest lists: its lines, as rows of a folder."""
+"""The recordings that a manifest lists, as rows of a folder."""
 
 from __future__ import annotations
 

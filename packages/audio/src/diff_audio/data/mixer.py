@@ -1,4 +1,4 @@
-"""Noisy speech without end: every item is a pure function of (seed, index).
+"""An endless supply of noisy speech: every item is a pure function of (seed, index).
 
 Clean speech by speaker, noise that is recorded, coloured or the babble of other speakers, at a
 random ratio and level (`data.mixing`). Everything is drawn from one generator seeded with
@@ -29,7 +29,7 @@ __all__ = ["Item", "Mixer"]
 
 
 class Mixer:
-    """Item i: `clean` and `noisy` (T,) at the corpus' rate, the noisy one near -26 dBFS (`level`).
+    """A source of noisy speech: item i has `clean` and `noisy` (T,), the noisy one near -26 dBFS.
 
     Raises ValueError if the corpus has nothing in the split of what `mixing` asks for: speech, and
     pairs. Without recorded noise, coloured noise takes its place.
@@ -72,7 +72,7 @@ class Mixer:
 
     @property
     def has_noise(self) -> bool:
-        """Whether there is recorded noise."""
+        """Return whether there is recorded noise."""
         return bool(self.noises)
 
     def __getitem__(self, index: int) -> dict[str, Tensor]:
@@ -90,7 +90,7 @@ class Mixer:
 
 
 class Item:
-    """One item in the making: all its choices come from `rng`, in a fixed order.
+    """An item in the making: all its choices come from `rng`, in a fixed order.
 
     files: the recordings that it is made of, in the order in which they were read
     """
@@ -121,7 +121,7 @@ class Item:
         return {"clean": pair[0] * gain, "noisy": pair[1] * gain}
 
     def mixture(self) -> tuple[Wave, Wave]:
-        """Speech as it should come out, and with noise, (T,) each, at any level."""
+        """Return speech as it should come out, and with noise, (T,) each, at any level."""
         rng, mixing = self.rng, self.mixing
         speech = self.speech()
         noise = self.noise()
@@ -156,7 +156,7 @@ class Item:
         return snr
 
     def pair(self) -> tuple[Wave, Wave]:
-        """Recorded pairs of one speaker, one after the other: (clean, noisy), (T,) each."""
+        """Return recorded pairs of one speaker, one after the other: (clean, noisy), (T,) each."""
         rng = self.rng
         clips = self.mixer.paired[_pick(rng, self.mixer.pair_chances)]
         made = np.zeros((2, self.length), np.float32)
@@ -172,7 +172,7 @@ class Item:
         return made[0], made[1]
 
     def speech(self) -> Wave:
-        """Speech of one speaker, (T,)."""
+        """Return speech of one speaker, (T,)."""
         clips = self.mixer.speakers[_pick(self.rng, self.mixer.chances)]
         wave = np.zeros(self.length, np.float32)
         for _attempt in range(4):  # a piece may fall into a pause
@@ -182,7 +182,9 @@ class Item:
         return wave
 
     def _fill(self, clips: tuple[Clip, ...], wave: Wave) -> None:
-        """Utterances one after the other; the first is entered at a random place."""
+        """Fill `wave` with utterances one after the other; the first is entered at a random
+        place.
+        """
         rng = self.rng
         wave[:] = 0
         lengths = np.cumsum([c.length for c in clips], dtype=np.float64)
@@ -195,7 +197,7 @@ class Item:
             position += len(piece) + int(rng.integers(self.rate // 4))
 
     def noise(self) -> Wave:
-        """Noise of a random kind, (T,), at any level."""
+        """Return noise of a random kind, (T,), at any level."""
         rng = self.rng
         kind = rng.random()
         if kind < self.mixing.babble:
@@ -212,7 +214,7 @@ class Item:
         return wave
 
     def babble(self) -> Wave:
-        """Several speakers at once, each within 4 dB of the others' level."""
+        """Return several speakers at once, each within 4 dB of the others' level."""
         fewest, most = self.mixing.voices
         wave = np.zeros(self.length, np.float32)
         for _voice in range(int(self.rng.integers(fewest, most + 1))):

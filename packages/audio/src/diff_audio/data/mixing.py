@@ -1,4 +1,4 @@
-"""How noisy speech is made: kinds of noise, ratios, levels and damage, and their chances."""
+"""The recipe of noisy speech: kinds of noise, ratios, levels and damage, and their chances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PROBABILITIES = (
 
 @dataclass(frozen=True)
 class Mixing:
-    """How `diff_audio.data.mixer.Mixer` makes noisy speech.
+    """The numbers by which a `Mixer` makes noisy speech.
 
     Probabilities are per item; those that are 0 here draw nothing. Raises ValueError for numbers
     out of their range.

@@ -1,4 +1,4 @@
-"""Impulse responses of rooms: simulated once into a bank, or recorded ones from a corpus.
+"""The impulse responses of rooms: simulated once into a bank, or recorded ones from a corpus.
 
 Shoe boxes by the image method (J. Allen and D. Berkley, "Image method for efficiently simulating
 small-room acoustics", 1979), with slightly displaced images against the flutter of perfect walls
@@ -37,7 +37,7 @@ SCATTER = 0.03  # m: largest displacement of an image
 
 @dataclass(frozen=True)
 class Rooms:
-    """Which rooms are simulated; all ranges are uniform.
+    """The rooms to simulate; all ranges are uniform.
 
     count:    rooms in the bank
     noises:   positions of a noise in each, besides the speaker's
@@ -70,14 +70,16 @@ class Rooms:
 
 @dataclass(frozen=True)
 class Response:
-    """From the speaker, and from each noise, to the microphone; peak of the direct sound 1."""
+    """A response from the speaker, and from each noise, to the microphone; peak of the direct
+    sound 1.
+    """
 
     speech: Wave
     noises: tuple[Wave, ...] = ()
 
 
 class RoomBank:
-    """Responses to draw from. Raises ValueError without any."""
+    """A bank of responses to draw from. Raises ValueError without any."""
 
     def __init__(self, responses: Iterable[Response], rate: int) -> None:
         self.responses, self.rate = tuple(responses), rate
@@ -86,7 +88,7 @@ class RoomBank:
 
     @classmethod
     def simulate(cls, rooms: Rooms, rate: int, cache: Path | None = None) -> RoomBank:
-        """Simulates `rooms` at `rate` Hz, or takes them from the folder `cache` if they are there.
+        """Simulate `rooms` at `rate` Hz, or read them from the folder `cache` if they are there.
 
         Room i depends on (seed, i) only. Raises ValueError if pyroomacoustics is not installed.
         """
@@ -105,20 +107,20 @@ class RoomBank:
 
     @classmethod
     def recorded(cls, waves: Sequence[Wave], rate: int) -> RoomBank:
-        """Recorded responses, cut to begin just before their direct sound."""
+        """Return recorded responses, cut to begin just before their direct sound."""
         return cls(
             [Response(_from_direct(wave, int(np.abs(wave).argmax()))) for wave in waves], rate
         )
 
     def draw(self, rng: Generator) -> Response:
-        """One of them."""
+        """Return a random response."""
         return self.responses[int(rng.integers(len(self.responses)))]
 
 
 def reverberate(
     speech: Wave, response: NDArray[np.floating], rate: int, lead: int = LEAD
 ) -> tuple[Wave, Wave]:
-    """Speech in a room: (with the first 50 ms of its response, with all of it), as long as it."""
+    """Return speech in a room: with the first 50 ms of its response, and with all of it."""
     size = len(speech) + len(response)
     spectrum = np.fft.rfft(speech, size)
     early = response.copy()
@@ -135,7 +137,7 @@ def _unpacked(samples: Wave, lengths: Any) -> list[Response]:
 
 
 def _from_direct(wave: Wave, direct: int) -> Wave:
-    """LEAD samples, the direct sound, and what follows down to 60 dB under all of it."""
+    """Return LEAD samples, the direct sound, and what follows down to 60 dB under all of it."""
     wave = np.pad(wave, (max(0, LEAD - direct), 0))[max(0, direct - LEAD) :]
     energy = np.cumsum(np.square(wave[::-1], dtype=np.float64))[::-1]
     heard = int(np.searchsorted(-energy, -energy[0] * 1e-6, side="right"))
@@ -191,7 +193,9 @@ def _with_tail(rng: Generator, wave: Wave, end: int, decay: float, rate: int) ->
 
 
 def _shape(rng: Generator, rooms: Rooms, inverse: Any) -> tuple[Any, float, float, int]:
-    """(length, width, height), decay, absorption of the walls and order of the last image."""
+    """Return (length, width, height), decay, absorption of the walls and order of the last
+    image.
+    """
     for _draw in range(DRAWS):
         size = rng.uniform(*rooms.size)
         with suppress(

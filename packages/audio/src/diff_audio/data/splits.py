@@ -1,4 +1,4 @@
-"""Which recordings train and which are held out: by speaker, or by text where there is but one."""
+"""The split of recordings for training and scoring: by speaker, or by text where there is one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def split_rows(rows: Sequence[Row]) -> list[Row]:
 
 
 def _units(speech: Sequence[Row]) -> Unit:
-    """What must not be in two splits: the speaker; in a set of one speaker, the text."""
+    """Return what must not be in two splits: the speaker; in a set of one speaker, the text."""
     speakers: dict[str, set[str]] = {}
     texts: dict[str, bool] = {}
     for row in speech:

@@ -1,4 +1,4 @@
-"""What a folder of recordings holds: files, hours, rates, speakers, and what is wrong."""
+"""A survey of a folder of recordings: files, hours, rates, speakers and faults."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CLIPPED = 0.001  # share of samples at the peak above which a recording counts 
 
 @dataclass(frozen=True)
 class Found:
-    """One file.
+    """One file of a survey.
 
     recording: what its header says; None if it cannot be read
     problem:   why it cannot be used, or ""
@@ -49,7 +49,7 @@ class Found:
 
     @property
     def seconds(self) -> float:
-        """Its length; 0 if it cannot be read."""
+        """Return its length; 0 if it cannot be read."""
         return self.recording.frames / self.recording.rate if self.recording else 0.0
 
 
@@ -63,7 +63,7 @@ class Survey:
     notes: tuple[str, ...]
 
     def rows(self) -> list[dict[str, Any]]:
-        """One entry for each kind and split, for printing."""
+        """Return one entry for each kind and split, for printing."""
         groups: dict[tuple[str, str], list[Found]] = {}
         for one in self.found:
             groups.setdefault((one.row.kind, one.row.split or "train"), []).append(one)
@@ -94,7 +94,7 @@ def survey(
     listen: int | None = 200,
     progress: Callable[[float], None] | None = None,
 ) -> Survey:
-    """Reads the header of every file below a folder, and decodes `listen` of them, evenly spread.
+    """Read the header of every file below a folder, and decode `listen` of them, evenly spread.
 
     listen: None for all. A file that is cut short shows in its header; one with NaN, or silent,
             only when it is decoded

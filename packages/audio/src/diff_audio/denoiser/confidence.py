@@ -1,4 +1,4 @@
-"""How far a denoised recording may be trusted, second by second, without the clean one.
+"""The trust that a denoised recording deserves, second by second, without the clean one.
 
 Two things are known of a second: how much was taken away, and, if posterior samples were drawn,
 how far they lie apart. Each gives a ratio of powers, of what was kept to what was removed or to
@@ -56,8 +56,8 @@ Array = NDArray[np.float64]
 
 
 class Tracks:
-    """Mean power of every 100 ms of a recording, gathered from its pieces; (N,) each, up to 8 kHz,
-    all channels together, 0 where nothing is heard.
+    """The mean powers of every 100 ms of a recording, gathered from its pieces: (N,) each, up to 8
+    kHz, all channels together, 0 in silence.
 
     before:  the input
     kept:    the estimate of the speech
@@ -71,7 +71,7 @@ class Tracks:
         self.sampled = False
 
     def add(self, part: Part) -> None:
-        """Takes in a piece of the recording."""
+        """Take in a piece of the recording."""
         if part.heard is None:
             return
         heard = part.heard
@@ -112,7 +112,7 @@ class Tracks:
         return self._sums[row] / np.maximum(self._counts, 1.0)
 
     def after(self, dry: float) -> Array:
-        """Power of the output in which the share `dry` of the input stays."""
+        """Return the power of the output in which the share `dry` of the input stays."""
         wet = 1.0 - dry
         cross = (self.before + self.removed - self.kept) / 2.0  # <input, removed>
         return np.maximum(self.before - 2.0 * wet * cross + wet**2 * self.removed, 0.0)
@@ -139,8 +139,8 @@ class Second:
 
 
 def expected_sdr(removed_db: float, spread_db: float | None = None) -> float:
-    """Expected signal-to-error ratio, dB, from the ratios of `Second`, dB; spread_db is taken if
-    it is known.
+    """Return the expected signal-to-error ratio, dB, from the ratios of `Second`, dB; from
+    `spread_db` if it is known.
     """
     if spread_db is None:
         return BY_REMOVED[0] + BY_REMOVED[1] * removed_db
@@ -148,7 +148,7 @@ def expected_sdr(removed_db: float, spread_db: float | None = None) -> float:
 
 
 def seconds(tracks: Tracks) -> list[Second]:
-    """Every second of a recording; of the last one what there is."""
+    """Return every second of a recording; the last one may be shorter."""
     kept, removed, spread = (
         _by_second(values) for values in (tracks.kept, tracks.removed, tracks.spread)
     )
@@ -187,6 +187,6 @@ def _ratio(power: float, other: float) -> float:
 
 
 def write(path: str | os.PathLike[str], found: list[Second], **facts: object) -> None:
-    """Writes `found` as JSON, with `facts` of the recording before it."""
+    """Write `found` as JSON, with `facts` of the recording before it."""
     seconds = [asdict(second) for second in found]
     write_json(path, {**facts, "definition": DEFINITION, "seconds": seconds})

@@ -43,7 +43,7 @@ Wave = TypeVar("Wave", Tensor, NDArray[Any])
 
 
 class Denoiser:
-    """Removes noise from speech. `Denoiser.from_pretrained()(wave, rate)`.
+    """A denoiser of speech: `Denoiser.from_pretrained()(wave, rate)`.
 
     denoiser: a core denoiser D(x_t, t, Condition(channels=y)) on compressed spectra (B, 2, F, N),
               whose network has `context`, the frames on each side that it looks at; context = None
@@ -119,8 +119,8 @@ class Denoiser:
         return cast(Wave, out if isinstance(wave, Tensor) else out.numpy())
 
     def measure(self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int) -> float:
-        """First reading: the gain that brings a recording, all its channels together, to the
-        network's level.
+        """Return the gain that brings a recording, all its channels together, to the network's
+        level: the first reading.
 
         blocks: consecutive (C, any) samples; shape: (C, T) of them all. 1 for silence. Raises
         ValueError for samples beyond what 32-bit floats hold.
@@ -151,7 +151,7 @@ class Denoiser:
         gain: float,
         settings: Settings,
     ) -> Iterator[Part]:
-        """Second reading: the denoised pieces, in order."""
+        """Yield the denoised pieces in order: the second reading."""
         channels, length = shape
         bands = BandSplit(rate)
         context = self.context(bands, settings.steps)
@@ -164,7 +164,7 @@ class Denoiser:
     def one(
         self, seen: Tensor, piece: Window, bands: BandSplit, gain: float, settings: Settings
     ) -> Part:
-        """One piece, from the samples (C, high - low) that it sees."""
+        """Return one denoised piece, from the samples (C, high - low) that it sees."""
         before = seen[:, piece.kept]
         if not seen.any():
             return Part(piece, before.numpy(), before.numpy().copy(), None)
@@ -173,8 +173,8 @@ class Denoiser:
         return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(gain))
 
     def predict(self, seconds: float, settings: Settings) -> float:
-        """Seconds that so much sound, of all channels together, will take here; from two tries
-        on one second of it.
+        """Return the seconds that so much sound, of all channels together, will take on this
+        machine, by two tries on one second of it.
         """
         wave = torch.zeros(1, CORE_RATE, device=self.device)
         wave[:, ::100] = 0.1
@@ -195,11 +195,13 @@ class Denoiser:
         level_db: float | None = None,
         block: float = 0.25,
     ) -> Stream:
-        """For sound that comes in chunks: `diff_audio.denoiser.stream.Stream`."""
+        """Return a denoiser of sound that comes in chunks."""
         return Stream(self, rate, channels, settings, level_db=level_db, block=block)
 
     def context(self, bands: BandSplit, steps: int) -> int | None:
-        """Samples on each side on which one of the result depends; None for all of them."""
+        """Return the samples on each side that one sample of the result depends on; None for
+        all.
+        """
         frames = getattr(self.denoiser.network, "context", None)
         if frames is None:
             return None
@@ -212,9 +214,7 @@ class Denoiser:
     def _enhance(
         self, whole: Tensor, bands: BandSplit, piece: Window, settings: Settings
     ) -> tuple[Tensor, Heard]:
-        """Levelled samples (C, n), float64, of [low, high), denoised, and [start, stop) at
-        16 kHz.
-        """
+        """Return levelled samples (C, n) of [low, high) denoised, and [start, stop) at 16 kHz."""
         length = whole.shape[-1]
         core = bands.down(whole.float())
         low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))

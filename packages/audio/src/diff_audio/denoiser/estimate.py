@@ -1,5 +1,5 @@
-"""What the network makes of 16 kHz waves: one call, the mean of several views of the same sound,
-or posterior samples; channels linked.
+"""The estimate of clean 16 kHz waves: one call of the network, the mean of several views of the
+same sound, or posterior samples; channels linked.
 
 Views: the same wave on a frame grid that begins `hop / views` later each time, every other one
 with its sign turned. Speech is the same speech then, but the network's errors are not quite, and
@@ -53,7 +53,7 @@ def estimate(
 def _wave(
     denoiser: Any, spectral: Spectral, wave: Tensor, noise: FrameNoise, settings: Settings
 ) -> Tensor:
-    """One walk from the wave (C, M) to its estimate."""
+    """Return the estimate of a wave (C, M) by one walk."""
     noisy = spectral.analysis(wave)
     cond = Condition(channels=noisy)
     dtype = _dtype(noisy.device) if settings.draft else None

@@ -31,7 +31,9 @@ _FLOOR = 1e-4  # in the logarithm of the power: 80 dB below full scale
 
 
 class _FrameNorm(nn.Module):
-    """Normalises each frame over channel and frequency; a gain and bias per channel and band."""
+    """A normalisation of each frame over channel and frequency; gain and bias per channel and
+    band.
+    """
 
     def __init__(self, channels: int, bands: int) -> None:
         super().__init__()
@@ -46,7 +48,7 @@ class _FrameNorm(nn.Module):
 
 
 class _BandBlock(nn.Module):
-    """x + conv(silu(film(norm(conv(silu(norm(x))))))), 3 x 3 convolutions over frame and band."""
+    """A block x + conv(silu(film(norm(conv(silu(norm(x))))))), 3 x 3 over frame and band."""
 
     def __init__(self, channels: int, bands: int, embedding: int) -> None:
         super().__init__()
@@ -66,7 +68,8 @@ class _BandBlock(nn.Module):
 
 
 class BandUNet(nn.Module):
-    """Predicts the clean spectrum x_0 from the bridge's state x_t, the noisy spectrum y and t.
+    """A network for the clean spectrum x_0, from the bridge's state x_t, the noisy spectrum y and
+    t.
 
     bins:      F of the spectra, a multiple of 4 * 2^(len(channels) - 1)
     channels:  width of each level; the first has F / 4 bands, each further one half as many
@@ -141,12 +144,14 @@ class BandUNet(nn.Module):
 
     @property
     def context(self) -> int:
-        """Frames on each side that a frame of the result depends on."""
+        """Return the frames on each side that a frame of the result depends on."""
         levels = len(self.encoder)
         return 2 + 2 * 2 * levels + KERNEL // 2 * sum(self.dilations)
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
-        """x = x_t and cond.channels = y (B, 2, F, N), time (B,), to D (B, 2, F, N) in float32."""
+        """Return D (B, 2, F, N) in float32, for x = x_t and cond.channels = y (B, 2, F, N), time
+        (B,).
+        """
         if cond is None or cond.channels is None or cond.channels.shape != x.shape:
             given = None if cond is None or cond.channels is None else tuple(cond.channels.shape)
             raise ValueError(
@@ -161,7 +166,7 @@ class BandUNet(nn.Module):
         return y + _rotate(out[:, :2], y) + _rotate(out[:, 2:4], x) + self.unit * out[:, 4:]
 
     def _body(self, features: Tensor, embedding: Tensor) -> Tensor:
-        """(B, 5, N, F) to (B, 6, N, F)."""
+        """Map (B, 5, N, F) to (B, 6, N, F)."""
         h = self.stem(features.contiguous(memory_format=torch.channels_last))
         skips: list[Tensor] = []
         for level, block in enumerate(self.encoder):

@@ -9,7 +9,7 @@ __all__ = ["Outcome"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done to one file.
+    """The record of one denoised file.
 
     frames:   samples per channel, in and out
     seconds:  length of the recording; took: time that it needed, both in seconds

@@ -20,8 +20,8 @@ Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Heard:
-    """What the network made of a piece: 16 kHz waves (C, m) in the recording's units, before
-    `limit` and `mix`.
+    """The network's view of a piece: 16 kHz waves (C, m) in the recording's units, before
+    `limit_db` and `mix`.
 
     first:    place of their first sample in the recording at 16 kHz
     variance: of the posterior samples, each value on its own; None without samples

@@ -1,4 +1,4 @@
-"""How to denoise: passes, views, samples, and how much of the input stays."""
+"""The settings of the denoiser: passes, views, samples, and the share of the input that stays."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_STEPS, MAX_VIEWS = 64, 64
 
 
 def step_times(steps: int) -> Tensor:
-    """Times of `steps` passes, (steps + 1,), from 1 to 0 and denser near 0.
+    """Return the times of `steps` passes, (steps + 1,), from 1 to 0 and denser near 0.
 
     t_i = (1 - i / steps)^1.7. Raises ValueError unless steps is 1 to 64.
     """
@@ -37,7 +37,7 @@ def step_times(steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to denoise.
+    """The settings of the denoiser.
 
     steps:    network passes, 1 to 64; 1 is the posterior mean, an ordinary enhancer
     samples:  posterior samples to average; more than 1 needs steps of 2 or more
@@ -91,11 +91,11 @@ class Settings:
 
     @property
     def calls(self) -> int:
-        """Calls of the network."""
+        """Return the number of calls of the network."""
         return self.steps * self.samples * self.views
 
     @property
     def dry(self) -> float:
-        """Share of the input in the output, 0 to 1."""
+        """Return the share of the input in the output, 0 to 1."""
         floor = 0.0 if self.limit_db is None else 10.0 ** (-self.limit_db / 20.0)
         return 1.0 - self.mix * (1.0 - floor)

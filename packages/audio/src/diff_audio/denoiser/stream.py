@@ -1,4 +1,4 @@
-"""Sound as it comes: chunks in, chunks out, one constant delay.
+"""A denoiser of live sound: chunks in, chunks out, one constant delay.
 
 The network looks about 0.7 s ahead, so live sound comes out a second late. Each block is computed
 with its context on both sides, as the pieces of a file are, so that at the same gain the result is
@@ -30,7 +30,7 @@ Wave = TypeVar("Wave", Tensor, NDArray[Any])
 
 
 class Stream:
-    """Denoises live sound; made by `Denoiser.stream(rate)`.
+    """A denoiser of live sound; made by `Denoiser.stream(rate)`.
 
         stream = denoiser.stream(48_000)
         for chunk in microphone:
@@ -80,7 +80,7 @@ class Stream:
 
     @property
     def latency(self) -> int:
-        """Samples by which the output is late: one block and the context after it."""
+        """Return the samples by which the output is late: one block and the context after it."""
         return self._block + self._context
 
     def process(self, chunk: Wave) -> Wave:
@@ -115,7 +115,7 @@ class Stream:
         return out
 
     def _denoise(self, stop: int, high: int) -> None:
-        """Computes [_start, stop) from what was heard up to `high`."""
+        """Compute [_start, stop) from what was heard up to `high`."""
         low = max(0, self._start - self._context)
         self._seen, self._low = self._seen[:, low - self._low :], low
         seen = self._seen[:, : high - low]

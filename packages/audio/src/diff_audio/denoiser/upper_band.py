@@ -24,8 +24,8 @@ FLOOR = 1e-4  # magnitude of a bin about 100 dB under full scale
 
 
 def upper_gain(before: Tensor, after: Tensor, hop: int, share: float = 1.0) -> Tensor:
-    """Gain (C, N) of the band above the network's, one value for each `hop` samples of the 16 kHz
-    waves (C, M).
+    """Return the gain (C, N) of the band above the network's, one value for each `hop` samples of
+    the 16 kHz waves (C, M).
 
     share: the part of the network's band that the recording fills, for rates under 16 kHz.
     """
@@ -47,7 +47,7 @@ def upper_gain(before: Tensor, after: Tensor, hop: int, share: float = 1.0) -> T
 
 
 def interpolate(values: Tensor, position: Tensor) -> Tensor:
-    """Linear interpolation of (C, N) values at fractional positions (n,)."""
+    """Return (C, N) values interpolated linearly at fractional positions (n,)."""
     left = position.floor().long().clamp(max=values.shape[-1] - 1)
     right = (left + 1).clamp(max=values.shape[-1] - 1)
     share = (position - left).clamp(0.0, 1.0)

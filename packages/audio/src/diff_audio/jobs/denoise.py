@@ -1,5 +1,5 @@
-"""One sound file denoised into another, in two readings and with memory that does not grow with
-its length.
+"""A sound file denoised into another, in two readings, with memory that does not grow with its
+length.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def denoise_file(
     on_part: Callable[[Part], None] | None = None,
     on_progress: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """Writes `target` with the rate, channels, length, tags and, if its suffix is the source's,
+    """Write `target` with the rate, channels, length, tags and, if its suffix is the source's,
     format of `source`.
 
     keep_noise also writes what was taken away, beside the target (`residue`). Both appear when

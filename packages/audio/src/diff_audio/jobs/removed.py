@@ -1,4 +1,4 @@
-"""What was taken away, as a sound file: input = output + noise, sample for sample.
+"""The removed part of a recording as a sound file: input = output + noise, sample for sample.
 
 The noise is the input less the output as it stands in its file, read back: so the sum holds also
 for a lossy output. Integer samples of up to 24 bits subtract exactly on their own grid, and noise
@@ -25,13 +25,13 @@ Array = NDArray[np.float64]
 
 
 def fits_grid(source: Recording, subtype: str) -> bool:
-    """Whether input and output share one grid of integers, so that the noise can too."""
+    """Return whether input and output share one grid of integers, so that the noise can too."""
     return source.subtype == subtype and subtype in BITS
 
 
 def noise_path(target: Path, source: Recording, subtype: str) -> Path:
-    """Where the noise of the output `target` goes: NAME_removed beside it, without the tag that
-    the output has and the source has not.
+    """Return the path for the noise of the output `target`: NAME_removed beside it, without the
+    tag that the output has and the source has not.
 
     What is no WAV file, but has its noise in one, is in the name: so that those of a.mp3 and
     a.ogg are two.
@@ -44,8 +44,8 @@ def noise_path(target: Path, source: Recording, subtype: str) -> Path:
 
 
 def within_reach(after: Array, before: Array, subtype: str) -> tuple[Array, int]:
-    """`after` moved as little as is needed for `before` - `after` to lie within full scale, and
-    the number of samples moved.
+    """Return `after` moved as little as is needed for `before` - `after` to lie within full scale,
+    and the number of samples moved.
 
     Only a sample that changed its sign near full scale is: the noise must fit its own format.
     """
@@ -57,7 +57,7 @@ def within_reach(after: Array, before: Array, subtype: str) -> tuple[Array, int]
 
 
 def write_noise(source: Recording, output: Path, path: Path, *, nan_to_zero: bool = False) -> None:
-    """Writes source - output to `path`; both are read in blocks. Raises BadFile where they differ
+    """Write source - output to `path`; both are read in blocks. Raises BadFile where they differ
     in length.
     """
     written = probe(output)

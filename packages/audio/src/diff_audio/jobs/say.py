@@ -1,4 +1,6 @@
-"""Speech in files: written sentence by sentence, marked as synthetic, with a record beside it."""
+"""A text spoken into a file: sentence by sentence, marked as synthetic, with a record beside
+it.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ def say_into(
     overwrite: bool = False,
     picture: Path | None = None,
 ) -> Outcome:
-    """Speaks a text into a file, with `OUTPUT.json` beside it; both are whole or absent.
+    """Speak a text into a file, with `OUTPUT.json` beside it; both are whole or absent.
 
     Raises ValueError (BadFile) for a text with nothing to say, an unknown speaker, a model that
     cannot be used, and a suffix that is no sound format's; FileExistsError for a file that exists,
@@ -85,7 +87,7 @@ def say_into(
 def _record(
     speaker: Speaker, text: str, manner: Manner, weights: Path, vocoder: Path
 ) -> dict[str, Any]:
-    """All that is needed to make the same sound again, but for the text itself."""
+    """Return all that is needed to make the same sound again, but for the text itself."""
     return {
         "notice": NOTICE,
         "synthetic": True,

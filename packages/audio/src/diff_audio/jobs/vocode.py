@@ -1,4 +1,4 @@
-"""Vocoded files: made from a mel spectrogram or a recording, marked as synthetic."""
+"""A file made from a mel spectrogram or a recording, marked as synthetic."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def vocode_file(
     overwrite: bool = False,
     on_progress: Callable[[float], None] | None = None,
 ) -> Outcome:
-    """Writes the wave of a log-mel spectrogram (.npy) or of a recording's own, and TARGET.json.
+    """Write the wave of a log-mel spectrogram (.npy) or of a recording's own, and TARGET.json.
 
     A recording's rate, channels, length and tags stay. Where `SOURCE.json` lies beside a .npy and
     has an entry "mel", its definition must be the model's. The target appears when it is complete
@@ -139,7 +139,9 @@ def _copied(
 def _filled(
     model: Vocoder, found: Recording, gap: tuple[float, float], settings: Settings
 ) -> Iterator[Array]:
-    """In two readings: of what lies around the gap, and of the whole."""
+    """Yield the recording with its gap filled, in two readings: around the gap, and of the
+    whole.
+    """
     start, stop = (round(seconds * found.rate) for seconds in gap)
     if not start < stop <= found.frames:
         raise BadFile(
@@ -172,7 +174,7 @@ def _finite(found: Recording) -> Iterator[Array]:
 
 
 def _record(model: Vocoder, settings: Settings, weights: Path, source: Path) -> dict[str, Any]:
-    """All that is needed to make the same sound again, but for the input itself."""
+    """Return all that is needed to make the same sound again, but for the input itself."""
     return {
         "notice": NOTICE,
         "synthetic": True,

@@ -1,4 +1,4 @@
-"""Scores of enhanced recordings, as arrays (`scores`) and as files (`files`)."""
+"""The scores of enhanced recordings, as arrays (`scores`) and as files (`files`)."""
 
 import lazy_loader
 

@@ -1,4 +1,4 @@
-"""Scores of files: pairs of them, their scores, and means of groups."""
+"""The scores of files: pairs of them, their scores, and means of groups."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _named(folder: Path) -> Iterator[tuple[str, Path]]:
 
 
 def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> dict[str, float]:
-    """Scores of one pair at 16 kHz; of several channels each is scored and the mean taken.
+    """Return the scores of one pair at 16 kHz; of several channels, the mean of each one's.
 
     `align` first undoes a delay of up to 150 ms and cuts both to the shorter.
     Raises BadFile for files that cannot be read or compared.
@@ -93,8 +93,8 @@ def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> dic
 
 
 def summary(rows: Sequence[dict[str, float]], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """For each metric the mean, the half-width of its 95 % Student-t interval, and how many files
-    it is defined for.
+    """Return for each metric the mean, the half-width of its 95 % Student-t interval, and the
+    number of files for which it is defined.
     """
     from diff_audio.metrics.scores import mean_interval
 

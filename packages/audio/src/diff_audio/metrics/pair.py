@@ -1,4 +1,4 @@
-"""What every score asks of its two recordings."""
+"""A pair of recordings, checked as every score needs it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Wave = NDArray[np.float64]
 
 
 def checked_pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Wave, Wave]:
-    """Both as float64 (T,). Raises ValueError where they differ in length, are empty or not
+    """Return both as float64 (T,). Raises ValueError where they differ in length, are empty or not
     finite.
     """
     ref, est = np.asarray(reference, np.float64), np.asarray(estimate, np.float64)

@@ -1,4 +1,5 @@
-"""Scores of an enhanced recording against the clean one, for mono float arrays of equal length.
+"""The scores of an enhanced recording against the clean one, for mono float arrays of equal
+length.
 
 Every score takes `(reference, estimate)`, both `(T,)` at 16 kHz, full scale 1, and returns a
 float; `nan` means undefined: a silent reference, or (PESQ, STOI, ESTOI) no speech found.
@@ -74,7 +75,7 @@ Wave = NDArray[np.float64]
 
 
 def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """SI-SDR in dB; `inf` for an exact multiple of the reference, `-inf` for a silent or
+    """Return SI-SDR in dB; `inf` for an exact multiple of the reference, `-inf` for a silent or
     orthogonal estimate.
     """
     ref, est = checked_pair(reference, estimate)
@@ -91,7 +92,7 @@ def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
 
 
 def pesq_wb(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> float:
-    """Wide-band PESQ; `rate` must be 16000. `nan` where no utterance is detected or under a
+    """Return wide-band PESQ; `rate` must be 16000. `nan` where no utterance is detected or under a
     quarter of a second.
     """
     if rate != RATE:
@@ -107,14 +108,14 @@ def pesq_wb(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> floa
 
 
 def estoi(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> float:
-    """Extended STOI at any `rate` (Hz); `nan` where under 30 frames (about 0.4 s) of speech are
-    found.
+    """Return extended STOI at any `rate` (Hz); `nan` where under 30 frames (about 0.4 s) of speech
+    are found.
     """
     return _intelligibility(reference, estimate, rate, extended=True)
 
 
 def stoi(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> float:
-    """STOI at any `rate` (Hz); `nan` as for ESTOI."""
+    """Return STOI at any `rate` (Hz); `nan` as for ESTOI."""
     return _intelligibility(reference, estimate, rate, extended=False)
 
 
@@ -136,7 +137,8 @@ def _intelligibility(
 
 
 def dnsmos(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """DNSMOS P.835 overall score of the estimate; the reference only has to hold a sound.
+    """Return the DNSMOS P.835 overall score of the estimate; the reference only has to hold a
+    sound.
 
     A sound under 9 s is repeated, one beyond full scale brought back to it.
     """
@@ -184,8 +186,8 @@ def score(
 def align(
     reference: ArrayLike, estimate: ArrayLike, max_lag: int = RATE * 150 // 1000
 ) -> tuple[Wave, int]:
-    """Moves `estimate` (T,) by the whole number of samples, at most `max_lag`, that correlates
-    best with `reference` (T,).
+    """Move `estimate` (T,) by the whole number of samples, at most `max_lag`, that correlates best
+    with `reference` (T,).
 
     Returns the moved estimate, zero-filled to the same length, and its lag (positive: it came
     late).

@@ -1,4 +1,4 @@
-"""Scores of spectra against the clean recording's, for mono 16 kHz arrays of equal length.
+"""The scores of spectra against the clean recording's, for mono 16 kHz arrays of equal length.
 
 Powers under the reference's peak - 80 dB are raised to it, so that digital silence does not decide
 a score. `nan` means undefined: a silent reference.
@@ -24,7 +24,9 @@ Array = NDArray[np.float64]
 
 
 def _power(wave: Array, size: int, hop: int, window: int) -> Array:
-    """Power spectrogram (F, N) of whole frames, periodic Hann window, a short wave zero-filled."""
+    """Return the power spectrogram (F, N) of whole frames, periodic Hann window, a short wave
+    zero-filled.
+    """
     hann = 0.5 - 0.5 * np.cos(2.0 * np.pi * np.arange(window) / window)
     padded = np.pad(wave, (0, max(0, window - len(wave))))
     frames = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
@@ -32,7 +34,7 @@ def _power(wave: Array, size: int, hop: int, window: int) -> Array:
 
 
 def _decibels(reference: Array, estimate: Array) -> tuple[Array, Array] | None:
-    """Powers in dB under the reference's peak, floored; `None` for a silent reference."""
+    """Return powers in dB under the reference's peak, floored; `None` for a silent reference."""
     peak = float(reference.max())
     if peak == 0.0:
         return None
@@ -42,7 +44,7 @@ def _decibels(reference: Array, estimate: Array) -> tuple[Array, Array] | None:
 
 
 def lsd(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """Log-spectral distance in units of log10 power (bels); 0 is equality.
+    """Return the log-spectral distance in units of log10 power (bels); 0 is equality.
 
     A. Gray and J. Markel, "Distance measures for speech processing", 1976: mean over frames of the
     root of the mean over frequencies of the squared difference of log10 power spectra.
@@ -56,7 +58,7 @@ def lsd(reference: ArrayLike, estimate: ArrayLike) -> float:
 
 
 def mr_stft(reference: ArrayLike, estimate: ArrayLike) -> float:
-    """Multi-resolution short-time-spectrum distance; 0 is equality.
+    """Return the multi-resolution short-time-spectrum distance; 0 is equality.
 
     R. Yamamoto, E. Song and J.-M. Kim, "Parallel WaveGAN", 2020, eqs. 4 to 6: spectral convergence
     plus mean absolute difference of natural log magnitudes, averaged over `RESOLUTIONS`.
@@ -82,8 +84,8 @@ def _filters() -> Array:
 
 
 def mel_psnr_ssim(reference: ArrayLike, estimate: ArrayLike) -> tuple[float, float]:
-    """PSNR in dB and SSIM of the log-mel pictures (`MELS` bands to 8 kHz, Slaney), which span
-    80 dB under the reference's peak and are clipped at both ends.
+    """Return PSNR in dB and SSIM of the log-mel pictures (`MELS` bands to 8 kHz, Slaney), which
+    span 80 dB under the reference's peak and are clipped at both ends.
 
     SSIM by scikit-image with its defaults (7 x 7 window); `nan` for both under seven frames.
     """

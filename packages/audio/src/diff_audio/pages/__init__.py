@@ -1,1 +1,1 @@
-"""Reports and pictures for people."""
+"""The reports and pictures for people."""

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 def before_after(
     noisy: ArrayLike, denoised: ArrayLike, rate: int, path: str | os.PathLike[str]
 ) -> None:
-    """Draws both recordings on common scales into `path` (PNG, PDF or SVG by its suffix).
+    """Draw both recordings on common scales into `path` (PNG, PDF or SVG by its suffix).
 
     `noisy` and `denoised` are (T,) or (T, channels) of equal length, full scale 1, at `rate` Hz;
     channels are averaged. Levels are in dB under the loudest point of `noisy`. Of a long recording
@@ -84,8 +84,8 @@ def _mono(wave: ArrayLike, name: str) -> Array:
 
 
 def power(wave: Array, rate: int) -> Array:
-    """Power spectrogram (F, N) of (T,), Hann windows of about `WINDOW_SECONDS`, N at most
-    `COLUMNS`.
+    """Return the power spectrogram (F, N) of (T,), Hann windows of about `WINDOW_SECONDS`, N at
+    most `COLUMNS`.
     """
     size = 2 ** max(4, round(np.log2(WINDOW_SECONDS * rate)))
     starts = np.linspace(0, len(wave) - 1, min(COLUMNS, 1 + 4 * len(wave) // size)).astype(int)
@@ -95,7 +95,9 @@ def power(wave: Array, rate: int) -> Array:
 
 
 def _envelope(wave: Array) -> tuple[Array, Array]:
-    """Smallest and largest value of `wave` in each of at most 2 x `COLUMNS` equal pieces."""
+    """Return the smallest and largest value of `wave` in each of at most 2 x `COLUMNS` equal
+    pieces.
+    """
     edges = np.linspace(0, len(wave), min(2 * COLUMNS, len(wave)) + 1).astype(int)[:-1]
     return np.minimum.reduceat(wave, edges), np.maximum.reduceat(wave, edges)
 

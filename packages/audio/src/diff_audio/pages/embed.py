@@ -1,4 +1,4 @@
-"""Sound and spectrograms as text that an HTML page can hold."""
+"""The sound and the spectrograms of a page, as text that HTML can hold."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _uri(kind: str, data: bytes) -> str:
 
 
 def pictures(waves: dict[str, Array], rate: int) -> dict[str, str]:
-    """Spectrograms on a mel axis as JPEG, dB under the loudest point of the input."""
+    """Return spectrograms on a mel axis as JPEG, dB under the loudest point of the input."""
     from matplotlib import colormaps
     from PIL import Image
 
@@ -80,7 +80,7 @@ def _hertz(mel: Array) -> Array:
 
 
 def ticks(rate: int) -> list[tuple[str, float]]:
-    """Labels of the frequency axis, kHz, and their heights, 0 at the bottom to 1."""
+    """Return the labels of the frequency axis, kHz, and their heights, 0 at the bottom to 1."""
     top = _mel(rate / 2)
     ticks = ((f"{khz:g}", _mel(1000 * khz) / top) for khz in (0.5, 1, 2, 4, 8, 16, 32))
     return [(label, height) for label, height in ticks if height < 0.97]

@@ -1,4 +1,4 @@
-"""One HTML page about one denoised recording: to hear, to see, and to know where to doubt.
+"""A page about one denoised recording: to hear, to see, and to know where to doubt.
 
 Everything is inside the file: sound, pictures, style and script. It asks nothing of a network.
 """
@@ -41,11 +41,11 @@ def write_report(
     settings: Settings,
     reference: Path | None = None,
 ) -> None:
-    """Writes the page about `outcome` to `path`.
+    """Write the page about `outcome` to `path`.
 
     tracks:    what was gathered while it was made
     reference: the clean recording, to score input and output against
-    Raises BadFile for a reference that cannot be compared, OSError where the page cannot be written.
+    Raises BadFile for a reference that cannot be compared, OSError where writing fails.
     """
     before, after = (_start(Path(name), outcome) for name in (outcome.input, outcome.output))
     waves = {"before": before, "after": after, "removed": before - after}
@@ -93,7 +93,7 @@ def _facts(outcome: Outcome) -> list[str]:
 def _notes(
     outcome: Outcome, settings: Settings, tracks: Tracks, found: Sequence[Second]
 ) -> list[tuple[str, str, bool]]:
-    """Name, text, and whether it is a warning."""
+    """Return the notes: name, text, and whether each is a warning."""
     notes: list[tuple[str, str, bool]] = []
     if outcome.level_db is None:
         notes.append(("Level", "The recording is silent.", True))
@@ -144,7 +144,7 @@ def _notes(
 
 
 def _moments(length: float) -> list[tuple[str, float]]:
-    """Labels of the time axis and their places, 0 to 1."""
+    """Return the labels of the time axis and their places, 0 to 1."""
     steps = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 1800, 3600, 7200)
     step = next((step for step in steps if length / step <= 8), steps[-1])
     count = math.floor(length / step * 0.97)
@@ -205,7 +205,7 @@ def _lanes(
 
 
 def _spans(starts: Sequence[int]) -> list[str]:
-    """Seconds 3, 4, 5 and 9 as "3 to 6 s", "9 to 10 s"."""
+    """Return seconds 3, 4, 5 and 9 as "3 to 6 s", "9 to 10 s"."""
     spans: list[list[int]] = []
     for start in starts:
         if spans and spans[-1][1] == start:
@@ -216,7 +216,7 @@ def _spans(starts: Sequence[int]) -> list[str]:
 
 
 def _metrics(outcome: Outcome, reference: Path) -> list[tuple[str, str, str, str, str]]:
-    """Name, before, after, verdict and definition of each score."""
+    """Return the name, before, after, verdict and definition of each score."""
     from diff_audio.metrics.files import Pair, score_files
     from diff_audio.metrics.scores import BETTER, DEFINITIONS, available
 

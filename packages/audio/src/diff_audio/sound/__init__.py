@@ -1,1 +1,1 @@
-"""Sound on disk and in arrays: files, names, levels, rates and pieces."""
+"""The sound on disk and in arrays: files, names, levels, rates and pieces."""

@@ -1,4 +1,4 @@
-"""Whether a recording was cut off at full scale when it was made.
+"""The detection of recordings that were cut off at full scale when they were made.
 
 A peak that was cut off is flat: three or more samples in a row have the value of the recording's
 highest or lowest, and that lies at full scale. Fewer than five such peaks may be chance.
@@ -18,14 +18,14 @@ Array = NDArray[np.float64]
 
 
 class Clipping:
-    """Counts the flat peaks of a recording (C, any), block by block."""
+    """A counter of the flat peaks of a recording (C, any), block by block."""
 
     def __init__(self) -> None:
         self._top = FULL_SCALE
         self._samples = self._peaks = 0
 
     def add(self, block: Array) -> None:
-        """Takes in the next samples (C, n), full scale 1, finite. A run that a block cuts in two
+        """Take in the next samples (C, n), full scale 1, finite. A run that a block cuts in two
         counts by its parts.
         """
         size = np.abs(block)
@@ -46,5 +46,5 @@ class Clipping:
 
     @property
     def samples(self) -> int:
-        """Samples in flat peaks; 0 if these may be chance."""
+        """Return the number of samples in flat peaks; 0 if these may be chance."""
         return self._samples if self._peaks >= FEWEST else 0

@@ -1,4 +1,4 @@
-"""Sound through the lossy codecs of libsndfile."""
+"""The lossy codecs of libsndfile."""
 
 from __future__ import annotations
 

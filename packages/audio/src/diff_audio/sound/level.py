@@ -26,8 +26,8 @@ LARGEST_GAIN_DB = 200.0
 
 
 def frame_power(wave: Tensor) -> Tensor:
-    """Mean square of each frame of a 16 kHz wave (..., T): (..., ceil(T / 320)); a short last
-    frame counts as it is.
+    """Return the mean square of each frame of a 16 kHz wave (..., T): (..., ceil(T / 320)); a
+    short last frame counts as it is.
     """
     length = wave.shape[-1]
     frames = -(-length // FRAME)
@@ -39,7 +39,9 @@ def frame_power(wave: Tensor) -> Tensor:
 
 
 def active_level(power: Tensor) -> Tensor:
-    """Root mean square of the active frames: (..., N) frame powers to (...); 0 for silence."""
+    """Return the root mean square of the active frames: (..., N) frame powers to (...); 0 for
+    silence.
+    """
     active = power > 0
     level = _mean(power, active)
     for gate in GATES_DB:
@@ -60,8 +62,8 @@ def gain_for(level: Tensor) -> Tensor:
 
 
 def normalise(wave: Tensor) -> tuple[Tensor, Tensor]:
-    """16 kHz waves (B, T), each brought to -26 dBFS by itself, and the gains (B, 1) that did it,
-    in wave's dtype.
+    """Return 16 kHz waves (B, T), each brought to -26 dBFS by itself, and the gains (B, 1) that
+    did it, in the dtype of `wave`.
     """
     gain = gain_for(active_level(frame_power(wave))).to(wave.dtype).unsqueeze(-1)
     return wave * gain, gain

@@ -1,4 +1,4 @@
-"""Which files are taken for sound, and how outputs are named beside them."""
+"""The names of sound files, and of the outputs beside them."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ FILLED_TAG = "_filled"
 
 
 def is_made_here(path: Path) -> bool:
-    """Whether a file is called like an output of this package, and what it was made of lies
-    beside it.
+    """Return whether a file is named like an output of this package and its origin lies beside
+    it.
     """
     for tag in (*PRODUCTS, VOCODED_TAG, FILLED_TAG):
         if path.stem.lower().endswith(tag):

@@ -1,5 +1,4 @@
-"""Sound files in and out, by soundfile: whatever libsndfile reads, in blocks, and written back as
-it came.
+"""The reading of sound files by soundfile: whatever libsndfile reads, whole or in blocks.
 
 A file that cannot be used raises `BadFile`, whose text says what is wrong and what to do; the
 caller names the file.
@@ -47,7 +46,7 @@ class BadFile(ValueError):
 
 @dataclass(frozen=True)
 class Recording:
-    """What a sound file says of itself.
+    """The facts in the header of a sound file.
 
     frames:  samples per channel
     tags:    title, artist, ... where there are any
@@ -69,8 +68,8 @@ def library_name(path: str | os.PathLike[str]) -> Any:
 
 
 def probe(path: str | os.PathLike[str]) -> Recording:
-    """Opens a sound file and reads its header. Raises BadFile if it is missing, empty, cut off, or
-    not sound.
+    """Read the header of a sound file. Raises BadFile if it is missing, empty, cut off, or not
+    sound.
     """
     import soundfile
 
@@ -117,7 +116,7 @@ def _tags(file: Any) -> dict[str, str]:
 
 
 def _check_whole(path: Path, head: bytes, size: int) -> None:
-    """libsndfile takes a cut-off WAV or Ogg for a shorter one; the user must know."""
+    """Raise BadFile for a cut-off WAV or Ogg, which libsndfile takes for a shorter one."""
     missing = 0
     if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
         missing = _missing_from_wav(path, size)
@@ -147,7 +146,9 @@ def _missing_from_wav(path: Path, size: int) -> int:
 
 
 def _missing_from_ogg(path: Path, size: int) -> int:
-    """Bytes that the last page promises beyond the end of the file (Xiph.Org, RFC 3533)."""
+    """Return the bytes that the last page promises beyond the end of the file (Xiph.Org, RFC
+    3533).
+    """
     with path.open("rb") as file:
         file.seek(max(0, size - 65_536 - 282))  # longer than any page
         tail = file.read()

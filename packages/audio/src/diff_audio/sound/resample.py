@@ -1,5 +1,5 @@
-"""Sample rates: the one door to torchaudio, and the exact split of a recording at the top of the
-network's band.
+"""The sample rates: the one door to torchaudio, and the exact split of a recording at the top of
+the network's band.
 
 Resampling is torchaudio's windowed-sinc interpolation (J. O. Smith, "Digital audio resampling home
 page", 2002), which is a finite filter: a piece resampled with enough neighbours on both sides
@@ -113,18 +113,18 @@ class BandSplit:
 
     @cached_property
     def ratio(self) -> Fraction:
-        """Samples of x for each sample at 16 kHz, a multiple of 1/640."""
+        """Return the samples of x for each sample at 16 kHz, a multiple of 1/640."""
         return Fraction(round(Fraction(self.rate * CELL, CORE_RATE)), CELL)
 
     @property
     def cell(self) -> int:
-        """Samples of x in a cell."""
+        """Return the samples of x in a cell."""
         return int(CELL * self.ratio)
 
     @property
     def context(self) -> int:
-        """Samples of x on each side on which one sample of `down`, or of `up` of `down`, may
-        depend.
+        """Return the samples of x on each side on which one sample of `down`, or of `up` of
+        `down`, may depend.
         """
         if self.ratio == 1:
             return 0
@@ -135,7 +135,7 @@ class BandSplit:
         return 2 * reach + self.ratio.numerator
 
     def down(self, wave: Tensor) -> Tensor:
-        """x (..., T) to 16 kHz, (..., ceil(T / ratio))."""
+        """Return x (..., T) at 16 kHz, (..., ceil(T / ratio))."""
         return (
             wave if self.ratio == 1 else _apply(wave, self.ratio.numerator, self.ratio.denominator)
         )

@@ -11,7 +11,7 @@ Wave = NDArray[np.float32]
 
 
 def power(wave: Wave) -> float:
-    """Mean square."""
+    """Return the mean square."""
     return float(np.mean(np.square(wave), dtype=np.float64))
 
 

@@ -1,5 +1,5 @@
-"""Long recordings in pieces: each piece is read with context on both sides, and the context of the
-result is thrown away.
+"""A long recording in pieces: each piece is read with context on both sides, and the context of
+the result is thrown away.
 
 If the process looks no further than the context, the pieces put together equal the result for the
 whole: there is no seam to hide, so nothing is cross-faded.
@@ -29,12 +29,12 @@ class Window:
 
     @property
     def kept(self) -> slice:
-        """Where [start, stop) lies within [low, high)."""
+        """Return the place of [start, stop) within [low, high)."""
         return slice(self.start - self.low, self.stop - self.low)
 
 
 def windows(length: int, size: int, context: int, cell: int = 1) -> Iterator[Window]:
-    """Cuts [0, length) into pieces of `size` samples seen with `context` more on each side.
+    """Cut [0, length) into pieces of `size` samples seen with `context` more on each side.
 
     Both are rounded up to multiples of `cell`, so that every `start` and `low` is one.
     """

@@ -1,4 +1,4 @@
-"""Sound files out, by soundfile: in blocks, in the format in which they came."""
+"""The writing of sound files by soundfile: in blocks, in the format in which they came."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ Array = NDArray[np.float64]
 
 
 def container_for(recording: Recording, target: Path) -> tuple[str, str]:
-    """Format and subtype to write `target` with: the recording's if the suffix is the same, else
-    the suffix's own.
+    """Return the format and subtype to write `target` with: the recording's if the suffix is the
+    same, else the suffix's own.
 
     The subtype is kept where the other format has it. Raises BadFile for a suffix that is not a
     sound format's.
@@ -52,8 +52,8 @@ def container_for(recording: Recording, target: Path) -> tuple[str, str]:
 
 
 class Writer:
-    """Writes a sound file in blocks. A context manager; `clipped` counts the samples that full
-    scale cut off.
+    """A writer of a sound file in blocks: a context manager whose `clipped` counts the samples
+    that full scale cut off.
 
     Integer samples are rounded to the nearest; what lies beyond full scale is cut off, never
     rescaled. Raises BadFile where the container cannot hold what is asked, OSError when a write
@@ -93,7 +93,7 @@ class Writer:
                 setattr(self._file, name, text)
 
     def write(self, samples: Array) -> None:
-        """Appends samples (C, n), full scale 1."""
+        """Append samples (C, n), full scale 1."""
         import soundfile
 
         frames = samples.T
@@ -115,7 +115,7 @@ class Writer:
             self.frames += len(part)
 
     def close(self) -> None:
-        """Finishes the file and reads its header back: a full disk may show only there."""
+        """Finish the file and read its header back: a full disk may show only there."""
         import soundfile
 
         try:

@@ -1,1 +1,1 @@
-"""Short-time spectra, mel spectrograms, and what networks over frames share."""
+"""The short-time spectra, the mel spectrogram, and the parts that networks over frames share."""

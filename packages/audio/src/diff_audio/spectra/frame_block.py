@@ -18,7 +18,8 @@ KERNEL = 7
 
 
 def depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
-    """Convolution over N of x (B, N, D) with weight (KERNEL, D), zeros beyond both ends.
+    """Return the convolution over N of x (B, N, D) with weight (KERNEL, D), zeros beyond both
+    ends.
 
     As a sum of shifted products: depthwise Conv1d is several times slower on a CPU.
     """
@@ -33,7 +34,7 @@ def depthwise(x: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 
 class FrameBlock(nn.Module):
-    """x + perceptron(norm(depthwise(x))) over (B, N, D)."""
+    """A block x + perceptron(norm(depthwise(x))) over (B, N, D)."""
 
     def __init__(self, width: int, dilation: int) -> None:
         super().__init__()

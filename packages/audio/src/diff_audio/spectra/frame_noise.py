@@ -1,4 +1,4 @@
-"""Noise for a sampler that walks a long recording piece by piece."""
+"""The noise for a sampler that walks a long recording piece by piece."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ BLOCK = 64  # frames drawn at once
 
 @dataclass(frozen=True)
 class FrameNoise:
-    """Gaussian noise (B, 2, F, N) that depends on the absolute frame, row, step and sample, not on
-    how a recording is cut.
+    """A source of Gaussian noise (B, 2, F, N) that depends on the absolute frame, row, step and
+    sample, not on how a recording is cut.
 
     first: absolute index of frame 0 of the piece.
     """

@@ -28,7 +28,7 @@ __all__ = ["Mel"]
 
 @dataclass(frozen=True)
 class Mel:
-    """Log-mel spectrogram: ln(max(M |STFT|, floor)), M of Slaney's scale and area norm.
+    """A log-mel spectrogram: ln(max(M |STFT|, floor)), M of Slaney's scale and area norm.
 
     sample_rate: Hz
     n_fft:       samples a window (periodic Hann, centred, the wave reflected at both ends)
@@ -63,11 +63,12 @@ class Mel:
 
     @property
     def bins(self) -> int:
-        """F, the number of frequencies of the spectrum below."""
+        """Return F, the number of frequencies of the spectrum below."""
         return self.n_fft // 2 + 1
 
     def __call__(self, wave: Tensor) -> Tensor:
-        """Wave (..., T), full scale 1, to log-mel (..., mels, 1 + T // hop) in its dtype.
+        """Return the log-mel (..., mels, 1 + T // hop) of a wave (..., T), full scale 1, in its
+        dtype.
 
         Raises ValueError for an integer wave or one of n_fft // 2 samples or fewer.
         """
@@ -96,16 +97,16 @@ class Mel:
         )
 
     def of_magnitude(self, magnitude: Tensor) -> Tensor:
-        """Magnitudes (..., F, N) to log-mel (..., mels, N)."""
+        """Return the log-mel (..., mels, N) of magnitudes (..., F, N)."""
         return (self.filters().to(magnitude) @ magnitude).clamp(min=self.floor).log()
 
     def filters(self) -> Tensor:
-        """M, (mels, F), float32."""
+        """Return M, (mels, F), float32."""
         return _filters(self)
 
     @property
     def fingerprint(self) -> str:
-        """Twelve hexadecimal digits that differ between definitions."""
+        """Return twelve hexadecimal digits that differ between definitions."""
         text = json.dumps(asdict(self), sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
@@ -132,7 +133,7 @@ class Mel:
         return mel
 
     def check(self, signal: Mapping[str, Any]) -> None:
-        """Raises ValueError unless a card's `signal` holds this very definition; shows both."""
+        """Raise ValueError, with both definitions, unless a card's `signal` holds this one."""
         other = Mel.of(signal)
         if other != self:
             here, there = asdict(self), asdict(other)
@@ -146,7 +147,7 @@ class Mel:
 
 @cache
 def _filters(mel: Mel) -> Tensor:
-    """Triangles between neighbouring edges, each of area one in Hz.
+    """Return triangles between neighbouring edges, each of area one in Hz.
 
     In float64: librosa's bank, which takes a second to import, is so too; torchaudio's is computed
     in float32, which leaves errors of a thousandth in small weights.

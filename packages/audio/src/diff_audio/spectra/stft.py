@@ -31,7 +31,7 @@ _TINY = 1e-30
 
 @dataclass(frozen=True)
 class Spectral:
-    """Compressed complex short-time spectrum with a periodic Hann window, and its exact inverse.
+    """A compressed complex short-time spectrum with a periodic Hann window, and its exact inverse.
 
     n_fft:    samples a window; gives F = n_fft // 2 + 1 frequencies
     hop:      samples between frames; a wave of T samples has N = T // hop + 1 frames
@@ -79,15 +79,17 @@ class Spectral:
 
     @property
     def bins(self) -> int:
-        """F, the number of frequencies from 0 to half the sample rate."""
+        """Return F, the number of frequencies from 0 to half the sample rate."""
         return self.n_fft // 2 + 1
 
     def frames(self, length: int) -> int:
-        """N, the number of frames of a wave of `length` samples."""
+        """Return N, the number of frames of a wave of `length` samples."""
         return max(length, self.bins) // self.hop + 1  # one whole window at least
 
     def analysis(self, wave: Tensor) -> Tensor:
-        """Wave (B, T), T >= 1, to compressed spectrum (B, 2, F, N): real and imaginary part."""
+        """Return the compressed spectrum (B, 2, F, N), real and imaginary part, of a wave (B, T),
+        T >= 1.
+        """
         if wave.ndim != 2 or wave.shape[-1] < 1:
             raise ValueError(f"wave must have shape (B, T) with T >= 1, got {tuple(wave.shape)}")
         missing = max(0, self.bins - wave.shape[-1])
@@ -103,7 +105,9 @@ class Spectral:
         return self.compress(torch.stack((spectrum.real, spectrum.imag), dim=1))
 
     def synthesis(self, spec: Tensor, length: int) -> Tensor:
-        """Compressed spectrum (B, 2, F, N) to the wave (B, length) nearest in least squares."""
+        """Return the wave (B, length) nearest to a compressed spectrum (B, 2, F, N) in least
+        squares.
+        """
         if spec.ndim != 4 or spec.shape[1] != 2 or spec.shape[2] != self.bins:
             raise ValueError(
                 f"spec must have shape (B, 2, {self.bins}, N), got {tuple(spec.shape)}"
@@ -124,7 +128,7 @@ class Spectral:
         return wave[:, :length]
 
     def compress(self, spectrum: Tensor) -> Tensor:
-        """C(X) of a spectrum (B, 2, ...) given as real and imaginary part."""
+        """Return C(X) of a spectrum (B, 2, ...) given as real and imaginary part."""
         power = spectrum.square().sum(1, keepdim=True) + _FLOOR
         return self.scale * spectrum * power.pow((self.exponent - 1) / 2)
 

@@ -1,4 +1,4 @@
-"""Text to phonemes, offline.
+"""The way from text to phonemes, offline.
 
     from diff_audio.text import encode, phonemes, utterances
     spoken = phonemes("Dr. Smith paid $3.50")       # .phonemes, .words, .skipped

@@ -1,4 +1,4 @@
-"""`python -m diff_audio.text "Dr. Smith paid $3.50"`: the words and phonemes of a text."""
+"""The command `python -m diff_audio.text "Dr. Smith paid $3.50"`: words and phonemes of a text."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def text(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

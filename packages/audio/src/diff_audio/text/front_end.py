@@ -1,4 +1,6 @@
-"""Text to phonemes: fold, normalise, look up, and read the letters of what is not known."""
+"""The way from text to phonemes: fold, normalise, look up, and read the letters of unknown
+words.
+"""
 
 from __future__ import annotations
 
@@ -48,7 +50,7 @@ def phonemes(
 def utterances(
     text: str, *, strict: bool = False, engine: str = "cmu", language: str = "en-us"
 ) -> Iterator[Spoken]:
-    """`phonemes` of each of the `sentences` of a text, one at a time, in bounded memory.
+    """Yield the `phonemes` of each of the `sentences` of a text, one at a time, in bounded memory.
 
     Sentences without anything to say are left out; what was skipped in them is told with the next
     or the last. Positions are those in the whole text. Raises ValueError as `phonemes` does.
@@ -71,7 +73,7 @@ def utterances(
 
 
 def _read(text: str, *, strict: bool, engine: str, language: str) -> Spoken:
-    """`phonemes`, but of a text without anything to say too."""
+    """Return `phonemes`, but of a text without anything to say too."""
     if not isinstance(text, str):
         raise ValueError(f"text is {type(text).__name__}: expected str")
     if engine not in ENGINES:
@@ -101,7 +103,7 @@ def _nothing(text: str, skipped: Sequence[Skipped]) -> ValueError:
 
 
 def _speak(words: Sequence[str], given: Sequence[Phones], skipped: Sequence[Skipped]) -> Spoken:
-    """Tokens to phonemes; `given` fills the brackets in order."""
+    """Return the phonemes of tokens; `given` fills the brackets in order."""
     sounds: list[str] = []
     said: list[str] = []
     brackets = iter(given)
@@ -135,7 +137,7 @@ def _starts_with_vowel(word: Sequence[str]) -> bool:
 
 
 def pronounce(word: str) -> Phones:
-    """One word by itself, in the form of `Spoken.words`; never fails.
+    """Return one word by itself, in the form of `Spoken.words`; never fails.
 
     A word in lower case is looked up, else composed of known parts, else read by its letters; a
     capital is a letter's name.

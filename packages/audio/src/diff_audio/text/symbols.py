@@ -45,7 +45,7 @@ _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 
 def encode(phonemes: Sequence[str]) -> list[int]:
-    """Indices into `SYMBOLS` of `phonemes`, between those of begin and end.
+    """Return the indices into `SYMBOLS` of `phonemes`, between those of begin and end.
 
     Raises ValueError for a symbol that is not in `SYMBOLS`.
     """

@@ -1,4 +1,5 @@
-"""Mel spectrogram to wave: flow matching in the complex short-time Fourier domain.
+"""The vocoder, from mel spectrogram to wave: flow matching in the complex short-time Fourier
+domain.
 
 from diff_audio.vocoder import Vocoder
 wave = Vocoder.from_pretrained()(log_mel)          # (80, N) or (B, 80, N) -> (B, (N - 1) * 256)

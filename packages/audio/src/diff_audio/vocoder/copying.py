@@ -1,4 +1,6 @@
-"""Copy-synthesis: a recording to mel and back, at any rate, in pieces that equal the whole."""
+"""The copy-synthesis of a recording: to mel and back, at any rate, in pieces that equal the
+whole.
+"""
 
 from __future__ import annotations
 

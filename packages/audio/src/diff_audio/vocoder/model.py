@@ -31,7 +31,7 @@ LATER = 0.3  # time of the second pass: the first has settled all but the fine s
 
 
 def step_times(steps: int) -> Tensor:
-    """Times of `steps` passes, (steps + 1,): 1, then in equal steps from LATER to 0.
+    """Return the times of `steps` passes, (steps + 1,): 1, then in equal steps from LATER to 0.
 
     Raises ValueError unless steps is 1 to 64.
     """
@@ -43,7 +43,7 @@ def step_times(steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to make the wave.
+    """The settings of the vocoder.
 
     steps:  network passes, 1 to 64
     rounds: projections after the first pass, in which phases settle for its magnitudes
@@ -100,7 +100,9 @@ class Projected(Denoiser):
 
 @dataclass(frozen=True)
 class _ComplexNoise:
-    """Of unit variance as complex numbers: half of it in the real parts, half in the others."""
+    """A noise of unit variance as complex numbers: half of it in the real parts, half in the
+    others.
+    """
 
     frames: FrameNoise
 
@@ -109,7 +111,7 @@ class _ComplexNoise:
 
 
 class Vocoder:
-    """Makes speech from log-mel spectrograms. `Vocoder.from_pretrained()(log_mel)`.
+    """A maker of speech from log-mel spectrograms: `Vocoder.from_pretrained()(log_mel)`.
 
     denoiser: D(x_t, t, Condition(channels=known)) of whitened spectra (B, 2F, N) on a flow from
               noise, whose network has `context`, the frames on each side that it looks at
@@ -152,7 +154,8 @@ class Vocoder:
         *,
         on_progress: Callable[[float], None] | None = None,
     ) -> Tensor:
-        """Log-mel (B, mels, N) or (mels, N) to wave (B, (N - 1) * hop), float32, on the CPU.
+        """Return the wave (B, (N - 1) * hop) of a log-mel (B, mels, N) or (mels, N), float32, on
+        the CPU.
 
         N is 3 or more. on_progress is told the share done, 0 to 1.
         Raises ValueError for another shape, or NaN or Inf.
@@ -166,7 +169,7 @@ class Vocoder:
         return torch.cat(parts, dim=1)
 
     def checked(self, log_mel: Tensor) -> Tensor:
-        """(B, mels, N) in float32. Raises ValueError as calling does."""
+        """Return the log-mel as (B, mels, N) in float32. Raises ValueError as calling does."""
         bands = self.mel.mels
         rows = log_mel[None] if log_mel.ndim == 2 else log_mel
         if rows.ndim != 3 or rows.shape[1] != bands or rows.shape[2] < 3:
@@ -201,7 +204,7 @@ class Vocoder:
             yield stop, wave[:, (start - low) * self.mel.hop : (stop - low) * self.mel.hop]
 
     def context(self, settings: Settings) -> int:
-        """Hops on each side that a sample of the wave depends on."""
+        """Return the hops on each side that a sample of the wave depends on."""
         network: FrameNet = self.denoiser.network  # pyright: ignore[reportAssignmentType]
         passes = settings.steps * (network.context + reach(self.mel, 1))
         return passes + reach(self.mel, settings.rounds + 1)

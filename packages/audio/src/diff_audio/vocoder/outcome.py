@@ -9,7 +9,7 @@ __all__ = ["Outcome"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done to one file.
+    """The record of one vocoded file.
 
     rate, channels, frames: of the output
     seconds: length of the output; took: time that it needed, both in seconds

@@ -56,5 +56,5 @@ def griffin_lim(
 
 
 def reach(mel: Mel, rounds: int) -> int:
-    """Frames on each side that a frame depends on after so many rounds."""
+    """Return the frames on each side that a frame depends on after so many rounds."""
     return rounds * -(-mel.n_fft // mel.hop)

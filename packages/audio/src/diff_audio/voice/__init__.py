@@ -1,4 +1,4 @@
-"""Text to speech: flow matching of mels with a duration model, and the voice that speaks.
+"""The voice, from text to speech: flow matching of mels with a duration model, and its speaker.
 
 from diff_audio.voice import Speaker
 wave, rate = Speaker.from_pretrained()("Hello.")       # (T,) float32, 22050

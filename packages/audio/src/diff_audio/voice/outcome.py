@@ -11,7 +11,7 @@ __all__ = ["Outcome"]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was written.
+    """The record of one spoken file.
 
     seconds: of sound; took: seconds from start to end, loading included
     """
@@ -23,10 +23,10 @@ class Outcome:
     warnings: tuple[str, ...]
 
     def line(self) -> str:
-        """For standard output."""
+        """Return one line for people."""
         speed = f"{self.seconds / self.took:.1f} x real time"
         return f"{self.output}  ({self.seconds:.1f} s in {self.took:.1f} s, {speed})"
 
     def json(self) -> str:
-        """For standard output, in one line."""
+        """Return one line of JSON."""
         return json.dumps(asdict(self))

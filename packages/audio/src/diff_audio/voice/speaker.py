@@ -40,7 +40,7 @@ Wave = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Manner:
-    """How to speak.
+    """The manner of speaking.
 
     rate:        speed relative to the training voice's, 0.25 to 4
     temperature: of the noise that the flow starts from, 0 to 2; less is more even
@@ -92,7 +92,7 @@ class Piece:
 
 
 class Speaker:
-    """Speaks text. `wave, rate = Speaker.from_pretrained()("Hello.")`.
+    """A speaker of text: `wave, rate = Speaker.from_pretrained()("Hello.")`.
 
     voice:    a trained `Voice`, and the card that came with it
     vocoder:  of the same mel
@@ -101,7 +101,7 @@ class Speaker:
     def __init__(
         self, voice: Voice, card: Card, vocoder: Vocoder, *, device: str = "auto"
     ) -> None:
-        """Raises ValueError if the vocoder's mel is another, or the card's symbols are unknown."""
+        """Raise ValueError if the vocoder's mel is another, or the card's symbols are unknown."""
         self.mel = Mel.of(card.signal)
         vocoder.mel.check(card.signal)
         alphabet = card.signal.get("symbols")
@@ -135,7 +135,7 @@ class Speaker:
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Return the rate in Hz."""
         return self.mel.sample_rate
 
     def __call__(self, text: str, manner: Manner | None = None) -> tuple[Wave, int]:
@@ -219,7 +219,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class _Part:
-    """Phonemes that are spoken at once; whether a pause comes before and after them."""
+    """A run of phonemes that are spoken at once; whether a pause comes before and after them."""
 
     spoken: Spoken
     opens: bool
@@ -242,8 +242,9 @@ class _Ahead:
 
 
 def cut(symbols: Sequence[str], most: int = MOST_SYMBOLS) -> list[tuple[str, ...]]:
-    """Phonemes in pieces of at most `most`, cut after punctuation if there is any in the later
-    half, else between words, else where it must be."""
+    """Return phonemes in pieces of at most `most`, cut after punctuation if there is any in the
+    later half, else between words, else where it must be.
+    """
     rest, pieces = tuple(symbols), list[tuple[str, ...]]()
     while len(rest) > most:
         later = range(most - 1, most // 2, -1)

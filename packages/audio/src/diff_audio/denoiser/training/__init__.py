@@ -1,1 +1,1 @@
-"""The training of the denoiser: its recipe, its data and its loss."""
+"""The training of the denoiser: its recipe, its loss and its scores."""

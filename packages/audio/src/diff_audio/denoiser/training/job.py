@@ -1,4 +1,4 @@
-"""How the denoiser is trained: its recipe, and the job that a recipe and recordings make."""
+"""The training job of the denoiser: its recipe, and the job that a recipe and recordings make."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Scored:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every number of a run."""
+    """The numbers of a run, all of them."""
 
     train: TrainConfig
     network: Network = field(default_factory=Network)

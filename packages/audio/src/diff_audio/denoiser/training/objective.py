@@ -1,4 +1,4 @@
-"""What the denoiser is trained for: the clean spectrum and wave, from any point of the bridge.
+"""The loss of the denoiser: the clean spectrum and wave, from any point of the bridge.
 
 The bridge and data prediction are those of "Schroedinger Bridge for Generative Speech Enhancement"
 (Jukic et al., 2024). Its end t = 1 is drawn often, because one pass from there is what users run.
@@ -25,7 +25,7 @@ _SILENCE = 1e-8  # mean square of a wave at -26 dBFS is 2.5e-3; below this there
 
 @dataclass(frozen=True)
 class Enhancement:
-    """Loss (B,) of a bridge denoiser on waves `clean` and `noisy` (B, T), at about -26 dBFS.
+    """The loss (B,) of a bridge denoiser on waves `clean` and `noisy` (B, T), at about -26 dBFS.
 
     spectral:  the spectrum in which the bridge runs
     one_step:  probability of t = 1; otherwise t is uniform in [t_min, 1]
@@ -67,7 +67,9 @@ class Enhancement:
         return self.loss(clean, x_0, estimate)
 
     def loss(self, clean: Tensor, x_0: Tensor, estimate: Tensor) -> Tensor:
-        """(B,), of an estimated spectrum (B, 2, F, N) given the clean one and its wave (B, T)."""
+        """Return the loss (B,) of an estimated spectrum (B, 2, F, N) given the clean one and its
+        wave.
+        """
         scale = self.spectral.scale
         error = ((estimate - x_0) / scale).square().sum(1).flatten(1).mean(1)
         magnitude = (_power(x_0 / scale) - _power(estimate / scale)).square().flatten(1).mean(1)
@@ -80,12 +82,12 @@ class Enhancement:
 
 
 def _power(spectrum: Tensor) -> Tensor:
-    """|c|^0.6; the floor keeps the gradient finite at zero."""
+    """Return |c|^0.6; the floor keeps the gradient finite at zero."""
     return (spectrum.square().sum(1) + 1e-6).pow(0.3)
 
 
 def si_sdr_loss(reference: Tensor, estimate: Tensor) -> Tensor:
-    """-SI-SDR in dB of (B, T), (B,), at least -40; where the reference is silent, 0.
+    """Return -SI-SDR in dB of (B, T), (B,), at least -40; where the reference is silent, 0.
 
     Le Roux et al., "SDR - half-baked or well done?" (2019), equation (3), the mean left in.
     """

@@ -1,4 +1,4 @@
-"""Scores while training: one pass of the network over a small set that is always the same.
+"""The scores of a training run: one pass of the network over a small set, always the same.
 
 Held-out speakers in held-out noise, white noise and the babble of held-out speakers, at 5 dB.
 """
@@ -33,7 +33,7 @@ Wave = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 class Validation:
-    """Called with (denoiser, step): mean SI-SDR (dB), ESTOI and, where installed, PESQ.
+    """A validation (denoiser, step): mean SI-SDR (dB), ESTOI and, where installed, PESQ.
 
     `count` mixtures of `seconds` at `snr` dB, a third each in recorded noise (white where there
     is none), babble and white noise, all of the split "val".
@@ -63,7 +63,7 @@ class Validation:
             self.pairs.append((speech, speech + scale_to_snr(speech, noise, snr)))
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
-        """Of the enhanced mixtures; `step` is not used."""
+        """Return the mean scores of the enhanced mixtures; `step` is not used."""
         return means(self.each(denoiser))
 
     def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
@@ -89,7 +89,7 @@ class Validation:
 
     @torch.no_grad()
     def enhance(self, denoiser: Denoiser, noisy: Wave) -> Wave:
-        """One pass over a recording (T,) at 16 kHz."""
+        """Return a recording (T,) at 16 kHz after one pass."""
         device = next(denoiser.parameters()).device
         wave, gain = normalise(torch.from_numpy(noisy)[None].to(device))
         y = self.spectral.analysis(wave)

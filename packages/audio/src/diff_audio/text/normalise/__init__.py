@@ -1,1 +1,1 @@
-"""Text as people write it, in words as people say it."""
+"""The rules that turn text as people write it into words as people say it."""

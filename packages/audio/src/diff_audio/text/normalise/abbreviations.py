@@ -1,4 +1,4 @@
-"""Abbreviations, acronyms and Roman numerals."""
+"""The abbreviations, acronyms and Roman numerals."""
 
 from __future__ import annotations
 
@@ -119,7 +119,9 @@ def letter_names(text: str) -> str:
 
 
 def romans(text: str) -> str:
-    """Roman numerals of chapters and rulers: "Louis XIV" to "Louis the fourteenth"."""
+    """Return the text with Roman numerals of chapters and rulers in words: "Louis the
+    fourteenth".
+    """
 
     def part(match: re.Match[str]) -> str:
         value = roman(match[2])
@@ -137,7 +139,9 @@ def romans(text: str) -> str:
 
 
 def expand(text: str) -> str:
-    """Abbreviations in words; a full stop that also ends the sentence stays."""
+    """Return the text with abbreviations in words; a full stop that also ends the sentence
+    stays.
+    """
     text = _BEFORE_NUMBER.sub(lambda m: f"{_NUMBERED[m[1]]} ", text)
     text = _LATIN.sub(lambda m: _DOTTED[m[0]], text)
     for pattern, words in _RULES:
@@ -154,7 +158,7 @@ def _stopped(match: re.Match[str]) -> str:
 
 
 def acronyms(text: str) -> str:
-    """Acronyms that are spelled, letter by letter; a text all in capitals is only loud."""
+    """Return the text with acronyms letter by letter; a text all in capitals is only loud."""
     text = _LETTER_NAME.sub(rf"\1 {LETTER}\2", text)
     text = _THE_WHO.sub(letter_names("WHO"), _IT.sub(letter_names("IT"), text))
     loud = not re.search("[a-z]", text) and len(re.findall("[A-Z]{2,}", text)) > 1

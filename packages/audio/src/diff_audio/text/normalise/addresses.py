@@ -1,4 +1,4 @@
-"""Addresses of mail and web in words."""
+"""The addresses of mail and web in words."""
 
 from __future__ import annotations
 
@@ -26,7 +26,9 @@ _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\w\s]|_")
 
 
 def addresses(text: str) -> str:
-    """`text` with its addresses as they are read out: "a.b@c.org" to "a dot b at c dot org"."""
+    """Return `text` with its addresses as they are read out: "a.b@c.org" as "a dot b at c dot
+    org".
+    """
     return _WEB.sub(_read, _MAIL.sub(_read, text))
 
 

@@ -1,4 +1,4 @@
-"""Money, measures, telephone numbers, ranges, fractions and plain numbers in words."""
+"""The amounts in words: money, measures, telephone numbers, ranges, fractions, plain numbers."""
 
 from __future__ import annotations
 
@@ -83,7 +83,9 @@ _NUMBER = re.compile(r"\d{1,3}(?:,\d{3})+(?!\d)(?:\.\d+)?|\d+\.\d+|\d+")
 
 
 def money(text: str) -> str:
-    """Amounts of money: "$3.50" to "three dollars and fifty cents"."""
+    """Return the text with amounts of money in words: "$3.50" as "three dollars and fifty
+    cents".
+    """
 
     def spread(match: re.Match[str]) -> str:
         scale = f"{_scale(match[4])} " if match[4] else ""
@@ -113,7 +115,7 @@ def _amount(match: re.Match[str]) -> str:
 
 
 def measures(text: str) -> str:
-    """Numbers with units, degrees and per cent: "5 km" to "five kilometers"."""
+    """Return the text with units, degrees and per cent in words: "5 km" as "five kilometers"."""
 
     def unit(match: re.Match[str]) -> str:
         name, count = match[2], match[1]
@@ -144,7 +146,7 @@ def _plural(unit: str, count: str) -> str:
 
 
 def telephones(text: str) -> str:
-    """Telephone numbers digit by digit, with a pause between groups."""
+    """Return the text with telephone numbers digit by digit, with a pause between groups."""
 
     def groups(match: re.Match[str]) -> str:
         start = "plus " if match[0].startswith("+") else ""
@@ -154,7 +156,9 @@ def telephones(text: str) -> str:
 
 
 def ranges(text: str) -> str:
-    """Ranges and ratios with "to" between their numbers, and fractions in words."""
+    """Return the text with "to" between the numbers of ranges and ratios, and fractions in
+    words.
+    """
 
     def fractional(match: re.Match[str]) -> str:
         if not match[1] and (match[2], match[3]) in _AS_SAID:
@@ -167,7 +171,7 @@ def ranges(text: str) -> str:
 
 
 def plain_numbers(text: str) -> str:
-    """All digits that are left, in words."""
+    """Return the text with all digits that are left in words."""
     text = _ORDINAL.sub(lambda m: f"{ordinal(m[1].replace(',', ''))} ", text)
     text = _MINUS.sub(" minus ", text)
     text = _DOTTED.sub(lambda m: f" {' dot '.join(cardinal(n) for n in m[0].split('.'))} ", text)

@@ -1,4 +1,4 @@
-"""Any Unicode text in the few characters that the rules know, and what had to be left out."""
+"""The folding of any Unicode text into the few characters that the rules know."""
 
 from __future__ import annotations
 
@@ -59,7 +59,8 @@ _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)(?: WITH
 
 
 def fold(text: str) -> tuple[str, list[Skipped]]:
-    """`text` in ASCII, a few symbols and dashes (– — µ), and what could not be turned into them.
+    """Return `text` in ASCII, a few symbols and dashes (– — µ), and what could not be turned into
+    them.
 
     Accents are dropped, ligatures and wide forms made plain, a single Greek letter is written out.
     Control characters and variation selectors go without a word.
@@ -85,7 +86,9 @@ def fold(text: str) -> tuple[str, list[Skipped]]:
 
 
 def _runs(text: str) -> Iterator[tuple[str, int | None]]:
-    """Plain pieces of `text` with None, and unspeakable runs of one kind with where they start."""
+    """Yield plain pieces of `text` with None, and unspeakable runs of one kind with where they
+    start.
+    """
     run, start, kind = "", 0, ""
     for place, character in enumerate(text):
         plain = _plain(character)

@@ -1,4 +1,6 @@
-"""Dates and times of day in words. Dates of numbers alone are read month first, as in America."""
+"""The dates and times of day in words. Dates of numbers alone are read month first, as in
+America.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +38,7 @@ _HOUR = re.compile(rf"(?<![\d:.])(1[0-2]|0?[1-9])\s?{_HALF}")
 
 
 def dates(text: str) -> str:
-    """`text` with its dates, decades and years of an era in words."""
+    """Return `text` with its dates, decades and years of an era in words."""
 
     def iso(match: re.Match[str]) -> str:
         return _date(match, match[2], match[3], year(match[1]))
@@ -66,7 +68,7 @@ def dates(text: str) -> str:
 
 
 def times(text: str) -> str:
-    """`text` with its times of day in words: "3:05 p.m." to "three oh five P M"."""
+    """Return `text` with its times of day in words: "3:05 p.m." as "three oh five P M"."""
 
     def clock(match: re.Match[str]) -> str:
         hour, minute, second = match[1], match[2], match[3]
@@ -105,7 +107,7 @@ def _month(text: str) -> str:
 
 
 def _short_year(text: str) -> str:
-    """Two digits, or a whole year: "05" to "oh five"."""
+    """Return two digits, or a whole year, in words: "05" as "oh five"."""
     if len(text) == 4:
         return year(text)
     return f"oh {digits(text[1])}" if text[0] == "0" else cardinal(text)

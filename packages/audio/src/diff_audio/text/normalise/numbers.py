@@ -1,4 +1,4 @@
-"""Numbers in English words.
+"""The numbers in English words.
 
 Forms are American: no "and" within a number, "point" before decimals.
 """
@@ -35,7 +35,9 @@ MOST_DIGITS = 3 * (len(_LARGE) + 1)
 
 
 def digits(text: str) -> str:
-    """Every digit by itself, whatever stands between them left out: "007" to "zero zero seven"."""
+    """Return every digit by itself, whatever stands between them left out: "007" as "zero zero
+    seven".
+    """
     return " ".join(_SMALL[int(digit)] for digit in text if digit in "0123456789")
 
 

@@ -1,4 +1,4 @@
-"""Text as people write it, in words as people say it.
+"""The rules in their order: text as people write it, in words as people say it.
 
 The rules run one after another over the whole text, from those that know most of what they see
 (addresses, dates) to those that take what is left (plain numbers, single signs).

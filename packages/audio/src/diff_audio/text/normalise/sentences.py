@@ -1,4 +1,4 @@
-"""Long text in pieces that are spoken one at a time: sentences, and clauses of long sentences."""
+"""The pieces of a long text that are spoken one at a time: sentences, and clauses of long ones."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def sentences(text: str) -> Iterator[str]:
 
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
-    """Where the sentences of `text` start and end."""
+    """Yield the places where the sentences of `text` start and end."""
     start = _skip_space(text, 0)
     while start < len(text):
         end = _sentence_end(text, start)
@@ -54,7 +54,7 @@ def _skip_space(text: str, start: int) -> int:
 
 
 def _sentence_end(text: str, start: int) -> int:
-    """Where the sentence from `start` ends; what is found within a window must do."""
+    """Return the place where the sentence from `start` ends, as far as a window shows."""
     limit = min(len(text), start + _WINDOW)
     for match in _END.finditer(text, start, limit):
         if _in_brackets(text, start, match.start()):
@@ -77,7 +77,7 @@ def _sentence_end(text: str, start: int) -> int:
 
 
 def _ends(text: str, start: int, stop: int, after: int) -> bool:
-    """Whether the full stop at `stop` ends a sentence, given what stands `after` it."""
+    """Return whether the full stop at `stop` ends a sentence, given what stands `after` it."""
     found = _LAST_WORD.search(text, max(start, stop - 20), stop)
     word = found[0].lower().strip(".") if found else ""
     following = text[after : after + 1]

@@ -1,1 +1,1 @@
-"""Words to phonemes: dictionary, rules, a network of letters, and other engines."""
+"""The pronunciation of words: dictionary, rules, a network of letters, and other engines."""

@@ -43,13 +43,13 @@ _ADDED = {
 
 
 def pack_line(word: str, pronunciations: list[Phones]) -> str:
-    """One line of the packed dictionary."""
+    """Return one line of the packed dictionary."""
     return f"{word} " + " ".join("".join(_CODE[p] for p in one) for one in pronunciations)
 
 
 @cache
 def words() -> dict[str, str]:
-    """Every word in lower case, and its pronunciations as they are packed."""
+    """Return every word in lower case, and its pronunciations as they are packed."""
     packed = (files("diff_audio.text") / "data" / DICTIONARY).read_bytes()
     lines = gzip.decompress(packed).decode("ascii").splitlines()
     return dict(line.split(" ", 1) for line in lines)  # pyright: ignore[reportArgumentType, reportReturnType]

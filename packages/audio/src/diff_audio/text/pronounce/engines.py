@@ -1,4 +1,4 @@
-"""Other languages, by libraries of the extras `diff-audio[gruut]` and `diff-audio[espeak]`.
+"""The other languages, by libraries of the extras `diff-audio[gruut]` and `diff-audio[espeak]`.
 
 gruut (M. Hansen) is under the MIT licence. espeak-ng and phonemizer are under the GPL 3: they are
 never asked for by the package itself.
@@ -26,7 +26,7 @@ _BREAKS = re.compile(r"[,.;:!?]+(?=\s|$)")
 
 
 def speak(text: str, given: Sequence[Phones], *, engine: str, language: str) -> Spoken:
-    """`text` by `engine`; `given` are the phonemes for each `GIVEN` in it.
+    """Return `text` spoken by `engine`; `given` are the phonemes for each `GIVEN` in it.
 
     Raises ValueError if the library is not installed or does not know the language.
     """

@@ -1,4 +1,4 @@
-"""Words that are written alike and spoken differently, told apart by the words around them.
+"""The words that are written alike and spoken differently, chosen by the words around them.
 
 Three families and a table. Where the neighbours do not decide, the default is taken:
 

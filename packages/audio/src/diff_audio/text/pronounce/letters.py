@@ -1,4 +1,5 @@
-"""How a word is pronounced that no dictionary holds: a small recurrent network reads its letters.
+"""The pronunciation of words that no dictionary holds: a small recurrent network reads their
+letters.
 
 A bidirectional GRU reads the letters; a second GRU goes over them once more and says for each
 letter the phones it stands for, none, one or two, knowing what it said before. A beam search finds
@@ -32,7 +33,7 @@ Array = NDArray[np.floating[Any]]
 
 
 def quantise(weight: Array) -> tuple[NDArray[np.int8], Array]:
-    """`weight` (R, C) as whole numbers from -127 to 127 and a scale a row (R, 1)."""
+    """Return `weight` (R, C) as whole numbers from -127 to 127 and a scale a row (R, 1)."""
     scale = np.abs(weight).max(1, keepdims=True) / 127
     scale = np.where(scale == 0, 1, scale).astype(np.float32)
     return np.rint(weight / scale).astype(np.int8), scale
@@ -43,7 +44,7 @@ def _sigmoid(x: Array) -> Array:
 
 
 def _step(given: Array, hidden: Array, weight: Array, bias: Array) -> Array:
-    """One step of a GRU: `given` (B, 3H) is the product with the input, `hidden` (B, H)."""
+    """Return one step of a GRU: `given` (B, 3H) is the product with the input, `hidden` (B, H)."""
     size = hidden.shape[1]
     own = hidden @ weight.T + bias
     reset, update = np.split(_sigmoid(given[:, : 2 * size] + own[:, : 2 * size]), 2, 1)

@@ -1,4 +1,4 @@
-"""Words that the dictionary lacks, made of one that it has and an ending.
+"""The words that the dictionary lacks, made of one that it has and an ending.
 
 The endings -s, -'s, -ed, -ing, -in', -er, -est, -ly, -ness, -less, -ful, -like, -able, -ment, and
 the contractions. Beginnings (un-, re-) and compounds are left to the letters: on held-out words of
@@ -94,7 +94,9 @@ def _stem(stem: str) -> Phones | None:
 
 
 def _stems(rest: str) -> list[str]:
-    """What may have stood before an ending with a vowel: "hop" of "hopp", "hope" of "hop"."""
+    """Yield what may have stood before an ending with a vowel: "hop" of "hopp", "hope" of
+    "hop".
+    """
     stems = [f"{rest}e", rest]
     if len(rest) > 2 and rest[-1] == rest[-2] and rest[-1] not in _VOWELS:
         stems = [rest[:-1], rest]

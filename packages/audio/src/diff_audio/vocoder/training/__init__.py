@@ -1,1 +1,1 @@
-"""The training of the vocoder: its recipe, its data and its loss."""
+"""The training of the vocoder: its recipe, its losses and its scores."""

@@ -31,7 +31,7 @@ UNIT = 0.1  # typical root mean square of a wave, which is divided by it
 
 @dataclass(frozen=True)
 class Waves:
-    """Sizes of the U-Net: channels a level, and the factors in time between levels."""
+    """The sizes of the U-Net: channels a level, and the factors in time between levels."""
 
     channels: tuple[int, ...] = (32, 64, 128, 192)
     factors: tuple[int, ...] = (4, 8, 8)
@@ -52,7 +52,7 @@ class Waves:
 
 @dataclass(frozen=True)
 class WaveDiffusion:
-    """Loss (B,) of the v-prediction of waves `wave` (B, T), whole hops."""
+    """The loss (B,) of the v-prediction of waves `wave` (B, T), whole hops."""
 
     mel: Mel = field(default_factory=Mel)
     denoising: Denoising = field(default_factory=lambda: Denoising(v_weight))
@@ -68,7 +68,9 @@ class WaveDiffusion:
 def diffuse(
     denoiser: Denoiser, mel: Mel, log_mel: Tensor, steps: int = 16, seed: int = 0
 ) -> Tensor:
-    """Log-mel (B, mels, N) to a wave (B, (N - 1) * hop), in `steps` passes, all at once."""
+    """Return the wave (B, (N - 1) * hop) of a log-mel (B, mels, N), in `steps` passes, all at
+    once.
+    """
     channels = _spread(mel, log_mel)
     noise = Keyed([seed] * len(log_mel))
     start = noise(-1, channels[:, :1])
@@ -78,5 +80,5 @@ def diffuse(
 
 
 def _spread(mel: Mel, log_mel: Tensor) -> Tensor:
-    """Frames (B, mels, N) to samples (B, mels, (N - 1) * hop), of order one."""
+    """Return frames (B, mels, N) as samples (B, mels, (N - 1) * hop), of order one."""
     return (log_mel[..., :-1] / 2 + 2.5).repeat_interleave(mel.hop, dim=-1)

@@ -1,4 +1,4 @@
-"""How the vocoder is trained: its recipe, and the job that a recipe and recordings make."""
+"""The training job of the vocoder: its recipe, and the job that a recipe and recordings make."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Pieces:
-    """What an item is.
+    """The pieces of recordings that are items.
 
     frames:  hops of a piece
     level:   range of its level, dB of full scale (root mean square)
@@ -55,7 +55,7 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every number of a run.
+    """The numbers of a run, all of them.
 
     diffwave:   train this instead: diffusion of the wave itself, the baseline of a lab
     validation: clips of each set to score on
@@ -70,7 +70,8 @@ class Recipe:
 
 
 class Utterances:
-    """Item i: a `wave` (T,) of one utterance at a random level, a pure function of (seed, i).
+    """A source of pieces: item i has a `wave` (T,) of one utterance at a random level, a pure
+    function of (seed, i).
 
     Raises ValueError if the corpus has no speech in the split.
     """

@@ -1,4 +1,4 @@
-"""What the vocoder is trained for: magnitudes from mel alone, phases as far as they can be known.
+"""The loss of the vocoder: magnitudes from mel alone, phases as far as they can be known.
 
 Flow matching between whitened noise (t = 1) and the whitened spectrum (t = 0), with data
 prediction: x_t = (1 - t) x_0 + t z, of "Flow Straight and Fast: Learning to Generate and Transfer
@@ -28,7 +28,7 @@ _EMPTY = 0.03  # power above fmax over power below it, under which nothing is ab
 
 @dataclass(frozen=True)
 class Vocoding:
-    """Loss (B,) of a denoiser of whitened spectra on waves `wave` (B, T).
+    """The loss (B,) of a denoiser of whitened spectra on waves `wave` (B, T).
 
     mel:       the definition that is trained for
     one_step:  probability of t = 1; otherwise t is uniform in [t_min, t_max]
@@ -72,7 +72,9 @@ class Vocoding:
         return self.loss(magnitude, scale, x_0, estimate, t)
 
     def loss(self, magnitude: Tensor, scale: Tensor, x_0: Tensor, d: Tensor, t: Tensor) -> Tensor:
-        """(B,), of an estimate D (B, 2F, N) of x_0; magnitude and scale (B, F, N), t (B,)."""
+        """Return the loss (B,) of an estimate D (B, 2F, N) of x_0; magnitude and scale (B, F, N),
+        t (B,).
+        """
         judged = self._judged(magnitude)
         error = (whole(x_0) - whole(d)).abs()
         found = scale * _abs(d)
@@ -83,7 +85,7 @@ class Vocoding:
         return (total * judged).mean(dim=(1, 2))
 
     def _judged(self, magnitude: Tensor) -> Tensor:
-        """(B, F, 1): zero above fmax where nothing is there, else one."""
+        """Return (B, F, 1): zero above fmax where nothing is there, else one."""
         mel = self.mel
         frequency = torch.arange(mel.bins, device=magnitude.device) * mel.sample_rate / mel.n_fft
         power = magnitude.square().mean(2)
@@ -96,6 +98,8 @@ class Vocoding:
 
 
 def _abs(channels: Tensor) -> Tensor:
-    """Magnitudes (B, F, N) of (B, 2F, N); the smoothing keeps the gradient finite at zero."""
+    """Return magnitudes (B, F, N) of (B, 2F, N); the smoothing keeps the gradient finite at
+    zero.
+    """
     real, imaginary = channels.chunk(2, dim=1)
     return (real.square() + imaginary.square() + 1e-8).sqrt()

@@ -1,4 +1,4 @@
-"""Scores while training: held-out recordings made anew from their own mel spectrograms."""
+"""The scores of a training run: held-out recordings made anew from their own mel spectrograms."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _SHORTEST, _LONGEST = 1.5, 4.0  # seconds
 
 
 class CopySynthesis:
-    """Called with (denoiser, step): mean ESTOI and, where installed, PESQ of each set.
+    """A validation (denoiser, step): mean ESTOI and, where installed, PESQ of each set.
 
     vocode: (denoiser, log-mel (mels, N)) -> wave ((N - 1) * hop,) on the CPU
 
@@ -43,7 +43,7 @@ class CopySynthesis:
         }
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
-        """`step` is not used."""
+        """Return the mean scores; `step` is not used."""
         return means(self.each(denoiser))
 
     def each(self, denoiser: Denoiser) -> dict[str, list[float]]:

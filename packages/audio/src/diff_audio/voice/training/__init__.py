@@ -1,1 +1,1 @@
-"""The training of the voice: its recipe, its data and its loss."""
+"""The training of the voice: its recipe, its corpus, its loss and its scores."""

@@ -1,4 +1,4 @@
-"""Recordings with their texts: a folder in the layout of LJ Speech, or a manifest.
+"""A catalogue of recordings with their texts: a folder in the layout of LJ Speech, or a manifest.
 
 LJ Speech (K. Ito and L. Johnson, "The LJ Speech Dataset", 2017): `wavs/NAME.wav` and
 `metadata.csv`, whose lines are NAME|text or NAME|text|text in words. There is no header, and a
@@ -27,7 +27,7 @@ _METADATA = "metadata.csv"
 
 @dataclass(frozen=True)
 class Utterance:
-    """One recording and what is said in it.
+    """A recording and its text.
 
     split: None until it is known
     where: what says so, for messages: "metadata.csv line 3"

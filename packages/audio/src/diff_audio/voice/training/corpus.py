@@ -36,7 +36,7 @@ _VERSION = 1  # of what is cached
 
 @dataclass(frozen=True)
 class Clip:
-    """One utterance, ready.
+    """An utterance, ready for training.
 
     mel: (bands, J) log-mel; symbols: (I,) indices; durations: (I,) frames, from the flat start
     """
@@ -64,7 +64,7 @@ class VoiceCorpus:
 
     @classmethod
     def open(cls, utterances: Sequence[Utterance], cache: Path, mel: Mel) -> VoiceCorpus:
-        """Decodes and aligns the utterances, unless `cache` (a folder) holds the same ones.
+        """Decode and align the utterances, unless `cache` (a folder) holds the same ones.
 
         One that has less than a frame for each symbol is left out: its text cannot be what is
         said. Raises ValueError for a recording or a text that cannot be used, naming its line.
@@ -99,18 +99,18 @@ class VoiceCorpus:
         return tuple(clip for clip in self.clips if clip.utterance.split == split)
 
     def hours(self, split: Split) -> float:
-        """How much there is of one split."""
+        """Return the hours of one split."""
         frames = sum(clip.frames for clip in self.select(split))
         return frames * self.mel.hop / self.mel.sample_rate / 3600
 
     def statistics(self) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation (bands,) of the training clips' log-mels."""
+        """Return the mean and standard deviation (bands,) of the training clips' log-mels."""
         frames = torch.cat([clip.mel.double() for clip in self.select("train")], dim=1)
         return frames.mean(1).float(), frames.std(1).float()
 
 
 class Batches:
-    """Training samples for `diff_core.train`: item i belongs to step i // batch_size.
+    """A source of training samples for `diff_core.train`: item i belongs to step i // batch_size.
 
     Clips of like length come together and are padded to the longest of their batch, so that
     little is computed for nothing. An epoch takes each clip once, in another order every time.
@@ -118,7 +118,7 @@ class Batches:
     """
 
     def __init__(self, corpus: VoiceCorpus, batch_size: int, seed: int = 0) -> None:
-        """Raises ValueError where there are fewer training clips than a batch takes."""
+        """Raise ValueError where there are fewer training clips than a batch takes."""
         self._clips = corpus.select("train")
         if len(self._clips) < batch_size:
             raise ValueError(

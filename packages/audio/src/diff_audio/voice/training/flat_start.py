@@ -1,4 +1,4 @@
-"""First durations of a corpus, from nothing but its sounds and the order of its symbols.
+"""The first durations of a corpus, from nothing but its sounds and the order of its symbols.
 
 The flat start of speech recognisers (Young et al., "The HTK Book", 2006, chapter 8): every symbol
 is one Gaussian, whatever its neighbours. Symbols first share a recording out evenly; then, in
@@ -26,7 +26,7 @@ _PRIOR_ROUNDS = 3  # with the diagonal prior, while the Gaussians still know lit
 
 
 def flat_start(mels: Sequence[Tensor], texts: Sequence[Tensor], rounds: int = 12) -> list[Tensor]:
-    """Durations (I,) of the symbols of each text, in frames, that sum to its recording's.
+    """Return durations (I,) of the symbols of each text, in frames, that sum to its recording's.
 
     mels: (bands, J) each; texts: (I,) symbol indices each, with I <= J.
     """
@@ -58,7 +58,9 @@ def flat_start(mels: Sequence[Tensor], texts: Sequence[Tensor], rounds: int = 12
 
 
 def _features(mel: Tensor) -> Tensor:
-    """Log-mel (bands, J) to cepstra and their slopes (J, 26), whose entries hardly correlate."""
+    """Return cepstra and their slopes (J, 26) of a log-mel (bands, J), whose entries hardly
+    correlate.
+    """
     bands = mel.shape[0]
     angles = math.pi / bands * (torch.arange(bands) + 0.5)
     cosines = torch.cos(torch.arange(_CEPSTRA)[:, None] * angles) * math.sqrt(2 / bands)
@@ -70,8 +72,9 @@ def _features(mel: Tensor) -> Tensor:
 
 
 def _fit(features: Tensor, owners: Tensor, count: int) -> tuple[Tensor, Tensor]:
-    """Mean and variance (count, F) of the frames of each symbol, drawn to those of all frames as
-    by ten frames more, so that a rare symbol has both."""
+    """Return the mean and variance (count, F) of the frames of each symbol, drawn to those of all
+    frames as by ten frames more, so that a rare symbol has both.
+    """
     extra = 10.0
     number = torch.bincount(owners, minlength=count)[:, None] + extra
     sums = features.new_zeros(count, features.shape[1])

@@ -1,4 +1,4 @@
-"""How the voice is trained: its recipe, and the job that a recipe and recordings make."""
+"""The training job of the voice: its recipe, and the job that a recipe and recordings make."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _LIMITS = (
 
 @dataclass(frozen=True)
 class Network:
-    """Sizes of a `Voice`, see there."""
+    """The sizes of a `Voice`, see there."""
 
     width: int = 160
     depth: int = 3
@@ -46,7 +46,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Recipe:
-    """Every number of a run."""
+    """The numbers of a run, all of them."""
 
     train: TrainConfig
     network: Network = Network()
@@ -55,7 +55,7 @@ class Recipe:
 
 
 def build(recipe: Recipe, inputs: Texts, out: Path) -> Job[Voice]:
-    """Reads and aligns the corpus, and makes the model. Raises ValueError as the corpus does."""
+    """Read and align the corpus, and make the model. Raises ValueError as the corpus does."""
     sets = [name.strip() for name in inputs.sets.split(",") if name.strip()]
     utterances = read_catalogue(
         inputs.data, sets=sets, speaker=inputs.speaker, licence=inputs.licence

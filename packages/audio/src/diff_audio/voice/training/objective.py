@@ -1,4 +1,4 @@
-"""What the voice is trained for: means, durations and the flow, in one loss.
+"""The loss of the voice: means, durations and the flow together.
 
 Grad-TTS (Popov et al., 2021), equations 10 to 12, and Matcha-TTS (Mehta et al., 2024), section 3:
 
@@ -22,7 +22,7 @@ __all__ = ["Speaking"]
 
 @dataclass(frozen=True)
 class Speaking:
-    """Loss (B,) of a `Voice` on a batch of `diff_audio.voice.training.corpus.Batches`.
+    """The loss (B,) of a `Voice` on a batch of `diff_audio.voice.training.corpus.Batches`.
 
     prior_weight, duration_weight, flow_weight: of the three terms, each a mean over entries
     pull: log-probability that an alignment pays for each frame by which a frame lies outside its

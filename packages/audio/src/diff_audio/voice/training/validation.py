@@ -1,4 +1,4 @@
-"""What is watched while a voice is trained: the loss on held-out texts, and one of them spoken."""
+"""The checks of a voice in training: the loss on held-out texts, and one of them spoken."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class Validation:
         self._objective = objective
 
     def __call__(self, model: Voice, step: int) -> dict[str, float]:
-        """Means over the clips; `step` is not used."""
+        """Return the means over the clips; `step` is not used."""
         return means(self.each(model))
 
     @torch.no_grad()
     def each(self, model: Voice) -> dict[str, list[float]]:
-        """Of each clip, the shortest first."""
+        """Return the terms of each clip, the shortest first."""
         device = next(model.parameters()).device
         found: dict[str, list[float]] = {}
         for number, batch in enumerate(self._batches):
@@ -54,7 +54,9 @@ class Validation:
 
 
 class Example:
-    """For TensorBoard, the longest held-out recording: its alignment, and its text as spoken."""
+    """A picture for TensorBoard, of the longest held-out recording: its alignment, and its text as
+    spoken.
+    """
 
     def __init__(self, corpus: VoiceCorpus) -> None:
         clip = max(corpus.select("val"), key=lambda clip: clip.frames)

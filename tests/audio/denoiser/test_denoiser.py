@@ -157,7 +157,7 @@ def test_what_cannot_be_denoised_is_refused(wave, rate, said):
         ({"steps": 0}, "steps must be 1 to 64"),
         ({"samples": 0}, "samples must be at least 1"),
         ({"samples": 2}, "needs steps of 2"),
-        ({"limit_db": -1.0}, "limit must be"),
+        ({"limit_db": -1.0}, "limit_db must be"),
     ],
 )
 def test_settings_are_checked(keywords, said):

@@ -113,7 +113,7 @@ def test_qualities_are_settings():
     assert calls == sorted(calls) and Settings(steps=2, samples=3).calls == 6
     with pytest.raises(ValueError, match="quality must be draft, default, best, got 'finest'"):
         Settings.of("finest")
-    with pytest.raises(ValueError, match="views above 1 needs 1 sample"):
+    with pytest.raises(ValueError, match="views is .; above 1 needs 1 sample"):
         Settings(steps=2, samples=2, views=2)
     with pytest.raises(ValueError, match="views must be 1 to 64"):
         Settings(views=0)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, bar, options, require_new, run
+from diff_core.command import App, Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
     from diff_audio.data.survey import Found, Survey
@@ -20,10 +20,16 @@ __all__ = ["app", "draw", "main"]
 COMMAND = "diff_audio.inspect"
 SHOWN = 20  # problems that are printed one by one
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "recordings/": "Print what a folder holds.",
+        "corpus/ --manifest corpus/manifest.jsonl --full -o corpus.png": "Decode every file and "
+        "draw the result.",
+    }
+)
 def inspect(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings, of any layout.")],
     output: Annotated[
@@ -41,9 +47,11 @@ def inspect(
     ] = False,
     debug: options.Debug = False,
 ) -> int:
-    """Tell what a folder of recordings holds: layout, hours, rates, speakers, faults.
+    """Print what a folder of recordings holds: layout, hours, rates, speakers, faults.
 
-    Nothing is changed. Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
+    Nothing is changed.
+
+    Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
     """
     failures = Failures(COMMAND, debug=debug)
     logging.basicConfig(level=logging.WARNING, format=f"{COMMAND}: %(message)s")

@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from diff_audio.sound.names import SOUND, TAG
 from diff_audio.sound.read import SUFFIXES
-from diff_core.command import run
+from diff_core.command import App, run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
 
@@ -39,7 +37,7 @@ The page is served to this machine only and loads nothing from a network. Upload
 temporary folder that goes when the studio stops. The result is the file that denoise writes.
 """
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 def _load(weights: Path | None, device: str) -> Denoiser:
@@ -64,7 +62,19 @@ def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) ->
     return Made(target, report)
 
 
-studio_command(app, PAGE, _load, _work, distribution="diff-audio", command=COMMAND, help=HELP)
+studio_command(
+    app,
+    PAGE,
+    _load,
+    _work,
+    distribution="diff-audio",
+    command=COMMAND,
+    help=HELP,
+    examples={
+        "": "Open the page in the browser.",
+        "--port 8000 --no-browser": "Serve the page at a fixed port.",
+    },
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import typer
-
 from diff_audio.data.inputs import Sounds, Speech, Texts
 from diff_audio.weights import path_of
-from diff_core.command import run
+from diff_core.command import App, run
 from diff_core.train.command import training_command
 
 __all__ = ["RECIPES", "Sounds", "Speech", "Texts", "app", "main"]
@@ -21,7 +19,7 @@ __all__ = ["RECIPES", "Sounds", "Speech", "Texts", "app", "main"]
 COMMAND = "diff_audio.train"
 RECIPES = Path(__file__).parent / "recipes"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+app = App(no_args_is_help=True)
 
 
 @app.callback()

@@ -57,10 +57,10 @@ def refuse_existing(
         if path is None or not path.exists():
             continue
         if source is not None and source.exists() and path.samefile(source):
-            raise FileExistsError(f"the output {path} is the input itself; name another with -o")
+            raise FileExistsError(f"the output {path} is the input itself; choose another name")
         if not overwrite:
             raise FileExistsError(
-                f"the output {path} exists; add --overwrite or choose another name"
+                f"the output {path} exists; add overwrite=True or choose another name"
             )
 
 

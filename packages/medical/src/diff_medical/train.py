@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import run
+from diff_core.command import App, run
 from diff_core.train.command import training_command
 
 __all__ = ["RECIPES", "Scans", "app", "main"]
@@ -21,7 +21,7 @@ COMMAND = "diff_medical.train"
 RECIPES = Path(__file__).parent / "recipes"
 WEIGHTS = Path(__file__).parent / "weights"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+app = App(no_args_is_help=True)
 
 
 @app.callback()

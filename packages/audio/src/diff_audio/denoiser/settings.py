@@ -41,11 +41,10 @@ class Settings:
 
     steps:    network passes, 1 to 64; 1 is the posterior mean, an ordinary enhancer
     samples:  posterior samples to average; more than 1 needs steps of 2 or more
-    seed:     of the noise of the samples
-    limit_db: at most this much is taken away, dB >= 0; None is no limit
+    seed:     the seed of the samples' noise
+    limit_db: the most to remove, dB >= 0; None sets no limit
     mix:      share of the result in the output, 0 to 1; the rest is the input
-    views:    times that the sound is looked at, 1 to 64, on frame grids in between, to average the
-              results; more than 1 needs 1 sample
+    views:    estimates to average, 1 to 64, on frame grids in between; more than 1 needs 1 sample
     draft:    compute the network in bfloat16 where the processor is fast at it: less time, and a
               result that differs by about -58 dB
     linked:   one mask for all channels, so that no sound moves between them; else each channel has
@@ -68,25 +67,28 @@ class Settings:
             raise ValueError(f"samples must be at least 1, got {self.samples}")
         if self.samples > 1 and self.steps == 1:
             raise ValueError(
-                "samples above 1 needs steps of 2 or more: a single pass is not random"
+                f"samples is {self.samples}; it needs 2 passes or more (`steps`): "
+                "a single pass is not random"
             )
         if not 1 <= self.views <= MAX_VIEWS:
             raise ValueError(f"views must be 1 to {MAX_VIEWS}, got {self.views}")
         if self.views > 1 and self.samples > 1:
-            raise ValueError(f"views above 1 needs 1 sample, got {self.samples}")
+            raise ValueError(f"views is {self.views}; above 1 needs 1 sample, got {self.samples}")
         if self.limit_db is not None and not self.limit_db >= 0:
-            raise ValueError(f"limit must be a number of dB, 0 or more, got {self.limit_db}")
+            raise ValueError(f"limit_db must be a number of dB, 0 or more, got {self.limit_db}")
         if not 0 <= self.mix <= 1:
             raise ValueError(f"mix must be a share, 0 to 1, got {self.mix}")
 
     @classmethod
     def of(cls, quality: str, **others: Any) -> Settings:
-        """The settings of a quality, "draft", "default" or "best", and others beside them.
+        """Return the settings of a quality, "draft", "default" or "best", and others beside them.
 
-        Raises ValueError for another name.
+        Raises ValueError for another name, and for samples with "best".
         """
         if quality not in QUALITIES:
             raise ValueError(f"quality must be {', '.join(QUALITIES)}, got {quality!r}")
+        if QUALITIES[quality].get("views", 1) > 1 and others.get("samples", 1) > 1:
+            raise ValueError(f"quality is {quality!r}; it excludes `samples` above 1")
         return cls(**{**QUALITIES[quality], **others})
 
     @property

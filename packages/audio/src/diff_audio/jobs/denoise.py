@@ -131,7 +131,7 @@ class _Checked:
             raise BadFile(
                 f"{self.bad} samples are NaN or Inf, the first at "
                 f"{sample / self.recording.rate:.3f} s (sample {sample}, channel {channel + 1}); "
-                "add --nan-to-zero to take them for silence"
+                "add nan_to_zero=True to take them for silence"
             )
 
     def level_db(self, gain: float) -> float | None:

@@ -79,7 +79,7 @@ def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> dic
         if not align:
             raise BadFile(
                 f"has {enhanced.shape[1]} samples, its reference {clean.shape[1]}; "
-                "align cuts both to the shorter"
+                "add align=True to cut to the shorter"
             )
         shorter = min(clean.shape[1], enhanced.shape[1])
         clean, enhanced = clean[:, :shorter], enhanced[:, :shorter]
@@ -116,11 +116,11 @@ def grouped(names: Sequence[str], pattern: str | None) -> dict[str, str]:
     try:
         expression = re.compile(pattern)
     except re.error as error:
-        raise ValueError(f"group {pattern!r} is no regular expression: {error}") from error
+        raise ValueError(f"group is {pattern!r}, no regular expression: {error}") from error
     found: dict[str, str] = {}
     for name in names:
         match = expression.search(name)
         if match is None:
-            raise ValueError(f"group {pattern!r} does not match the name {name!r}")
+            raise ValueError(f"group is {pattern!r}; it does not match the name {name!r}")
         found[name] = match.group(1 if expression.groups else 0) or ""
     return found

@@ -36,6 +36,7 @@ __all__ = [
     "RATE",
     "align",
     "available",
+    "check_names",
     "dnsmos",
     "estoi",
     "lsd",
@@ -158,16 +159,19 @@ def available() -> tuple[str, ...]:
     )
 
 
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not in `METRICS`."""
+    if unknown := set(names) - set(METRICS):
+        raise ValueError(f"names are among {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
+
+
 def score(
     reference: ArrayLike, estimate: ArrayLike, names: Sequence[str] = METRICS
 ) -> dict[str, float]:
     """The metrics `names` for one 16 kHz pair. Raises ImportError naming a library that is not
     installed.
     """
-    if unknown := set(names) - set(METRICS):
-        raise ValueError(
-            f"names must be among {', '.join(METRICS)}, got {', '.join(sorted(unknown))}"
-        )
+    check_names(names)
     single: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
         "si_sdr": si_sdr,
         "pesq": pesq_wb,

@@ -10,16 +10,21 @@ from typing import Annotated
 import typer
 
 from diff_audio.text import ENGINES, utterances
-from diff_core.command import Failures, options, run
+from diff_core.command import App, Failures, options, run
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.text"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        '"Dr. Smith paid $3.50"': "Print words and phonemes.",
+        '"Guten Tag." --engine espeak --language de-de': "Print the phonemes of another language.",
+    }
+)
 def text(
     words: Annotated[
         list[str], typer.Argument(metavar="TEXT...", help="The text; - reads standard input.")
@@ -29,7 +34,7 @@ def text(
         str, typer.Option(help="Language of gruut or espeak, such as de-de.")
     ] = "en-us",
     strict: Annotated[
-        bool, typer.Option("--strict", help="What cannot be spoken is an error.")
+        bool, typer.Option("--strict", help="Refuse characters that cannot be spoken.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each sentence.")
@@ -39,7 +44,7 @@ def text(
     """Print a text as it is spoken, a sentence at a time: a line of words, a line of phonemes.
 
     Numbers and abbreviations are written out. Phonemes may be given in brackets: [HH AH0 L OW1].
-    What cannot be spoken is left out and told of on standard error.
+    What cannot be spoken is left out and reported on standard error.
 
     Exit code: 0 done, 1 the text cannot be spoken, 2 wrong usage.
     """

@@ -31,7 +31,7 @@ __all__ = ["Clip", "Corpus", "Kind", "Split"]
 _QUIET = 1e-4  # rms of a frame of noise, -80 dBFS: digital silence after lossy coding
 
 FORMAT = 2
-"""Of the cache: another number, and it is made again."""
+"""The version of the cache: with another number it is made again."""
 
 log = logging.getLogger(__name__)
 
@@ -42,8 +42,8 @@ Wave = NDArray[np.float32]
 class Clip:
     """A stretch [start, start + length) of a corpus: one file of `speaker` (of noise: of a file).
 
-    text: what is said, "" where that is not known
-    pair: of noisy speech, the number of its clean clip in `Corpus.clips`; else -1
+    text: the words spoken, "" where they are not known
+    pair: for noisy speech, the number of its clean clip in `Corpus.clips`; else -1
     gain: its largest value, where that is beyond full scale; else 1
     file: where it came from
     """

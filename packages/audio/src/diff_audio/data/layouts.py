@@ -1,4 +1,4 @@
-"""The folders in which public corpora come, recognised by what is in them.
+"""The folders in which public corpora come, recognised by their content.
 
 Each layout is a function from a folder to its recordings, or None where the folder is another's.
 A tree that none of them knows is "plain": the folder below the root names the speaker.
@@ -26,13 +26,13 @@ Kind = Literal["speech", "noise", "noisy", "room"]
 
 @dataclass(frozen=True)
 class Row:
-    """A recording and what its place says of it.
+    """A recording, and the facts that its place in a corpus gives.
 
     kind:    clean speech, noise, noisy speech, or the impulse response of a room
     group:   the corpus, or a part of it
     speaker: unique within all corpora; of a noise and a response, its own name
     split:   None where the layout does not say
-    text:    what is said, "" where that is not known
+    text:    the words spoken, "" where they are not known
     pair:    of noisy speech, its clean recording
     """
 
@@ -48,7 +48,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Layout:
-    """The recordings of a folder. name: of the layout, or "plain"."""
+    """The recordings of a folder. `name` is the layout's, or "plain"."""
 
     name: str
     rows: tuple[Row, ...]

@@ -20,7 +20,7 @@ _PROBABILITIES = (
 class Mixing:
     """The numbers by which a `Mixer` makes noisy speech.
 
-    Probabilities are per item; those that are 0 here draw nothing. Raises ValueError for numbers
+    Probabilities are per item; one that is 0 draws nothing. Raises ValueError for numbers
     out of their range.
 
     seconds:        length of an item
@@ -43,7 +43,7 @@ class Mixing:
     codec, codecs:  probability of a lossy codec, and which; its quality is uniform
     pairs:          probability of a recorded pair of the corpus instead of all that
     level:          range around the nominal level, dB either way
-    weights:        of a speaker of a group (a folder, or a manifest's set); 1 where not given
+    weights:        weight of each speaker of a group (a folder, or a manifest's set), else 1
     """
 
     seconds: float = 2.0

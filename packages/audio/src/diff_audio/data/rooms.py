@@ -43,8 +43,8 @@ class Rooms:
     noises:   positions of a noise in each, besides the speaker's
     size:     least and greatest (length, width, height), m
     decay:    reverberation time (T60), s
-    distance: of the speaker from the microphone, m
-    seed:     of the bank
+    distance: from the speaker to the microphone, m
+    seed:     the seed of the bank
     """
 
     count: int = 200

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from diff_audio.sound.level import active_level, frame_power
 from diff_audio.sound.read import BadFile, Recording, probe, read
 from diff_audio.sound.resample import CORE_RATE, resample
 from diff_audio.sound.wave import Wave
+from diff_core.progress import Progress
 
 __all__ = ["BANDS", "Found", "Survey", "survey"]
 
@@ -33,7 +34,7 @@ _CLIPPED = 0.001  # share of samples at the peak above which a recording counts 
 class Found:
     """One file of a survey.
 
-    recording: what its header says; None if it cannot be read
+    recording: the facts in its header; None if it cannot be read
     problem:   why it cannot be used, or ""
     remark:    what to know about it, or ""
     level:     of its active part, dBFS; NaN where it was not listened to, as is the spectrum
@@ -92,7 +93,7 @@ def survey(
     manifest: Path | None = None,
     *,
     listen: int | None = 200,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Survey:
     """Read the header of every file below a folder, and decode `listen` of them, evenly spread.
 

@@ -3,9 +3,9 @@
 Two things are known of a second: how much was taken away, and, if posterior samples were drawn,
 how far they lie apart. Each gives a ratio of powers, of what was kept to what was removed or to
 the variance of the samples, in dB. The signal-to-error ratio to expect is a straight line in it,
-fitted on mixtures whose clean speech is known (`benchmarks/audio/confidence.py`, which also says
-how well it does on others). The samples tell more where they were drawn, above all in babble, and
-what was removed then adds nothing.
+fitted on mixtures whose clean speech is known (`benchmarks/audio/confidence.py`, which also scores
+it on others). Samples are the better guide, above all in babble; beside them, what was removed
+adds nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Tracks:
     before:  the input
     kept:    the estimate of the speech
     removed: their difference
-    spread:  variance of the posterior samples; `sampled` tells whether there were any
+    spread:  variance of the posterior samples; `sampled` is true if there were any
     """
 
     def __init__(self) -> None:
@@ -127,7 +127,7 @@ class Second:
     removed_db: what was kept over what was removed, dB
     spread_db:  what was kept over the variance of the posterior samples, dB; None without samples
     sdr_db:     expected ratio of speech to error, dB; None where there is no speech
-    doubtful:   sdr_db lies under `DOUBTFUL_DB`: what is heard there may be wrong, or invented
+    doubtful:   sdr_db lies under `DOUBTFUL_DB`: its sound may be wrong, or invented
     """
 
     start: int

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TypeVar, cast
 
 import numpy as np
@@ -30,6 +30,7 @@ from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.spectra.stft import Spectral
 from diff_audio.weights import path_of
 from diff_core.device import pick_device
+from diff_core.progress import Progress
 
 __all__ = ["Denoiser"]
 
@@ -87,11 +88,11 @@ class Denoiser:
         rate: int,
         settings: Settings | None = None,
         *,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> Wave:
         """The denoised wave: same shape (T,) or (C, T), dtype, kind (numpy or torch) and level.
 
-        rate: Hz, 1000 or more. on_progress is told the share done, 0 to 1.
+        rate: Hz, 1000 or more. on_progress takes the share done, 0 to 1.
         Raises ValueError for another shape, NaN or Inf, or an impossible rate.
         """
         given = wave if isinstance(wave, Tensor) else torch.from_numpy(np.asarray(wave))

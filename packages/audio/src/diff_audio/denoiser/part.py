@@ -24,7 +24,7 @@ class Heard:
     `limit_db` and `mix`.
 
     first:    place of their first sample in the recording at 16 kHz
-    variance: of the posterior samples, each value on its own; None without samples
+    variance: variance of the posterior samples at each value; None without samples
     """
 
     first: int
@@ -40,7 +40,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Part:
-    """A denoised piece: `before` and `after` (C, stop - start); nothing is heard in silence."""
+    """A denoised piece: `before` and `after` (C, stop - start); `heard` is None for silence."""
 
     window: Window
     before: Array

@@ -37,7 +37,7 @@ class Stream:
             play(stream.process(chunk))      # as long as chunk, `stream.latency` samples late
         play(stream.flush())
 
-    level_db: of the speech, dB relative to full scale; None follows the level of the last 30 s
+    level_db: level of the speech, dB of full scale; None follows the level of the last 30 s
               (a file has one level for all, so only a given level repeats a file's result exactly)
     block:    s computed at once, more than 0; longer costs less and is later
     Raises ValueError for an impossible rate or block, and for a network without bounded context.
@@ -71,7 +71,7 @@ class Stream:
         self._begin()
 
     def _begin(self) -> None:
-        """Forget what was heard."""
+        """Forget the sound so far."""
         self._seen = torch.zeros(self.channels, 0, dtype=torch.float64)
         # `_seen` begins at sample _low, the next block at _start; _heard samples have come.
         self._low = self._start = self._heard = 0
@@ -115,7 +115,7 @@ class Stream:
         return out
 
     def _denoise(self, stop: int, high: int) -> None:
-        """Compute [_start, stop) from what was heard up to `high`."""
+        """Compute [_start, stop) from the samples up to `high`."""
         low = max(0, self._start - self._context)
         self._seen, self._low = self._seen[:, low - self._low :], low
         seen = self._seen[:, : high - low]
@@ -126,7 +126,7 @@ class Stream:
         self._start = stop
 
     def _gain(self, seen: Tensor, high: int) -> float:
-        """The factor to the network's level, from the level given or heard lately."""
+        """Return the factor to the network's level, from the given or the recent level."""
         if self.level_db is not None:
             return 10.0 ** ((TARGET_DB - self.level_db) / 20.0)
         fresh = high - self._start - (self._context if self._start else 0)

@@ -20,6 +20,7 @@ from diff_audio.sound.clipping import Clipping
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.write import Writer, container_for
 from diff_core.files import refuse_existing, replacing
+from diff_core.progress import Progress
 
 __all__ = ["denoise_file"]
 
@@ -39,7 +40,7 @@ def denoise_file(
     nan_to_zero: bool = False,
     keep_noise: bool = False,
     on_part: Callable[[Part], None] | None = None,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Outcome:
     """Write `target` with the rate, channels, length, tags and, if its suffix is the source's,
     format of `source`.
@@ -104,7 +105,7 @@ def denoise_file(
 class _Checked:
     """The blocks of a file with NaN and Inf set to zero, counted, and the first one located."""
 
-    def __init__(self, recording: Recording, on_progress: Callable[[float], None]) -> None:
+    def __init__(self, recording: Recording, on_progress: Progress) -> None:
         self.recording, self.on_progress = recording, on_progress
         self.bad, self.first, self.sounds = 0, (0, 0), False
         self.clipping = Clipping()

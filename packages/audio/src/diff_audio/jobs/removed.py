@@ -64,7 +64,7 @@ def write_noise(source: Recording, output: Path, path: Path, *, nan_to_zero: boo
     if (written.frames, written.channels) != (source.frames, source.channels):
         raise BadFile(
             f"the output has {written.frames} samples and the input {source.frames}, so the noise "
-            "cannot be told; name the output .wav or .flac"
+            "cannot be computed; name the output .wav or .flac"
         )
     like, format, subtype = source, written.format, written.subtype
     if not fits_grid(source, written.subtype):

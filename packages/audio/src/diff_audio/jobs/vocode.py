@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +25,7 @@ from diff_audio.vocoder.model import Settings, Vocoder
 from diff_audio.vocoder.outcome import Outcome
 from diff_audio.weights import path_of
 from diff_core.files import refuse_existing, replacing, sha256, write_json
+from diff_core.progress import Progress
 
 __all__ = ["MEL", "NOTICE", "vocode_file"]
 
@@ -45,7 +46,7 @@ def vocode_file(
     weights: Path | None = None,
     gap: tuple[float, float] | None = None,
     overwrite: bool = False,
-    on_progress: Callable[[float], None] | None = None,
+    on_progress: Progress | None = None,
 ) -> Outcome:
     """Write the wave of a log-mel spectrogram (.npy) or of a recording's own, and TARGET.json.
 
@@ -120,7 +121,7 @@ def _read_mel(path: Path, model: Vocoder) -> Tensor:
 
 
 def _made(
-    model: Vocoder, log_mel: Tensor, settings: Settings, report: Callable[[float], None]
+    model: Vocoder, log_mel: Tensor, settings: Settings, report: Progress
 ) -> Iterator[Array]:
     for hops, part in model.run(log_mel, settings):
         yield part.double().numpy()
@@ -128,7 +129,7 @@ def _made(
 
 
 def _copied(
-    model: Vocoder, found: Recording, settings: Settings, report: Callable[[float], None]
+    model: Vocoder, found: Recording, settings: Settings, report: Progress
 ) -> Iterator[Array]:
     shape = found.channels, found.frames
     for piece, part in copy_synthesis(model, _finite(found), shape, found.rate, settings):

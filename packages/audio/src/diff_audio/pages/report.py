@@ -124,7 +124,7 @@ def _notes(
     if outcome.rate > CORE_RATE:
         text = "The network hears up to 8 kHz; what lies above follows its gain."
     else:
-        text = f"All of the recording's {outcome.rate / 2000:g} kHz are heard by the network."
+        text = f"The network hears all of the recording's {outcome.rate / 2000:g} kHz."
     notes.append(("Band", text, False))
     if outcome.replaced:
         notes.append(("Damage", f"{outcome.replaced} samples were NaN or Inf: silenced.", True))

@@ -15,7 +15,7 @@ from diff_audio.sound.read import BLOCK, BadFile, Recording, library_name
 __all__ = ["BITS", "Writer", "container_for"]
 
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
-"""Of the integer samples that are written as they are."""
+"""The bits of the integer samples that are written as they are."""
 
 Array = NDArray[np.float64]
 

@@ -1,7 +1,7 @@
 """The one mel spectrogram of speech synthesis, which vocoder and voice must agree on.
 
 A vocoder that is fed another definition than it was trained on (another scale, power, norm or
-floor) makes sound that is subtly or grossly wrong, and nothing tells. The definition is therefore
+floor) makes sound that is subtly or grossly wrong, without an error. The definition is therefore
 one frozen dataclass; every checkpoint carries it, with a fingerprint, and a mismatch is refused
 with both definitions side by side.
 

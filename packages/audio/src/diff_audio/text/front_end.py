@@ -22,7 +22,7 @@ __all__ = ["ENGINES", "phonemes", "pronounce", "utterances"]
 ENGINES = ("cmu", "gruut", "espeak")
 
 _LONGEST_WORD = 40
-_MOST_SKIPPED = 1000  # told of with one sentence: memory stays bounded
+_MOST_SKIPPED = 1000  # reported with one sentence: memory stays bounded
 _NAMES = {"A": ("EY1",), "I": ("AY1",), "O": ("OW1",)}
 
 
@@ -52,10 +52,11 @@ def utterances(
 ) -> Iterator[Spoken]:
     """Yield the `phonemes` of each of the `sentences` of a text, one at a time, in bounded memory.
 
-    Sentences without anything to say are left out; what was skipped in them is told with the next
-    or the last. Positions are those in the whole text. Raises ValueError as `phonemes` does.
+    Sentences without anything to say are left out; what was skipped in them is reported with
+    the next or the last. Positions are those in the whole text. Raises ValueError as `phonemes`
+    does.
     """
-    take(text)  # a fault in a bracket is told with its place in the whole text
+    take(text)  # a fault in a bracket is reported with its place in the whole text
     ready: Spoken | None = None
     skipped: tuple[Skipped, ...] = ()
     for start, end in spans(text):

@@ -13,7 +13,7 @@ __all__ = ["Skipped", "Spoken"]
 class Skipped:
     """A run of characters that was left out because nothing can speak it.
 
-    position: of the first of them in the text, from 0
+    position: the place of the first of them in the text, from 0
     text:     the characters
     name:     what they are: "GRINNING FACE", "CYRILLIC"
     """

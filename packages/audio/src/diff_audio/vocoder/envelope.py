@@ -1,6 +1,6 @@
 """The level of every frequency, from a log-mel spectrogram; it whitens the spectrum.
 
-A mel spectrogram M|S| says how loud the neighbourhood of each frequency is. Divided by that level
+A mel spectrogram M|S| shows how loud the neighbourhood of each frequency is. Divided by that level
 A the complex spectrum S becomes x = S / A, of order one everywhere, in loud vowels and in silence:
 noise and errors of one strength then weigh alike wherever they fall. This is the mel-dependent
 prior of "PriorGrad: Improving Conditional Denoising Diffusion Models with Data-Dependent Adaptive

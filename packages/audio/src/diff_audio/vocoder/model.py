@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,7 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser, FromX0
 from diff_core.device import pick_device
 from diff_core.io import Card, CheckpointError, load
+from diff_core.progress import Progress
 from diff_core.sample import Consistency, sample
 
 __all__ = ["Settings", "Vocoder", "step_times"]
@@ -48,7 +49,7 @@ class Settings:
     steps:  network passes, 1 to 64
     rounds: projections after the first pass, in which phases settle for its magnitudes
             (`phase.griffin_lim`), 0 to 1000
-    seed:   of the noise that the flow starts from
+    seed:   the seed of the noise that the flow starts from
     """
 
     steps: int = 1
@@ -116,7 +117,7 @@ class Vocoder:
     denoiser: D(x_t, t, Condition(channels=known)) of whitened spectra (B, 2F, N) on a flow from
               noise, whose network has `context`, the frames on each side that it looks at
     mel:      the definition that it was trained on
-    card:     what is known of it
+    card:     its model card
     """
 
     def __init__(
@@ -152,12 +153,12 @@ class Vocoder:
         log_mel: Tensor,
         settings: Settings | None = None,
         *,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> Tensor:
         """Return the wave (B, (N - 1) * hop) of a log-mel (B, mels, N) or (mels, N), float32, on
         the CPU.
 
-        N is 3 or more. on_progress is told the share done, 0 to 1.
+        N is 3 or more. on_progress takes the share done, 0 to 1.
         Raises ValueError for another shape, or NaN or Inf.
         """
         log_mel = self.checked(log_mel)

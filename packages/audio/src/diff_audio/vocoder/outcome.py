@@ -11,7 +11,7 @@ __all__ = ["Outcome"]
 class Outcome:
     """The record of one vocoded file.
 
-    rate, channels, frames: of the output
+    rate, channels, frames: what the output has
     seconds: length of the output; took: time that it needed, both in seconds
     clipped: samples that full scale cut off in the output
     """

@@ -5,7 +5,7 @@ Popov et al., "Grad-TTS: A Diffusion Probabilistic Model for Text-to-Speech" (20
 gives each symbol a mean mel and a duration; the means, stretched to frames, are mu; a flow turns
 noise into a mel given mu. Here the flow makes the residual x_0 - mu, which is the same flow seen
 from mu(1 - t): x_t = (1 - t) x_0 + t z moves on the same straight paths, and Euler's steps are
-equal. What the network has to know of mu it is told, together with the encoder's features and the
+equal. The network gets what it has to know of mu, together with the encoder's features and the
 place of each frame in its symbol.
 """
 
@@ -74,10 +74,10 @@ class Voice(nn.Module):
     symbols:   size of the alphabet, `len(diff_audio.text.SYMBOLS)`
     bands:     of the mel
     speakers:  how many; their names are in the card
-    width, depth, heads: of the text encoder
-    decoder_width, dilations: of the flow's network, one block for each dilation
+    width, depth, heads: sizes of the text encoder
+    decoder_width, dilations: sizes of the flow's network, one block for each dilation
     spread:    standard deviation of x_0 - mu, standardised
-    dropout:   of the text encoder
+    dropout:   share that the text encoder drops
 
     `band_mean` and `band_std` (bands,) are the training mels' statistics.
     """
@@ -215,7 +215,7 @@ class Voice(nn.Module):
         """Return log-mels (B, bands, J) of texts whose symbols last `durations` (B, I) frames.
 
         steps:       of Euler's method
-        temperature: of the noise that the flow starts from; 0 gives the most typical mel
+        temperature: scale of the noise that the flow starts from; 0 gives the most typical mel
         """
         mean, cond = self.condition(encoded, durations)
         start = temperature * noise(-1, mean)

@@ -13,7 +13,7 @@ __all__ = ["Outcome"]
 class Outcome:
     """The record of one spoken file.
 
-    seconds: of sound; took: seconds from start to end, loading included
+    seconds: length of the sound; took: seconds from start to end, loading included
     """
 
     output: str

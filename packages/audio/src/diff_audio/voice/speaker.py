@@ -43,11 +43,11 @@ class Manner:
     """The manner of speaking.
 
     rate:        speed relative to the training voice's, 0.25 to 4
-    temperature: of the noise that the flow starts from, 0 to 2; less is more even
-    steps:       of the flow, 1 to 64
-    seed:        of the noise
+    temperature: scale of the noise that the flow starts from, 0 to 2; less is more even
+    steps:       steps of the flow, 1 to 64
+    seed:        the seed of the noise
     speaker:     a name out of `Speaker.speakers`; None is the first
-    engine, language: who makes phonemes of the text, see `diff_audio.text.phonemes`
+    engine, language: the maker of phonemes, see `diff_audio.text.phonemes`
     strict:      refuse what cannot be spoken, instead of leaving it out
 
     Raises ValueError for a number out of range.
@@ -191,7 +191,7 @@ class Speaker:
             pieces = cut(spoken.phonemes)
             for n, piece in enumerate(pieces):
                 first, last = n == 0, n == len(pieces) - 1
-                # words, and what was left out, are told with a sentence's first piece
+                # words, and what was left out, are given with a sentence's first piece
                 told = replace(spoken, phonemes=piece) if first else Spoken(piece, ())
                 yield _Part(told, first and number > 0, last)
 

@@ -27,7 +27,7 @@ from diff_core.train.job import means
 __all__ = ["Validation"]
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0)
-"""Of log-SNR: t from 0.98 down to 0.02 on the shipped bridge."""
+"""The edges of the bins of log-SNR: t from 0.98 down to 0.02 on the shipped bridge."""
 
 Wave = np.ndarray[tuple[int], np.dtype[np.float32]]
 

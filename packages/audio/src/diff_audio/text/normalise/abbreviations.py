@@ -10,7 +10,7 @@ from diff_audio.text.pronounce.dictionary import lookup
 __all__ = ["ENDING", "LETTER", "MONTHS", "SHORT", "acronyms", "expand", "letter_names", "romans"]
 
 LETTER = "\x01"
-"""Stands before a capital that is spoken by its name, so that A is told from the article."""
+"""Stands before a capital that is spoken by its name, so that A is no article."""
 
 MONTHS = (
     "January February March April May June July August September October November December"
@@ -36,7 +36,7 @@ SHORT = {
 _BARE = ("Mr", "Mrs", "Ms", "Prof", "Jr", "Sr", "vs", "etc")
 
 ENDING = frozenset({"Jr", "Sr", "Inc", "Ltd", "Co", "Corp", "Bros", "Ave", "Blvd", "Rd", "etc"})
-"""Of those, the ones that often end a sentence: a capital after them begins a new one."""
+"""The ones among those that often end a sentence: a capital after them begins a new one."""
 
 _NUMBERED = {
     "No": "number", "no": "number", "Nos": "numbers", "p": "page", "pp": "pages",

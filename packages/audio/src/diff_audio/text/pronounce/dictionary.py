@@ -1,4 +1,4 @@
-"""The CMU Pronouncing Dictionary, packed into the package (`pack.py` says how)."""
+"""The CMU Pronouncing Dictionary, packed into the package (by `pack.py`)."""
 
 from __future__ import annotations
 

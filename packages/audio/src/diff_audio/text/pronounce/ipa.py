@@ -40,7 +40,7 @@ _LONGEST = max(map(len, _SOUNDS))
 
 
 def arpabet(ipa: str, *, tap: str = "D") -> tuple[list[str], list[str]]:
-    """The sounds of a word in IPA, and what is not known of it.
+    """Return the sounds of a word in IPA, and its unknown parts.
 
     The stress marks ˈ and ˌ count for the next vowel; length, ties and nasals are dropped.
     `tap` is the phone for ɾ: American English has it for t and d, other languages for r.

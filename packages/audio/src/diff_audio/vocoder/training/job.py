@@ -45,7 +45,7 @@ class Pieces:
 
     frames:  hops of a piece
     level:   range of its level, dB of full scale (root mean square)
-    weights: of the sets (folders, or a manifest's set); a set without one weighs its hours
+    weights: weights of the sets (folders, or a manifest's set); a set without one weighs its hours
     """
 
     frames: int = 64

@@ -4,7 +4,7 @@ Flow matching between whitened noise (t = 1) and the whitened spectrum (t = 0), 
 prediction: x_t = (1 - t) x_0 + t z, of "Flow Straight and Fast: Learning to Generate and Transfer
 Data with Rectified Flow" (Liu et al., 2022). At t = 1 nothing is known of the phase, and the mean
 of x_0 is zero: a squared error would teach silence. There the loss compares magnitudes only; what
-the noisy state still tells of the phase is asked for in proportion to its share 1 - t.
+the noisy state still shows of the phase counts in proportion to its share 1 - t.
 """
 
 from __future__ import annotations

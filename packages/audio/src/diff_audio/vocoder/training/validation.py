@@ -70,7 +70,7 @@ class CopySynthesis:
         return heard
 
     def _copied(self, denoiser: Denoiser, clip: Clip) -> tuple[Tensor, Tensor]:
-        """A clip's beginning, whole hops long, and what is made of its mel spectrogram."""
+        """Return a clip's beginning, whole hops long, and the wave of its mel spectrogram."""
         wave = torch.from_numpy(self.corpus.read(clip, 0, int(_LONGEST * self.mel.sample_rate)))
         wave = wave[: len(wave) // self.mel.hop * self.mel.hop]
         return wave, self.vocode(denoiser, self.mel(wave))

@@ -30,7 +30,7 @@ class Utterance:
     """A recording and its text.
 
     split: None until it is known
-    where: what says so, for messages: "metadata.csv line 3"
+    where: the source of this, for messages: "metadata.csv line 3"
     """
 
     path: Path
@@ -49,7 +49,7 @@ def read_catalogue(
 
     A manifest has one JSON object a line: `file`, relative to the manifest's folder, `text`, and
     optionally `speaker`, `split`, `set` and `licence`; rows without text are left out, and with
-    `sets` those of other sets. Where nothing says the split, one text in twenty is held out, the
+    `sets` those of other sets. Where no split is given, one text in twenty is held out, the
     same ones every time. `speaker` and `licence` are those of a folder.
 
     Raises ValueError that names the lines of the file that cannot be used, all of them at once.
@@ -76,7 +76,7 @@ def read_catalogue(
 
 
 def _same(text: str) -> str:
-    """The same for every take of a text, whatever its case and spaces."""
+    """Return the same for every take of a text, whatever its case and spaces."""
     return " ".join(text.lower().split())
 
 

@@ -31,7 +31,7 @@ __all__ = ["Batches", "Clip", "VoiceCorpus", "collate"]
 
 _MARGIN = 0.1  # seconds of silence that are kept before and after the speech
 _SILENT_DB = -25.0  # below a recording's loud frames (their 95th percentile)
-_VERSION = 1  # of what is cached
+_VERSION = 1  # of the cache's content
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,8 @@ class VoiceCorpus:
     def open(cls, utterances: Sequence[Utterance], cache: Path, mel: Mel) -> VoiceCorpus:
         """Decode and align the utterances, unless `cache` (a folder) holds the same ones.
 
-        One that has less than a frame for each symbol is left out: its text cannot be what is
-        said. Raises ValueError for a recording or a text that cannot be used, naming its line.
+        One that has less than a frame for each symbol is left out: it cannot be a recording
+        of its text. Raises ValueError, with its line, for what cannot be used.
         """
         spelled = [_spell(utterance) for utterance in utterances]
         mels = _cached(

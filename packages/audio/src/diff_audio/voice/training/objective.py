@@ -24,7 +24,7 @@ __all__ = ["Speaking"]
 class Speaking:
     """The loss (B,) of a `Voice` on a batch of `diff_audio.voice.training.corpus.Batches`.
 
-    prior_weight, duration_weight, flow_weight: of the three terms, each a mean over entries
+    prior_weight, duration_weight, flow_weight: weights of the terms, each a mean over entries
     pull: log-probability that an alignment pays for each frame by which a frame lies outside its
         symbol's place in the flat start: it decides while the means still know nothing
     """

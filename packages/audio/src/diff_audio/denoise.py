@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from diff_audio.denoiser.settings import Quality, Settings
+from diff_audio.pages.beside import Beside
 from diff_audio.sound.names import PRODUCTS, SOUND, TAG
 from diff_core.command import App, Failures, Job, options, process, require_new, run, usage, use
 from diff_core.progress import Progress
 
 if TYPE_CHECKING:
-    from diff_audio.denoiser.confidence import Tracks
     from diff_audio.denoiser.denoiser import Denoiser
     from diff_audio.denoiser.outcome import Outcome
 
@@ -178,14 +177,17 @@ def denoise(
             quality, steps=steps, samples=samples, seed=seed, limit_db=limit, mix=mix,
             linked=not separate,
         )  # fmt: skip
+        beside = Beside(picture, report, confidence, reference)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
-    pages = Pages(picture, report, confidence, reference)
     failures = Failures(COMMAND, debug=debug)
     is_product = SOUND.products(inputs, output, PRODUCTS)
     sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SOUND.plan(sources, output, TAG, failures)
-    pages.check(jobs, overwrite=overwrite)
+    with usage():
+        beside.check(len(jobs))
+    job = jobs[0] if len(jobs) == 1 else None
+    require_new(*beside.files.values(), overwrite=overwrite, job=job)
     if not jobs:
         return failures.finish(len(failures.names))
 
@@ -199,16 +201,15 @@ def denoise(
         failures.add("the model", error)
         return 1
     if not quiet:
-        waiting = [job for job in jobs if not (skip_existing and job.target.exists())]
-        _foretell(model, waiting, settings, failures)
+        _foretell(model, jobs, settings, failures, skip_existing=skip_existing)
 
     def do(job: Job, advance: Progress) -> Outcome:
-        tracks = pages.prepare()
+        tracks = beside.prepare()
         outcome = denoise_file(
             model, job.source, job.target, settings, overwrite=overwrite, nan_to_zero=nan_to_zero,
             keep_noise=keep_noise, on_part=tracks.add if tracks else None, on_progress=advance,
         )  # fmt: skip
-        pages.write(job, outcome, tracks, settings)
+        beside.write(outcome, tracks, settings)
         return outcome
 
     return process(
@@ -217,78 +218,21 @@ def denoise(
     )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Pages:
-    """The files about one recording that go beside the result.
-
-    reference: the clean recording, for the scores in `report`
-    """
-
-    picture: Path | None
-    report: Path | None
-    confidence: Path | None
-    reference: Path | None
-
-    def __post_init__(self) -> None:
-        if self.reference is not None and self.report is None:
-            raise typer.BadParameter("--reference is for the scores in --report; name that too")
-
-    @property
-    def files(self) -> dict[str, Path | None]:
-        """The files to write, by option."""
-        return {
-            "--picture": self.picture,
-            "--report": self.report,
-            "--confidence": self.confidence,
-        }
-
-    def check(self, jobs: list[Job], *, overwrite: bool) -> None:
-        """Raise typer.BadParameter for what cannot be written or read: before the work."""
-        for option, path in self.files.items():
-            if path is not None and len(jobs) > 1:
-                raise typer.BadParameter(f"{option} is of one recording, but several are given")
-        job = jobs[0] if len(jobs) == 1 else None
-        require_new(*self.files.values(), overwrite=overwrite, job=job)
-        if self.reference is not None:
-            from diff_audio.sound.read import BadFile, probe
-
-            try:
-                probe(self.reference)
-            except BadFile as error:
-                raise typer.BadParameter(f"--reference {self.reference}: {error}") from error
-
-    def prepare(self) -> Tracks | None:
-        """Make the folders, and return what gathers facts for the files, if they need any."""
-        from diff_audio.denoiser.confidence import Tracks
-
-        for path in self.files.values():
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-        return Tracks() if self.report or self.confidence else None
-
-    def write(self, job: Job, outcome: Outcome, tracks: Tracks | None, settings: Settings) -> None:
-        """Write the files of a denoised recording."""
-        if self.picture is not None:
-            from diff_audio.pages.before_after import draw
-
-            draw(job.source, job.target, self.picture)
-        if self.confidence is not None and tracks is not None:
-            from diff_audio.denoiser.confidence import seconds, write
-
-            found, samples = seconds(tracks), settings.samples
-            write(self.confidence, found, input=outcome.input, samples=samples)
-        if self.report is not None and tracks is not None:
-            from diff_audio.pages.report import write_report
-
-            write_report(self.report, outcome, tracks, settings, self.reference)
-
-
-def _foretell(model: Denoiser, jobs: list[Job], settings: Settings, failures: Failures) -> None:
+def _foretell(
+    model: Denoiser,
+    jobs: list[Job],
+    settings: Settings,
+    failures: Failures,
+    *,
+    skip_existing: bool,
+) -> None:
     """Print how long the work will take, if it is long."""
     from diff_audio.sound.read import BadFile, probe
 
     sound = 0.0  # seconds, of all channels
     for job in jobs:
+        if skip_existing and job.target.exists():
+            continue
         with suppress(BadFile, OSError):  # is reported when its turn comes
             found = probe(job.source)
             sound += found.channels * found.frames / found.rate

@@ -23,6 +23,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from diff_audio.spectra.definition import difference
+
 __all__ = ["Mel"]
 
 
@@ -136,11 +138,8 @@ class Mel:
         """Raise ValueError, with both definitions, unless a card's `signal` holds this one."""
         other = Mel.of(signal)
         if other != self:
-            here, there = asdict(self), asdict(other)
-            names = [name for name in here if here[name] != there[name]]
-            differences = ", ".join(f"{n} {here[n]:g} | {there[n]:g}" for n in names)
             raise ValueError(
-                f"mel definitions differ (expected | found): {differences} "
+                f"mel definitions differ (expected | found): {difference(self, other)} "
                 f"(fingerprints {self.fingerprint} | {other.fingerprint})"
             )
 

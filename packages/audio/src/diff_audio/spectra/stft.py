@@ -20,6 +20,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
+from diff_audio.spectra.definition import difference
+
 __all__ = ["Spectral"]
 
 # Added to |X|^2 so that the gradient of a power below one stays finite where the magnitude is
@@ -72,10 +74,7 @@ class Spectral:
         """Raise ValueError, with both definitions, unless a card's `signal` holds this one."""
         other = Spectral.of(signal)
         if other != self:
-            here, there = asdict(self), asdict(other)
-            names = [name for name in here if here[name] != there[name]]
-            differences = ", ".join(f"{n} {here[n]:g} | {there[n]:g}" for n in names)
-            raise ValueError(f"spectra differ (expected | found): {differences}")
+            raise ValueError(f"spectra differ (expected | found): {difference(self, other)}")
 
     @property
     def bins(self) -> int:

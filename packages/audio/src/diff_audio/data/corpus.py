@@ -23,6 +23,7 @@ from diff_audio.data.manifest import listed, read_rows
 from diff_audio.data.splits import split_rows
 from diff_audio.sound.read import BadFile, read
 from diff_audio.sound.resample import CORE_RATE, resample
+from diff_audio.sound.wave import Wave
 from diff_core.data.split import Split
 from diff_core.files import replacing, write_json
 
@@ -34,8 +35,6 @@ FORMAT = 2
 """The version of the cache: with another number it is made again."""
 
 log = logging.getLogger(__name__)
-
-Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

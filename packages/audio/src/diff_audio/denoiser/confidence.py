@@ -14,10 +14,10 @@ import os
 from dataclasses import asdict, dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diff_audio.denoiser.part import Part
 from diff_audio.sound.resample import CORE_RATE
+from diff_audio.sound.wave import Array
 from diff_core.files import write_json
 
 __all__ = [
@@ -51,8 +51,6 @@ DEFINITION = (
     "without samples, removed_db by a straight line fitted on other recordings: not a measurement "
     f"of this one. doubtful: sdr_db under {DOUBTFUL_DB:g}. null: no speech"
 )
-
-Array = NDArray[np.float64]
 
 
 class Tracks:

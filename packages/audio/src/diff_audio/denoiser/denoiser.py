@@ -26,6 +26,7 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.denoiser.stream import Stream
 from diff_audio.sound.level import FRAME, active_level, frame_power, gain_for
 from diff_audio.sound.resample import CORE_RATE, BandSplit
+from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.spectra.stft import Spectral
 from diff_audio.weights import path_of
@@ -39,8 +40,7 @@ PIECE_SECONDS, PIECE_SAMPLES = 10.0, 4_000_000
 AROUND = 1.3  # times the network's work are context, resampling and files
 MOST_CHANNELS = 64  # that are believed where there are more of them than samples
 
-Array = NDArray[np.float64]
-Wave = TypeVar("Wave", Tensor, NDArray[Any])
+Sound = TypeVar("Sound", Tensor, NDArray[Any])
 
 
 class Denoiser:
@@ -84,12 +84,12 @@ class Denoiser:
 
     def __call__(
         self,
-        wave: Wave,
+        wave: Sound,
         rate: int,
         settings: Settings | None = None,
         *,
         on_progress: Progress | None = None,
-    ) -> Wave:
+    ) -> Sound:
         """The denoised wave: same shape (T,) or (C, T), dtype, kind (numpy or torch) and level.
 
         rate: Hz, 1000 or more. on_progress takes the share done, 0 to 1.
@@ -117,7 +117,7 @@ class Denoiser:
             if on_progress:
                 on_progress(part.window.stop / length)
         out = torch.from_numpy(result).reshape(given.shape).to(given)
-        return cast(Wave, out if isinstance(wave, Tensor) else out.numpy())
+        return cast(Sound, out if isinstance(wave, Tensor) else out.numpy())
 
     def measure(self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int) -> float:
         """Return the gain that brings a recording, all its channels together, to the network's

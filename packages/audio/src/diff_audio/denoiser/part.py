@@ -5,17 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diff_audio.denoiser.settings import Settings
 from diff_audio.sound.resample import BandSplit
+from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window
 
 __all__ = ["Heard", "Part", "Piecewise"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ __all__ = ["Stream"]
 MEMORY = 1500
 """Frames of 20 ms over which the level is taken: 30 s."""
 
-Wave = TypeVar("Wave", Tensor, NDArray[Any])
+Sound = TypeVar("Sound", Tensor, NDArray[Any])
 
 
 class Stream:
@@ -83,7 +83,7 @@ class Stream:
         """Return the samples by which the output is late: one block and the context after it."""
         return self._block + self._context
 
-    def process(self, chunk: Wave) -> Wave:
+    def process(self, chunk: Sound) -> Sound:
         """The next samples (T,) or (channels, T), floating point, to as many that are denoised.
 
         The first `latency` samples of the output are zero. Raises ValueError for another shape,
@@ -103,7 +103,7 @@ class Stream:
         while self._start + self.latency <= self._heard:
             self._denoise(self._start + self._block, self._start + self.latency)
         out = self._take(samples.shape[1]).reshape(given.shape).to(given)
-        return cast(Wave, out if isinstance(chunk, Tensor) else out.numpy())
+        return cast(Sound, out if isinstance(chunk, Tensor) else out.numpy())
 
     def flush(self) -> NDArray[np.float64]:
         """The last `latency` samples (channels, latency); the stream then begins anew."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.outcome import Outcome
@@ -18,6 +17,7 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.sound.clipping import Clipping
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
+from diff_audio.sound.wave import Array
 from diff_audio.sound.write import Writer, container_for
 from diff_core.files import refuse_existing, replacing
 from diff_core.progress import Progress
@@ -26,8 +26,6 @@ __all__ = ["denoise_file"]
 
 # The first reading's share of the work, for the progress bar.
 MEASURING = 0.05
-
-Array = NDArray[np.float64]
 
 
 def denoise_file(

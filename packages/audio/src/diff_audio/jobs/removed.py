@@ -13,15 +13,13 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diff_audio.sound.names import NOISE_TAG, TAG
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
+from diff_audio.sound.wave import Array
 from diff_audio.sound.write import BITS, Writer
 
 __all__ = ["fits_grid", "noise_path", "within_reach", "write_noise"]
-
-Array = NDArray[np.float64]
 
 
 def fits_grid(source: Recording, subtype: str) -> bool:

@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
+from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut
 from diff_audio.sound.write import Writer, container_for
 from diff_audio.vocoder.copying import copy_synthesis
@@ -33,8 +33,6 @@ NOTICE = "Synthetic sound, made from a mel spectrogram by diff_audio"
 FILLED = "Partly synthetic sound, filled by diff_audio"
 MEL = ".npy"
 """Suffix of files that hold a log-mel spectrogram."""
-
-Array = NDArray[np.float64]
 
 
 def vocode_file(

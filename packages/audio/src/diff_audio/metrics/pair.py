@@ -6,17 +6,17 @@ import importlib
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from diff_audio.sound.wave import Array
 
 __all__ = ["RATE", "checked_pair", "library"]
 
 RATE = 16_000
 """The sample rate at which recordings are scored, Hz."""
 
-Wave = NDArray[np.float64]
 
-
-def checked_pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Wave, Wave]:
+def checked_pair(reference: ArrayLike, estimate: ArrayLike) -> tuple[Array, Array]:
     """Return both as float64 (T,). Raises ValueError where they differ in length, are empty or not
     finite.
     """

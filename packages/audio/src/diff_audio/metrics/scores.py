@@ -22,10 +22,11 @@ import importlib.util
 from collections.abc import Callable, Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from diff_audio.metrics.pair import RATE, checked_pair, library
 from diff_audio.metrics.spectra import FLOOR_DB, HOP, MELS, WINDOW, lsd, mel_psnr_ssim, mr_stft
+from diff_audio.sound.wave import Array
 from diff_core.evaluate import mean_interval as interval
 
 __all__ = [
@@ -71,8 +72,6 @@ NEEDS = {"pesq": ("pesq", "diff-audio[pesq]"), "dnsmos": ("speechmos", "diff-aud
 
 METRICS = tuple(DEFINITIONS)
 """Names of the scores, in the order in which they are printed."""
-
-Wave = NDArray[np.float64]
 
 
 def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
@@ -189,7 +188,7 @@ def score(
 
 def align(
     reference: ArrayLike, estimate: ArrayLike, max_lag: int = RATE * 150 // 1000
-) -> tuple[Wave, int]:
+) -> tuple[Array, int]:
     """Move `estimate` (T,) by the whole number of samples, at most `max_lag`, that correlates best
     with `reference` (T,).
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 import functools
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from diff_audio.metrics.pair import RATE, checked_pair, library
+from diff_audio.sound.wave import Array
 
 __all__ = ["FLOOR_DB", "HOP", "MELS", "RESOLUTIONS", "WINDOW", "lsd", "mel_psnr_ssim", "mr_stft"]
 
@@ -19,8 +20,6 @@ WINDOW, HOP, FLOOR_DB = 512, 128, 80.0
 MELS = 80
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 """Transform, hop and window in samples."""
-
-Array = NDArray[np.float64]
 
 
 def _power(wave: Array, size: int, hop: int, window: int) -> Array:

@@ -6,9 +6,10 @@ import os
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from diff_audio.sound.read import probe, read_start
+from diff_audio.sound.wave import Array
 from diff_core.files import replacing
 
 __all__ = ["before_after", "draw", "power"]
@@ -18,8 +19,6 @@ COLUMNS = 1000
 
 WINDOW_SECONDS = 0.032
 RANGE_DB = 80.0
-
-Array = NDArray[np.float64]
 
 
 def before_after(

@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from diff_audio.pages.before_after import power
 from diff_audio.sound.codec import mp3
 from diff_audio.sound.resample import resample
+from diff_audio.sound.wave import Array
 
 __all__ = ["pictures", "players", "ticks"]
 
 ROWS, RANGE_DB = 220, 80.0  # of a spectrogram
 LOUDEST, MOST_GAIN_DB = 0.97, 30.0  # of the players
 MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
-
-Array = NDArray[np.float64]
 
 
 def players(waves: dict[str, Array], rate: int) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diff_audio.denoiser import confidence
 from diff_audio.denoiser.confidence import DOUBTFUL_DB, Second, Tracks
@@ -21,6 +20,7 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.pages.embed import pictures, players, ticks
 from diff_audio.sound.read import read_start
 from diff_audio.sound.resample import CORE_RATE
+from diff_audio.sound.wave import Array
 from diff_core.pages import write_page
 
 __all__ = ["EXCERPT", "write_report"]
@@ -30,8 +30,6 @@ EXCERPT = 120
 
 LIKELY_DB = 10.0  # expected ratio from which a second is drawn as sure
 TALLEST_DB, DEEPEST_DB = 25.0, -40.0  # ends of the two tracks
-
-Array = NDArray[np.float64]
 
 
 def write_report(

@@ -7,14 +7,13 @@ highest or lowest, and that lies at full scale. Fewer than five such peaks may b
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
+
+from diff_audio.sound.wave import Array
 
 __all__ = ["Clipping"]
 
 FULL_SCALE = 0.98  # integer converters and limiters may stop a little short of 1
 FLAT, FEWEST = 3, 5
-
-Array = NDArray[np.float64]
 
 
 class Clipping:

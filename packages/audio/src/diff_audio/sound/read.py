@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
-from numpy.typing import NDArray
+
+from diff_audio.sound.wave import Array
 
 __all__ = [
     "FOREIGN",
@@ -36,8 +37,6 @@ FOREIGN = tuple(".aac .ac3 .amr .m4a .m4b .mka .mp4 .webm .wma".split())
 """File name endings of sound that libsndfile does not know."""
 
 BLOCK = 65_536
-
-Array = NDArray[np.float64]
 
 
 class BadFile(ValueError):

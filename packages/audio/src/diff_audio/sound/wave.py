@@ -1,13 +1,17 @@
-"""A mono wave as an array, and its power."""
+"""The arrays that hold sound, and the power of a wave."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Wave", "power", "unit"]
+__all__ = ["Array", "Wave", "power", "unit"]
+
+Array = NDArray[np.float64]
+"""Samples in double precision, full scale 1, most often (C, T): what files and models exchange."""
 
 Wave = NDArray[np.float32]
+"""A mono wave (T,), full scale 1: what training items are made of."""
 
 
 def power(wave: Wave) -> float:

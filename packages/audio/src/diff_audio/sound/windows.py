@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
+
+from diff_audio.sound.wave import Array
 
 __all__ = ["Window", "cut", "windows"]
-
-Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -8,16 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from diff_audio.sound.read import BLOCK, BadFile, Recording, library_name
+from diff_audio.sound.wave import Array
 
 __all__ = ["BITS", "Writer", "container_for"]
 
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 """The bits of the integer samples that are written as they are."""
-
-Array = NDArray[np.float64]
 
 
 def container_for(recording: Recording, target: Path) -> tuple[str, str]:

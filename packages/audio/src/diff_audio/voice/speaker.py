@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from diff_audio.sound.wave import Wave
 from diff_audio.spectra.mel import Mel
 from diff_audio.text import SYMBOLS, Spoken, encode, utterances
 from diff_audio.text.symbols import BEGIN, END, SPACE
@@ -34,8 +34,6 @@ MOST_SYMBOLS = 240  # that are spoken at once: about 16 s
 _PAUSE = 0.35  # seconds of silence between sentences
 _JOIN = 0.01  # seconds in which one sentence fades into the next
 _BREAKS = ",.!?;:-"
-
-Wave = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

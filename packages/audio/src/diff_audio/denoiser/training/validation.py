@@ -18,6 +18,7 @@ from diff_audio.data.mixing import Mixing
 from diff_audio.metrics.scores import estoi, pesq_wb, si_sdr
 from diff_audio.sound.level import normalise
 from diff_audio.sound.resample import CORE_RATE
+from diff_audio.sound.wave import Wave
 from diff_audio.spectra.stft import Spectral
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
@@ -28,8 +29,6 @@ __all__ = ["Validation"]
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0)
 """The edges of the bins of log-SNR: t from 0.98 down to 0.02 on the shipped bridge."""
-
-Wave = np.ndarray[tuple[int], np.dtype[np.float32]]
 
 
 class Validation:

@@ -93,7 +93,10 @@ def test_a_manifest_gives_sets_splits_and_licences(folder: Path, tmp_path: Path)
     ]
     assert found[1].licence == "CC0-1.0"
     path.write_text(json.dumps({"file": "gone.wav", "text": "Gone."}))
-    with pytest.raises(ValueError, match=r"gone\.wav, which is not there"):
+    with pytest.raises(ValueError, match=r"line 1 names gone\.wav, which is not there"):
+        read_catalogue(path)
+    path.write_text(json.dumps({"file": "a.wav", "text": "A.", "split": "trian"}))
+    with pytest.raises(ValueError, match=r"line 1: split is 'trian'.*did you mean 'train'"):
         read_catalogue(path)
 
 

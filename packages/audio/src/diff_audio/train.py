@@ -1,7 +1,7 @@
 """The command `python -m diff_audio.train denoise --speech DIR --out DIR`: training on your own
 recordings.
 
-Each sub-command is a module that holds its recipe and builds its job (`diff_core.train.command`).
+Each sub-command is a module that holds its recipe and builds its job (`diff_core.command.train`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from pathlib import Path
 from diff_audio.data.inputs import Sounds, Speech, Texts
 from diff_audio.weights import path_of
 from diff_core.command import App, run
-from diff_core.train.command import training_command
+from diff_core.command.train import training_command
 
 __all__ = ["RECIPES", "Sounds", "Speech", "Texts", "app", "main"]
 

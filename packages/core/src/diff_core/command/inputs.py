@@ -67,7 +67,7 @@ class FileKind:
     foreign: tuple[str, ...] = ()
 
     def matches(self, path: Path) -> bool:
-        """Whether the name is that of such a file."""
+        """Return whether the name is that of such a file."""
         return path.name.lower().endswith(self.suffixes)
 
     def split(self, name: str) -> tuple[str, str]:

@@ -24,8 +24,9 @@ from diff_audio.spectra.mel import Mel
 from diff_audio.text import encode, phonemes
 from diff_audio.voice.training.catalogue import Utterance
 from diff_audio.voice.training.flat_start import flat_start
+from diff_core.checkpoint.tensors import read_tensors
 from diff_core.data.split import Split
-from diff_core.files import read_tensors, replacing
+from diff_core.files import replacing
 
 __all__ = ["Batches", "Clip", "VoiceCorpus", "collate"]
 

@@ -32,6 +32,7 @@ import torch
 
 import diff_audio.train as audio
 import diff_medical.train as medical
+from diff_audio.weights import FOLDER
 from diff_core.io import read_card
 from diff_core.train import make_recipe
 from diff_core.train.run import start_from
@@ -53,13 +54,13 @@ def shipped(data: Path) -> dict[str, Shipped]:
     sounds = audio.Sounds(sound / "speech", sound / "noise", listed)
     speech = audio.Speech(sound / "speech", listed)
     texts = audio.Texts(listed, "kathleen_en")
-    heard, seen = audio.WEIGHTS, medical.WEIGHTS
+    heard, seen = FOLDER, medical.WEIGHTS
     return {
         name: Shipped(folder / f"{name}.safetensors", module, inputs)
         for name, folder, module, inputs in (
-            ("denoise", heard, "diff_audio.training.denoise", sounds),
-            ("vocoder", heard, "diff_audio.vocoder.training", speech),
-            ("voice", heard, "diff_audio.voice.training", texts),
+            ("denoise", heard, "diff_audio.denoiser.training.job", sounds),
+            ("vocoder", heard, "diff_audio.vocoder.training.job", speech),
+            ("voice", heard, "diff_audio.voice.training.job", texts),
             ("enhance", seen, "diff_medical.training.enhance", scans),
             ("generate", seen, "diff_medical.training.generate", scans),
             ("generate_volume", seen, "diff_medical.training.generate", scans),

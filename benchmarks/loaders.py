@@ -47,10 +47,10 @@ def main() -> None:
 
 def audio(options: argparse.Namespace, folder: Path) -> None:
     """Items of two seconds, as the recipe has them and with all that may be added."""
-    from diff_audio.corpus import Corpus
-    from diff_audio.mixer import Mixer
-    from diff_audio.mixing import Mixing
-    from diff_audio.rooms import Rooms
+    from diff_audio.data.corpus import Corpus
+    from diff_audio.data.mixer import Mixer
+    from diff_audio.data.mixing import Mixing
+    from diff_audio.data.rooms import Rooms
 
     speech, noise = options.speech, options.noise
     if speech is None:

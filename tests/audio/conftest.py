@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from diff_audio.network import BandUNet
+from diff_audio.denoiser.network import BandUNet
+from diff_audio.spectra.stft import Spectral
 from diff_core.bridge import SchroedingerBridge
 from diff_core.denoiser import FromX0
 from diff_core.io import Card, save
@@ -29,7 +30,7 @@ def model() -> FromX0:
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
-    save(path, small_model(), Card(name="random"))
+    save(path, small_model(), Card(name="random", signal={"spectrum": Spectral().describe()}))
     return path
 
 

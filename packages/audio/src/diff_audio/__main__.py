@@ -1,17 +1,15 @@
-"""`diff-audio` and `python -m diff_audio`: all commands for sound under one name."""
+"""The command `diff-audio`, or `python -m diff_audio`: all commands for sound under one name."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
+from diff_audio.weights import FOLDER
 from diff_core.command import run
 from diff_core.command.doctor import Doctor
 from diff_core.command.umbrella import umbrella
 
 __all__ = ["app", "main"]
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 COMMANDS = {
     "denoise": "diff_audio.denoise",
@@ -44,13 +42,13 @@ app = umbrella(
     "diff-audio",
     "Diffusion for sound: denoise recordings, speak text, and train both.",
     COMMANDS,
-    WEIGHTS,
-    Doctor("diff-audio", WEIGHTS, {"denoise": _denoise, "say": _say}),
+    FOLDER,
+    Doctor("diff-audio", FOLDER, {"denoise": _denoise, "say": _say}),
 )
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, "diff-audio", arguments, program="diff-audio")
 
 

@@ -1,22 +1,23 @@
-"""`python -m diff_audio.denoise in.wav`: writes in_denoised.wav beside it."""
+"""The command `python -m diff_audio.denoise in.wav`, which writes in_denoised.wav beside it."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.names import PRODUCTS, SOUND, TAG
-from diff_audio.quality import Quality
-from diff_core.command import App, Failures, Job, options, process, require_new, run, use
+from diff_audio.denoiser.settings import Quality, Settings
+from diff_audio.pages.beside import Beside
+from diff_audio.sound.names import PRODUCTS, SOUND, TAG
+from diff_core.command import App, Failures, Job, options, process, require_new, run, usage, use
+from diff_core.progress import Progress
 
 if TYPE_CHECKING:
-    from diff_audio.enhancer import Denoiser, Settings
-    from diff_audio.recording import Outcome
+    from diff_audio.denoiser.denoiser import Denoiser
+    from diff_audio.denoiser.outcome import Outcome
 
 __all__ = ["app", "main"]
 
@@ -29,106 +30,134 @@ FLAT = (
     "the input is clipped: {} samples were cut off at full scale when it was recorded; "
     "denoising does not bring them back"
 )
-
-app = App()
-
 SAMPLE_STEPS = 4
 SHORT = 180.0  # seconds of sound, times network calls, under which no time is foretold
 
+app = App()
 
-@app.command()
+FILES, REPORTS = options.FILES, "Reports"
+
+Inputs = Annotated[
+    list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A file or a folder; default: NAME_denoised beside the input.",
+        rich_help_panel=FILES,
+    ),
+]
+QualityOption = Annotated[
+    Quality,
+    typer.Option(
+        help="draft: half precision where the processor is fast at it. default: one network "
+        "call. best: the mean of four calls, on frame grids in between."
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option(
+        help="Network passes, 1 to 64. 1, the default, is the most faithful; more passes walk the "
+        "bridge to one likely recording: crisper, less faithful."
+    ),
+]
+Samples = Annotated[
+    int,
+    typer.Option(help="Average this many posterior samples (4 passes each by default)."),
+]
+Limit = Annotated[
+    float | None,
+    typer.Option(metavar="DB", help="Remove at most this many dB; 0 changes nothing."),
+]
+Mix = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE", help="Share of the result in the output, 0 to 1; the rest is the input."
+    ),
+]
+Separate = Annotated[
+    bool,
+    typer.Option(
+        "--separate",
+        help="Treat each channel by itself, as for microphones that hear different things. "
+        "Without it, one mask for all channels keeps every sound in its place.",
+    ),
+]
+KeepNoise = Annotated[
+    bool,
+    typer.Option(
+        "--keep-noise",
+        help="Also write the removed part, as NAME_removed: input = output + removed, sample for "
+        "sample.",
+        rich_help_panel=FILES,
+    ),
+]
+NanToZero = Annotated[
+    bool,
+    typer.Option(
+        "--nan-to-zero", help="Take NaN and Inf samples for silence.", rich_help_panel=FILES
+    ),
+]
+Confidence = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="JSON",
+        help="Write how far each second may be trusted; --samples makes it more reliable.",
+        rich_help_panel=REPORTS,
+    ),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="HTML",
+        help="Write a page to hear and see the recording before, after, and the removed part.",
+        rich_help_panel=REPORTS,
+    ),
+]
+Reference = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="CLEAN",
+        help="Clean recording, for scores in --report.",
+        rich_help_panel=REPORTS,
+    ),
+]
+Picture = Annotated[
+    Path | None, options.picture("Draw the first two minutes, before and after, into this PNG.")
+]
+
+
+@app.command(
+    examples={
+        "in.wav": "Write in_denoised.wav beside it.",
+        "talks/ --recursive -o clean/ --limit 20": "Denoise a folder, and keep some of the noise.",
+    },
+    renamed={"limit_db": "limit", "linked": "separate", "views": "quality"},
+)
 def denoise(
-    inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="File, or folder; default: NAME_denoised beside the input."
-        ),
-    ] = None,
+    inputs: Inputs,
+    output: Output = None,
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
-    quality: Annotated[
-        Quality,
-        typer.Option(
-            help="draft: half precision where the processor is fast at it. default: one network "
-            "call. best: the mean of four, on frame grids in between."
-        ),
-    ] = Quality.default,
-    steps: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            max=64,
-            help="Network passes. 1, the default, is the most faithful; more walk the bridge to "
-            "one likely recording: crisper, less faithful.",
-        ),
-    ] = None,
-    samples: Annotated[
-        int,
-        typer.Option(
-            min=1, help="Average this many posterior samples (4 passes each by default)."
-        ),
-    ] = 1,
+    quality: QualityOption = "default",
+    steps: Steps = None,
+    samples: Samples = 1,
     seed: options.Seed = 0,
-    limit: Annotated[
-        float | None,
-        typer.Option(
-            min=0.0, metavar="DB", help="Take away at most this many dB; 0 changes nothing."
-        ),
-    ] = None,
-    mix: Annotated[
-        float,
-        typer.Option(
-            min=0.0,
-            max=1.0,
-            metavar="SHARE",
-            help="Share of the result in the output; the rest is the input.",
-        ),
-    ] = 1.0,
-    separate: Annotated[
-        bool,
-        typer.Option(
-            "--separate",
-            help="Treat each channel by itself, as for microphones that hear different things; "
-            "else one mask for all keeps every sound in its place.",
-        ),
-    ] = False,
-    keep_noise: Annotated[
-        bool,
-        typer.Option(
-            "--keep-noise",
-            help="Write what was taken away too, as NAME_removed: input = output + removed, "
-            "sample for sample.",
-        ),
-    ] = False,
-    confidence: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="JSON",
-            help="Write how far each second may be trusted; better told with --samples.",
-        ),
-    ] = None,
-    report: Annotated[
-        Path | None,
-        typer.Option(metavar="HTML", help="Write a page to hear and see before, after, removed."),
-    ] = None,
-    reference: Annotated[
-        Path | None,
-        typer.Option(metavar="CLEAN", help="Clean recording, for the scores in the report."),
-    ] = None,
-    picture: Annotated[
-        Path | None,
-        options.picture("Draw the first two minutes, before and after, into this PNG."),
-    ] = None,
+    limit: Limit = None,
+    mix: Mix = 1.0,
+    separate: Separate = False,
+    keep_noise: KeepNoise = False,
+    nan_to_zero: NanToZero = False,
+    confidence: Confidence = None,
+    report: Report = None,
+    reference: Reference = None,
+    picture: Picture = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     weights: options.Weights = None,
-    nan_to_zero: Annotated[
-        bool, typer.Option("--nan-to-zero", help="Take NaN and Inf samples for silence.")
-    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -143,33 +172,27 @@ def denoise(
     del version
     if steps is None:
         steps = 1 if samples == 1 else SAMPLE_STEPS
-    if samples > 1 and steps == 1:
-        raise typer.BadParameter(
-            "--samples above 1 needs 2 passes or more: a single pass is not random"
-        )
-    if samples > 1 and quality is Quality.best:
-        raise typer.BadParameter("--samples and --quality best exclude each other")
+    with usage():
+        settings = Settings.of(
+            quality, steps=steps, samples=samples, seed=seed, limit_db=limit, mix=mix,
+            linked=not separate,
+        )  # fmt: skip
+        beside = Beside(picture, report, confidence, reference)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
-    if reference is not None and report is None:
-        raise typer.BadParameter("--reference is for the scores in --report; name that too")
     failures = Failures(COMMAND, debug=debug)
     is_product = SOUND.products(inputs, output, PRODUCTS)
     sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SOUND.plan(sources, output, TAG, failures)
-    pages = {"--picture": picture, "--report": report, "--confidence": confidence}
-    for option, path in pages.items():
-        if path is not None and len(jobs) > 1:
-            raise typer.BadParameter(f"{option} is of one recording, but several are given")
-    require_new(*pages.values(), overwrite=overwrite, job=jobs[0] if len(jobs) == 1 else None)
-    if reference is not None:
-        _check_reference(reference)
+    with usage():
+        beside.check(len(jobs))
+    job = jobs[0] if len(jobs) == 1 else None
+    require_new(*beside.files.values(), overwrite=overwrite, job=job)
     if not jobs:
         return failures.finish(len(failures.names))
 
-    from diff_audio.confidence import Tracks
-    from diff_audio.enhancer import Denoiser, Settings
-    from diff_audio.recording import denoise_file, draw
+    from diff_audio.denoiser.denoiser import Denoiser
+    from diff_audio.jobs.denoise import denoise_file
 
     use(device, threads)
     try:
@@ -177,45 +200,16 @@ def denoise(
     except ValueError as error:
         failures.add("the model", error)
         return 1
-    settings = Settings.of(
-        quality,
-        steps=steps,
-        samples=samples,
-        seed=seed,
-        limit_db=limit,
-        mix=mix,
-        linked=not separate,
-    )
     if not quiet:
-        waiting = [job for job in jobs if not (skip_existing and job.target.exists())]
-        _foretell(model, waiting, settings, failures)
+        _foretell(model, jobs, settings, failures, skip_existing=skip_existing)
 
-    def do(job: Job, advance: Callable[[float], None]) -> Outcome:
-        for path in pages.values():
-            if path is not None:
-                path.parent.mkdir(parents=True, exist_ok=True)
-        tracks = Tracks()
+    def do(job: Job, advance: Progress) -> Outcome:
+        tracks = beside.prepare()
         outcome = denoise_file(
-            model,
-            job.source,
-            job.target,
-            settings,
-            overwrite=overwrite,
-            nan_to_zero=nan_to_zero,
-            keep_noise=keep_noise,
-            on_part=tracks.add if report or confidence else None,
-            on_progress=advance,
-        )
-        if picture is not None:
-            draw(job.source, job.target, picture)
-        if confidence is not None:
-            from diff_audio.confidence import seconds, write
-
-            write(confidence, seconds(tracks), input=outcome.input, samples=samples)
-        if report is not None:
-            from diff_audio.report import write_report
-
-            write_report(report, outcome, tracks, settings, reference)
+            model, job.source, job.target, settings, overwrite=overwrite, nan_to_zero=nan_to_zero,
+            keep_noise=keep_noise, on_part=tracks.add if tracks else None, on_progress=advance,
+        )  # fmt: skip
+        beside.write(outcome, tracks, settings)
         return outcome
 
     return process(
@@ -224,23 +218,22 @@ def denoise(
     )  # fmt: skip
 
 
-def _check_reference(path: Path) -> None:
-    """Raises typer.BadParameter for a --reference that cannot be read: before the work."""
-    from diff_audio.files import BadFile, probe
-
-    try:
-        probe(path)
-    except BadFile as error:
-        raise typer.BadParameter(f"--reference {path}: {error}") from error
-
-
-def _foretell(model: Denoiser, jobs: list[Job], settings: Settings, failures: Failures) -> None:
-    """Says how long it will take, if that is worth knowing."""
-    from diff_audio.files import BadFile, probe
+def _foretell(
+    model: Denoiser,
+    jobs: list[Job],
+    settings: Settings,
+    failures: Failures,
+    *,
+    skip_existing: bool,
+) -> None:
+    """Print how long the work will take, if it is long."""
+    from diff_audio.sound.read import BadFile, probe
 
     sound = 0.0  # seconds, of all channels
     for job in jobs:
-        with suppress(BadFile, OSError):  # is told of when its turn comes
+        if skip_existing and job.target.exists():
+            continue
+        with suppress(BadFile, OSError):  # is reported when its turn comes
             found = probe(job.source)
             sound += found.channels * found.frames / found.rate
     if sound * settings.calls < SHORT:
@@ -263,7 +256,7 @@ def _warnings(outcome: Outcome) -> list[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,7 +1,7 @@
-"""`python -m diff_audio.export out.onnx`: the one-pass network for other runtimes.
+"""The command `python -m diff_audio.export out.onnx`: the one-pass network for other runtimes.
 
 What is exported maps the noisy compressed spectrum y (B, 2, F, N) to the estimate of the clean
-one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.spectral`'s;
+one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.Spectral`'s;
 its numbers, the sample rate and the level that the network expects are in the file's metadata.
 """
 
@@ -26,7 +26,7 @@ app = App()
 
 
 def export(path: Path, weights: Path | None = None) -> None:
-    """Writes the network of a checkpoint, None for the package's, as ONNX in float32.
+    """Write the network of a checkpoint, None for the package's, as ONNX in float32.
 
     Input `noisy` and output `clean`, (batch, 2, bins, frames). Raises ImportError without the
     extra diff-audio[onnx], ValueError for a checkpoint that cannot be used.
@@ -40,9 +40,9 @@ def export(path: Path, weights: Path | None = None) -> None:
     import torch
     from torch import Tensor, nn
 
-    from diff_audio.enhancer import Denoiser
-    from diff_audio.level import TARGET_DB
-    from diff_audio.resample import CORE_RATE
+    from diff_audio.denoiser.denoiser import Denoiser
+    from diff_audio.sound.level import TARGET_DB
+    from diff_audio.sound.resample import CORE_RATE
     from diff_core.condition import Condition
     from diff_core.files import replacing
 
@@ -84,7 +84,12 @@ def export(path: Path, weights: Path | None = None) -> None:
         onnx.save(written, str(temporary))
 
 
-@app.command()
+@app.command(
+    examples={
+        "denoise.onnx": "Write the network of the package.",
+        "mine.onnx --weights runs/mine/denoise.safetensors": "Write a network of your own.",
+    }
+)
 def command(
     output: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="File to write.")],
     weights: options.Weights = None,
@@ -109,7 +114,7 @@ def command(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

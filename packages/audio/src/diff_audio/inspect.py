@@ -1,4 +1,4 @@
-"""`python -m diff_audio.inspect FOLDER`: what a folder of recordings holds."""
+"""The command `python -m diff_audio.inspect FOLDER`: a survey of a folder of recordings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from diff_core.command import App, Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
-    from diff_audio.survey import Found, Survey
+    from diff_audio.data.survey import Found, Survey
 
 __all__ = ["app", "draw", "main"]
 
@@ -23,7 +23,13 @@ SHOWN = 20  # problems that are printed one by one
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "recordings/": "Print what a folder holds.",
+        "corpus/ --manifest corpus/manifest.jsonl --full -o corpus.png": "Decode every file and "
+        "draw the result.",
+    }
+)
 def inspect(
     folder: Annotated[Path, typer.Argument(help="Folder of recordings, of any layout.")],
     output: Annotated[
@@ -41,14 +47,16 @@ def inspect(
     ] = False,
     debug: options.Debug = False,
 ) -> int:
-    """Tell what a folder of recordings holds: layout, hours, rates, speakers, faults.
+    """Print what a folder of recordings holds: layout, hours, rates, speakers, faults.
 
-    Nothing is changed. Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
+    Nothing is changed.
+
+    Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
     """
     failures = Failures(COMMAND, debug=debug)
     logging.basicConfig(level=logging.WARNING, format=f"{COMMAND}: %(message)s")
     require_new(output, overwrite=overwrite)
-    from diff_audio.survey import survey
+    from diff_audio.data.survey import survey
 
     try:
         with bar(1.0, quiet=as_json) as progress:
@@ -104,11 +112,13 @@ def _print(found: Survey) -> None:
 
 
 def draw(found: Survey, path: Path) -> None:
-    """Lengths, hours of each speaker, levels and mean spectra, by kind, into `path` (PNG, PDF)."""
+    """Draw lengths, hours of each speaker, levels and mean spectra, by kind, into `path` (PNG,
+    PDF).
+    """
     import numpy as np
     from matplotlib.figure import Figure
 
-    from diff_audio.survey import BANDS
+    from diff_audio.data.survey import BANDS
     from diff_core.files import replacing
 
     kinds: dict[str, list[Found]] = {}
@@ -149,7 +159,7 @@ def draw(found: Survey, path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

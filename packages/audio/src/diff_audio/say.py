@@ -1,4 +1,6 @@
-"""`python -m diff_audio.say "Hello." -o hello.wav`: speaks a text into a sound file."""
+"""The command `python -m diff_audio.say "Hello." -o hello.wav`, which speaks a text into a
+file.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import App, Failures, options, require_new, run, use
+from diff_core.command import App, Failures, options, require_new, run, usage, use
 
 __all__ = ["app", "main"]
 
@@ -17,68 +19,111 @@ COMMAND = "diff_audio.say"
 app = App()
 
 
-@app.command()
+Text = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[TEXT]...",
+        help="The text; - reads standard input. Phonemes may stand in brackets: "
+        '"[HH AH0 L OW1] world".',
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="The sound file: .wav, .flac or .ogg.",
+        rich_help_panel=options.FILES,
+    ),
+]
+TextFile = Annotated[
+    Path | None,
+    typer.Option(
+        "-f", "--file", help="Speak this text file (UTF-8).", rich_help_panel=options.FILES
+    ),
+]
+Rate = Annotated[
+    float,
+    typer.Option(help="Speed, 0.25 to 4: 2 is twice as fast."),
+]
+Temperature = Annotated[
+    float,
+    typer.Option(help="Liveliness, 0 to 2: 0 is the most even, and a little dull."),
+]
+Steps = Annotated[int, typer.Option(help="Network passes from text to mel, 1 to 64.")]
+Seed = Annotated[
+    int,
+    typer.Option(help="Seed of the random numbers: the same seed speaks a text in the same way."),
+]
+SpeakerName = Annotated[
+    str | None,
+    typer.Option(help="The speaker, in a voice of several."),
+]
+Engine = Annotated[
+    str,
+    typer.Option(help="The maker of phonemes: cmu, or an extra: espeak, gruut."),
+]
+Language = Annotated[
+    str,
+    typer.Option(help="The language of the text, for espeak and gruut: de-de, fr-fr."),
+]
+Strict = Annotated[
+    bool,
+    typer.Option("--strict", help="Refuse characters that cannot be spoken."),
+]
+Picture = Annotated[
+    Path | None, options.picture("Draw the first sentence's mel and symbols into this PNG.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="A voice of your own training (.safetensors).", rich_help_panel=options.MACHINE
+    ),
+]
+VocoderWeights = Annotated[
+    Path | None,
+    typer.Option(
+        help="A vocoder of your own training (.safetensors).", rich_help_panel=options.MACHINE
+    ),
+]
+
+
+@app.command(
+    examples={
+        '"Good morning." -o hello.wav': "Speak a sentence.",
+        "--file book.txt -o book.flac --rate 1.1 --seed 3": "Speak a text file, a little faster.",
+    }
+)
 def say(
-    text: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="[TEXT]...",
-            help="What to say; - reads standard input. Phonemes may stand in brackets: "
-            '"[HH AH0 L OW1] world".',
-        ),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("-o", "--output", help="The sound file: .wav, .flac or .ogg."),
-    ] = None,
-    file: Annotated[
-        Path | None, typer.Option("-f", "--file", help="Say what is in this text file (UTF-8).")
-    ] = None,
-    rate: Annotated[
-        float, typer.Option(min=0.25, max=4.0, help="Speed: 2 is twice as fast.")
-    ] = 1.0,
-    temperature: Annotated[
-        float,
-        typer.Option(min=0.0, max=2.0, help="Liveliness: 0 is the most even, and a little dull."),
-    ] = 0.3,
-    steps: Annotated[
-        int, typer.Option(min=1, max=64, help="Network passes from text to mel.")
-    ] = 4,
-    seed: Annotated[
-        int, typer.Option(min=0, help="The same seed says the same text in the same way.")
-    ] = 0,
-    speaker: Annotated[str | None, typer.Option(help="Who speaks, in a voice of several.")] = None,
-    engine: Annotated[
-        str,
-        typer.Option(help="Who makes phonemes of the text: cmu, or an extra: espeak, gruut."),
-    ] = "cmu",
-    language: Annotated[
-        str, typer.Option(help="Of the text, for espeak and gruut: de-de, fr-fr.")
-    ] = "en-us",
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse characters that cannot be spoken.")
-    ] = False,
+    text: Text = None,
+    output: Output = None,
+    file: TextFile = None,
+    rate: Rate = 1.0,
+    temperature: Temperature = 0.3,
+    steps: Steps = 4,
+    seed: Seed = 0,
+    speaker: SpeakerName = None,
+    engine: Engine = "cmu",
+    language: Language = "en-us",
+    strict: Strict = False,
     overwrite: options.Overwrite = False,
-    picture: Annotated[
-        Path | None, options.picture("Draw the first sentence's mel and symbols into this PNG.")
-    ] = None,
+    picture: Picture = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A voice of your own training (.safetensors).")
-    ] = None,
-    vocoder: Annotated[
-        Path | None, typer.Option(help="A vocoder of your own training (.safetensors).")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="One line of JSON.")] = False,
+    weights: Weights = None,
+    vocoder: VocoderWeights = None,
+    as_json: Annotated[
+        bool,
+        typer.Option("--json", help="Print one line of JSON.", rich_help_panel=options.MESSAGES),
+    ] = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-audio")] = False,
 ) -> int:
     """Speak a text into a sound file.
 
-    The file's tags say that the speech is synthetic; beside it, OUTPUT.json says by which model,
-    with which seed, and the SHA-256 of the text. Nothing is uploaded or downloaded.
+    The file's tags say that the speech is synthetic. OUTPUT.json beside it holds the model, the
+    seed, and the SHA-256 of the text. Nothing is uploaded or downloaded.
 
     Exit code: 0 done, 1 failed, 2 wrong usage.
     """
@@ -89,26 +134,18 @@ def say(
         raise typer.BadParameter("give the text, or a file of it with --file, and not both")
     require_new(output, output.with_name(f"{output.name}.json"), picture, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
-    try:
-        words = _read(text or [], file)
-        from diff_audio.voice.speaker import Manner
+    from diff_audio.voice.speaker import Manner
 
+    with usage():
         manner = Manner(rate, temperature, steps, seed, speaker, engine, language, strict)
-        use(device, threads)
-        from diff_audio.voice.utterance import say_into
+    use(device, threads)
+    try:
+        from diff_audio.jobs.say import say_into
 
         outcome = say_into(
-            output,
-            words,
-            manner,
-            weights=weights,
-            vocoder=vocoder,
-            device=device,
-            overwrite=overwrite,
-            picture=picture,
-        )
-    except typer.BadParameter:
-        raise
+            output, _read(text or [], file), manner, weights=weights, vocoder=vocoder,
+            device=device, overwrite=overwrite, picture=picture,
+        )  # fmt: skip
     except Exception as error:
         failures.add(str(output), error)
         return 1
@@ -122,7 +159,7 @@ def say(
 
 
 def _read(text: list[str], file: Path | None) -> str:
-    """The text to say. Raises ValueError for a file that is no text."""
+    """Return the text to speak. Raises ValueError for a file that is no text."""
     try:
         if file is not None:
             return file.read_text(encoding="utf-8-sig")
@@ -137,7 +174,7 @@ def _read(text: list[str], file: Path | None) -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

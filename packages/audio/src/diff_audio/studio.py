@@ -1,4 +1,4 @@
-"""`diff-audio studio`: a page on this machine to denoise recordings by hand and compare by ear."""
+"""The command `diff-audio studio`: a page to denoise recordings by hand and compare by ear."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diff_audio.files import SUFFIXES
-from diff_audio.names import SOUND, TAG
+from diff_audio.sound.names import SOUND, TAG
+from diff_audio.sound.read import SUFFIXES
 from diff_core.command import App, run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
 
 if TYPE_CHECKING:
-    from diff_audio.enhancer import Denoiser
+    from diff_audio.denoiser.denoiser import Denoiser
 
 __all__ = ["app", "main"]
 
@@ -41,16 +41,16 @@ app = App()
 
 
 def _load(weights: Path | None, device: str) -> Denoiser:
-    from diff_audio.enhancer import Denoiser
+    from diff_audio.denoiser.denoiser import Denoiser
 
     return Denoiser.from_pretrained(weights, device=device)
 
 
 def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) -> Made:
-    from diff_audio.confidence import Tracks
-    from diff_audio.recording import denoise_file
-    from diff_audio.report import write_report
-    from diff_audio.settings import Settings
+    from diff_audio.denoiser.confidence import Tracks
+    from diff_audio.denoiser.settings import Settings
+    from diff_audio.jobs.denoise import denoise_file
+    from diff_audio.pages.report import write_report
 
     target = source.with_name(TAG.join(SOUND.split(source.name)))
     settings, tracks = Settings.of(choices.quality, mix=choices.amount), Tracks()
@@ -62,11 +62,23 @@ def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) ->
     return Made(target, report)
 
 
-studio_command(app, PAGE, _load, _work, distribution="diff-audio", command=COMMAND, help=HELP)
+studio_command(
+    app,
+    PAGE,
+    _load,
+    _work,
+    distribution="diff-audio",
+    command=COMMAND,
+    help=HELP,
+    examples={
+        "": "Open the page in the browser.",
+        "--port 8000 --no-browser": "Serve the page at a fixed port.",
+    },
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

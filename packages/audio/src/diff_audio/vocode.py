@@ -1,17 +1,20 @@
-"""`python -m diff_audio.vocode mel.npy -o out.wav`: makes sound of a mel spectrogram."""
+"""The command `python -m diff_audio.vocode mel.npy -o out.wav`: sound from a mel spectrogram."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.files import FOREIGN, SUFFIXES
-from diff_audio.names import FILLED_TAG, VOCODED_TAG
-from diff_core.command import App, Failures, FileKind, Job, options, process, run, use
+from diff_audio.sound.names import FILLED_TAG, VOCODED_TAG
+from diff_audio.sound.read import FOREIGN, SUFFIXES
+from diff_core.command import App, Failures, FileKind, Job, options, process, run, usage, use
+from diff_core.progress import Progress
+
+if TYPE_CHECKING:
+    from diff_audio.vocoder.outcome import Outcome
 
 __all__ = ["app", "main"]
 
@@ -22,48 +25,61 @@ CLIPPED = "{} samples lay beyond full scale and were cut off"
 app = App()
 
 
-@app.command()
+Inputs = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="INPUT...",
+        help="Log-mel spectrograms (.npy of shape (80, N) or (C, 80, N)), or sound files, "
+        "which are made anew from their own.",
+    ),
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="A file or a folder; default: NAME_vocoded beside the input.",
+        rich_help_panel=options.FILES,
+    ),
+]
+Steps = Annotated[int, typer.Option("--steps", "--passes", help="Network passes, 1 to 64.")]
+Rounds = Annotated[
+    int, typer.Option(help="Rounds in which phases settle after the first pass, 0 to 1000.")
+]
+Gap = Annotated[
+    tuple[float, float] | None,
+    typer.Option(
+        metavar="START END",
+        help="Make only what lies between these seconds of a recording, and keep the rest: for "
+        "clicks and drop-outs up to about a tenth of a second.",
+    ),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="A vocoder of your own training (.safetensors).", rich_help_panel=options.MACHINE
+    ),
+]
+
+
+@app.command(
+    examples={
+        "mel.npy -o speech.wav": "Make speech of a spectrogram.",
+        "call.wav --gap 1.62 1.7": "Fill a drop-out, into call_filled.wav.",
+    }
+)
 def vocode(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="INPUT...",
-            help="Log-mel spectrograms (.npy of shape (80, N) or (C, 80, N)), or sound files, "
-            "which are made anew from their own.",
-        ),
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", help="File, or folder; default: NAME_vocoded beside the input."
-        ),
-    ] = None,
+    inputs: Inputs,
+    output: Output = None,
     overwrite: options.Overwrite = False,
     recursive: options.Recursive = False,
-    steps: Annotated[
-        int | None,
-        typer.Option("--steps", "--passes", min=1, max=64, help="Network passes; default: 1."),
-    ] = None,
-    rounds: Annotated[
-        int | None,
-        typer.Option(
-            min=0, max=1000, help="Rounds in which phases settle after the first; default: 64."
-        ),
-    ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the noise that it starts from.")] = 0,
-    gap: Annotated[
-        tuple[float, float] | None,
-        typer.Option(
-            metavar="START END",
-            help="Make anew only what lies between these seconds of a recording, and keep the "
-            "rest: for clicks and drop-outs up to about a tenth of a second.",
-        ),
-    ] = None,
+    steps: Steps = 1,
+    rounds: Rounds = 64,
+    seed: options.Seed = 0,
+    gap: Gap = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="A vocoder of your own training (.safetensors).")
-    ] = None,
+    weights: Weights = None,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -71,9 +87,9 @@ def vocode(
 ) -> int:
     """Make speech of mel spectrograms.
 
-    A .npy holds natural logarithms of mel magnitudes, as diff_audio.mel.Mel makes them. The
-    output's tags say that the sound is synthetic; beside it, OUTPUT.json says by which model and
-    with which seed. Nothing is uploaded or downloaded.
+    A .npy holds natural logarithms of mel magnitudes, as diff_audio.Mel makes them. The output's
+    tags say that the sound is synthetic. OUTPUT.json beside it holds the model and the seed.
+    Nothing is uploaded or downloaded.
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -89,51 +105,49 @@ def vocode(
     if output is not None and output.suffix.lower() == ".npy":
         raise typer.BadParameter(f"{output} is no sound file; end it in .wav, .flac or .ogg")
     jobs = MELS.plan(sources, output, tag, failures, rename=_sounding)
-    if not jobs:
-        return failures.finish(len(failures.names))
 
-    from diff_audio.vocoder.files import Outcome, vocode_file
+    from diff_audio.jobs.vocode import vocode_file
     from diff_audio.vocoder.model import Settings, Vocoder
 
+    with usage():
+        settings = Settings(steps, rounds, seed)
+    if not jobs:
+        return failures.finish(len(failures.names))
     use(device, threads)
     try:
         model = Vocoder.from_pretrained(weights, device=device)
     except ValueError as error:
         failures.add("the model", error)
         return 1
-    given = {"steps": steps, "rounds": rounds}
-    settings = Settings(seed=seed, **{k: v for k, v in given.items() if v is not None})
 
-    def do(job: Job, advance: Callable[[float], None]) -> Outcome:
+    def do(job: Job, advance: Progress) -> Outcome:
         return vocode_file(
-            model,
-            job.source,
-            job.target,
-            settings,
-            weights=weights,
-            gap=gap,
-            overwrite=overwrite,
-            on_progress=advance,
-        )
+            model, job.source, job.target, settings, weights=weights, gap=gap,
+            overwrite=overwrite, on_progress=advance,
+        )  # fmt: skip
 
-    def line(outcome: Outcome) -> str:
-        times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
-        speed = f"{outcome.seconds / outcome.took:.1f} x real time"
-        return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
+    return process(
+        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json
+    )
 
-    def warnings(outcome: Outcome) -> list[str]:
-        return [CLIPPED.format(outcome.clipped)] if outcome.clipped else []
 
-    return process(jobs, do, failures, line=line, warnings=warnings, quiet=quiet, as_json=as_json)
+def _line(outcome: Outcome) -> str:
+    times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
+    speed = f"{outcome.seconds / outcome.took:.1f} x real time"
+    return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
+
+
+def _warnings(outcome: Outcome) -> list[str]:
+    return [CLIPPED.format(outcome.clipped)] if outcome.clipped else []
 
 
 def _sounding(target: Path) -> Path:
-    """The name of a sound file: a mel spectrogram becomes a .wav."""
+    """Return the name of a sound file: a mel spectrogram becomes a .wav."""
     return target.with_suffix(".wav") if target.suffix.lower() == ".npy" else target
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

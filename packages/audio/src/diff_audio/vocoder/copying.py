@@ -1,4 +1,6 @@
-"""Copy-synthesis: a recording to mel and back, at any rate, in pieces that equal the whole."""
+"""The copy-synthesis of a recording: to mel and back, at any rate, in pieces that equal the
+whole.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +8,15 @@ import math
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.nn import functional
 
-from diff_audio.chunked import Window, cut, windows
-from diff_audio.resample import LARGEST_TERM, ROLLOFF, WIDTH, resample
+from diff_audio.sound.resample import LARGEST_TERM, ROLLOFF, WIDTH, resample
+from diff_audio.sound.wave import Array
+from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.vocoder.model import PIECE, Settings, Vocoder
 
 __all__ = ["copy_synthesis"]
-
-Array = NDArray[np.float64]
 
 
 def copy_synthesis(

@@ -1,6 +1,6 @@
-"""From a log-mel spectrogram to the level of every frequency, which whitens the spectrum.
+"""The level of every frequency, from a log-mel spectrogram; it whitens the spectrum.
 
-A mel spectrogram M|S| says how loud the neighbourhood of each frequency is. Divided by that level
+A mel spectrogram M|S| shows how loud the neighbourhood of each frequency is. Divided by that level
 A the complex spectrum S becomes x = S / A, of order one everywhere, in loud vowels and in silence:
 noise and errors of one strength then weigh alike wherever they fall. This is the mel-dependent
 prior of "PriorGrad: Improving Conditional Denoising Diffusion Models with Data-Dependent Adaptive
@@ -14,7 +14,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from diff_audio.mel import Mel
+from diff_audio.spectra.mel import Mel
 
 __all__ = ["known", "level", "split", "whole"]
 
@@ -37,13 +37,15 @@ def level(mel: Mel, log_mel: Tensor) -> Tensor:
 
 
 def known(log_mel: Tensor, level: Tensor) -> Tensor:
-    """What the network is told of each frame, of order one: (B, mels + F, N)."""
+    """Return what the network is given of each frame, of order one: (B, mels + F, N)."""
     return torch.cat((log_mel / 2 + 2.5, level.log() / 3 + 1.7), dim=1)
 
 
 @cache
 def _matrices(mel: Mel) -> tuple[Tensor, Tensor, Tensor]:
-    """pinv(M) (F, mels); interpolation of the bands' levels (F, mels); level above them (F, 1)."""
+    """Return pinv(M) (F, mels); interpolation of the bands' levels (F, mels); level above them (F,
+    1).
+    """
     filters = mel.filters().double()
     mass = filters.sum(1).clamp(min=1e-12)  # a band narrower than a bin may hold none
     cover = filters.sum(0)
@@ -55,7 +57,7 @@ def _matrices(mel: Mel) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def split(spectrum: Tensor) -> Tensor:
-    """Complex (B, F, N) to real (B, 2F, N): real parts, then imaginary parts."""
+    """Return complex (B, F, N) as real (B, 2F, N): real parts, then imaginary parts."""
     return torch.cat((spectrum.real, spectrum.imag), dim=1)
 
 

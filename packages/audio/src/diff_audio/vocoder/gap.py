@@ -1,4 +1,4 @@
-"""Filling a gap in a recording: inpainting with the vocoder as the prior.
+"""The filling of a gap in a recording: inpainting with the vocoder as the prior.
 
 The mel spectrogram within the gap is drawn from its edges in straight lines, and the vocoder makes
 a wave of it; after every projection the samples around the gap are put back as they were recorded,
@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from diff_audio.mel import Mel
-from diff_audio.resample import resample
+from diff_audio.sound.resample import resample
+from diff_audio.spectra.mel import Mel
 from diff_audio.vocoder.model import Settings, Vocoder
 
 __all__ = ["AROUND", "FADE", "Keep", "bridge_mel", "fill"]
@@ -28,7 +28,7 @@ FADE = 0.004  # seconds on each side in which it joins the recording
 
 @dataclass(frozen=True)
 class Keep:
-    """Puts recorded samples (B, T) back everywhere but in [start, stop)."""
+    """A projection that puts recorded samples (B, T) back everywhere but in [start, stop)."""
 
     recorded: Tensor
     start: int
@@ -42,7 +42,8 @@ class Keep:
 
 
 def bridge_mel(mel: Mel, log_mel: Tensor, start: int, stop: int) -> Tensor:
-    """Log-mel (B, mels, N) with the frames that see samples [start, stop) drawn from the others.
+    """Return a log-mel (B, mels, N) with the frames that see samples [start, stop) drawn from the
+    others.
 
     In straight lines between the nearest frames that do not; at an end of the recording, level.
     Raises ValueError if no frame is left to draw from.
@@ -65,7 +66,8 @@ def bridge_mel(mel: Mel, log_mel: Tensor, start: int, stop: int) -> Tensor:
 def fill(
     vocoder: Vocoder, samples: Tensor, rate: int, start: int, stop: int, settings: Settings
 ) -> Tensor:
-    """Samples (C, T) at `rate` Hz, float64, with [start, stop) made anew, each channel on its own.
+    """Return samples (C, T) at `rate` Hz, float64, with [start, stop) made anew, each channel on
+    its own.
 
     What lies further than `FADE` from the gap is returned as it is. Raises ValueError for a gap
     that is not within the recording, or is all of it.
@@ -101,7 +103,9 @@ def fill(
 
 
 def _joined(recorded: Tensor, made: Tensor, rate: int, start: int, stop: int) -> Tensor:
-    """`made` within the gap, `recorded` without, and a linear cross-fade on the outer sides."""
+    """Return `made` within the gap, `recorded` without, and a linear cross-fade on the outer
+    sides.
+    """
     width = max(1, round(FADE * rate))
     place = torch.arange(recorded.shape[1], dtype=torch.float64)
     outside = torch.maximum(start - place, place - (stop - 1)).clamp(min=0)

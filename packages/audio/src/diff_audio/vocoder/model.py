@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from diff_audio.frame_noise import FrameNoise
-from diff_audio.mel import Mel
+from diff_audio.spectra.frame_noise import FrameNoise
+from diff_audio.spectra.mel import Mel
 from diff_audio.vocoder.envelope import known, level, split, whole
 from diff_audio.vocoder.network import FrameNet
 from diff_audio.vocoder.phase import Keep, griffin_lim, reach, unit, wave_of
+from diff_audio.weights import path_of
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser, FromX0
 from diff_core.device import pick_device
 from diff_core.io import Card, CheckpointError, load
+from diff_core.progress import Progress
 from diff_core.sample import Consistency, sample
 
 __all__ = ["Settings", "Vocoder", "step_times"]
-
-WEIGHTS = Path(__file__).parents[1] / "weights" / "vocoder.safetensors"
-"""The checkpoint that comes with the package."""
 
 PIECE = 2048  # hops, about 24 s: many beside the context that each piece is seen with
 MAX_STEPS, MAX_ROUNDS = 64, 1000
@@ -34,7 +32,7 @@ LATER = 0.3  # time of the second pass: the first has settled all but the fine s
 
 
 def step_times(steps: int) -> Tensor:
-    """Times of `steps` passes, (steps + 1,): 1, then in equal steps from LATER to 0.
+    """Return the times of `steps` passes, (steps + 1,): 1, then in equal steps from LATER to 0.
 
     Raises ValueError unless steps is 1 to 64.
     """
@@ -46,12 +44,12 @@ def step_times(steps: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Settings:
-    """How to make the wave.
+    """The settings of the vocoder.
 
     steps:  network passes, 1 to 64
     rounds: projections after the first pass, in which phases settle for its magnitudes
             (`phase.griffin_lim`), 0 to 1000
-    seed:   of the noise that the flow starts from
+    seed:   the seed of the noise that the flow starts from
     """
 
     steps: int = 1
@@ -103,7 +101,9 @@ class Projected(Denoiser):
 
 @dataclass(frozen=True)
 class _ComplexNoise:
-    """Of unit variance as complex numbers: half of it in the real parts, half in the others."""
+    """A noise of unit variance as complex numbers: half of it in the real parts, half in the
+    others.
+    """
 
     frames: FrameNoise
 
@@ -112,12 +112,12 @@ class _ComplexNoise:
 
 
 class Vocoder:
-    """Makes speech from log-mel spectrograms. `Vocoder.from_pretrained()(log_mel)`.
+    """A maker of speech from log-mel spectrograms: `Vocoder.from_pretrained()(log_mel)`.
 
     denoiser: D(x_t, t, Condition(channels=known)) of whitened spectra (B, 2F, N) on a flow from
               noise, whose network has `context`, the frames on each side that it looks at
     mel:      the definition that it was trained on
-    card:     what is known of it
+    card:     its model card
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class Vocoder:
         Raises ValueError for a checkpoint that cannot be used or a device that is not there.
         """
         pick_device(device)
-        path = WEIGHTS if path is None else path
+        path = path_of("vocoder") if path is None else path
         model, card = load(path, types={"FrameNet": FrameNet})
         if not isinstance(model, FromX0) or not isinstance(model.network, FrameNet):
             raise CheckpointError(f"{path}: holds {card.name}, expected a vocoder")
@@ -153,11 +153,12 @@ class Vocoder:
         log_mel: Tensor,
         settings: Settings | None = None,
         *,
-        on_progress: Callable[[float], None] | None = None,
+        on_progress: Progress | None = None,
     ) -> Tensor:
-        """Log-mel (B, mels, N) or (mels, N) to wave (B, (N - 1) * hop), float32, on the CPU.
+        """Return the wave (B, (N - 1) * hop) of a log-mel (B, mels, N) or (mels, N), float32, on
+        the CPU.
 
-        N is 3 or more. on_progress is told the share done, 0 to 1.
+        N is 3 or more. on_progress takes the share done, 0 to 1.
         Raises ValueError for another shape, or NaN or Inf.
         """
         log_mel = self.checked(log_mel)
@@ -169,7 +170,7 @@ class Vocoder:
         return torch.cat(parts, dim=1)
 
     def checked(self, log_mel: Tensor) -> Tensor:
-        """(B, mels, N) in float32. Raises ValueError as calling does."""
+        """Return the log-mel as (B, mels, N) in float32. Raises ValueError as calling does."""
         bands = self.mel.mels
         rows = log_mel[None] if log_mel.ndim == 2 else log_mel
         if rows.ndim != 3 or rows.shape[1] != bands or rows.shape[2] < 3:
@@ -204,7 +205,7 @@ class Vocoder:
             yield stop, wave[:, (start - low) * self.mel.hop : (stop - low) * self.mel.hop]
 
     def context(self, settings: Settings) -> int:
-        """Hops on each side that a sample of the wave depends on."""
+        """Return the hops on each side that a sample of the wave depends on."""
         network: FrameNet = self.denoiser.network  # pyright: ignore[reportAssignmentType]
         passes = settings.steps * (network.context + reach(self.mel, 1))
         return passes + reach(self.mel, settings.rounds + 1)

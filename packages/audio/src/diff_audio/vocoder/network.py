@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diff_audio.frame_block import KERNEL, FrameBlock
+from diff_audio.spectra.frame_block import KERNEL, FrameBlock
 from diff_core.condition import Condition
 from diff_core.nn import FourierFeatures
 
@@ -25,7 +25,7 @@ _TINY = 1e-9
 
 
 class FrameNet(nn.Module):
-    """Predicts the whitened clean spectrum x_0 from x_t, what is known of the frames, and t.
+    """A network for the whitened clean spectrum x_0, from x_t, what is known of the frames, and t.
 
     bins:      F of the spectra
     channels:  numbers a frame of the condition
@@ -71,11 +71,11 @@ class FrameNet(nn.Module):
 
     @property
     def context(self) -> int:
-        """Frames on each side that a frame of the result depends on."""
+        """Return the frames on each side that a frame of the result depends on."""
         return 1 + KERNEL // 2 * sum(self.dilations)
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
-        """x = x_t (B, 2F, N), cond.channels (B, channels, N), time (B,), to D in float32.
+        """Return D in float32, for x = x_t (B, 2F, N), cond.channels (B, channels, N), time (B,).
 
         Raises ValueError for other shapes.
         """
@@ -106,7 +106,7 @@ class FrameNet(nn.Module):
 
 
 def _turn(real: Tensor, imaginary: Tensor) -> tuple[Tensor, Tensor]:
-    """e^{i (arg x_n - arg x_{n - 1})} of phases (B, N, F), 0 in the first frame."""
+    """Return e^{i (arg x_n - arg x_{n - 1})} of phases (B, N, F), 0 in the first frame."""
     a, b, c, d = real[:, 1:], imaginary[:, 1:], real[:, :-1], imaginary[:, :-1]
     padding = (0, 0, 1, 0)
     return (

@@ -15,7 +15,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from diff_audio.mel import Mel
+from diff_audio.spectra.mel import Mel
 
 __all__ = ["MOMENTUM", "Keep", "griffin_lim", "reach", "unit", "wave_of"]
 
@@ -56,5 +56,5 @@ def griffin_lim(
 
 
 def reach(mel: Mel, rounds: int) -> int:
-    """Frames on each side that a frame depends on after so many rounds."""
+    """Return the frames on each side that a frame depends on after so many rounds."""
     return rounds * -(-mel.n_fft // mel.hop)

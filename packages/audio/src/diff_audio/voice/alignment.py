@@ -1,4 +1,4 @@
-"""Monotonic alignment search: which symbol each frame belongs to.
+"""The monotonic alignment search: which symbol each frame belongs to.
 
 Kim et al., "Glow-TTS: A Generative Flow for Text-to-Speech via Monotonic Alignment Search" (2020),
 algorithm 1. Of all alignments that start at the first symbol and the first frame, end at the last
@@ -22,7 +22,8 @@ __all__ = ["diagonal_prior", "expand", "monotonic_alignment", "spread"]
 
 @torch.no_grad()
 def monotonic_alignment(score: Tensor, tokens: Tensor, frames: Tensor) -> Tensor:
-    """Frames of each symbol, (B, I) int64, on the best alignment; 0 beyond a text's end.
+    """Return the frames of each symbol, (B, I) int64, on the best alignment; 0 beyond a text's
+    end.
 
     score:  (B, I, J), log-probability of frame j under symbol i; what is beyond the ends is free
     tokens: (B,), number of symbols; frames: (B,), number of frames
@@ -55,7 +56,8 @@ def monotonic_alignment(score: Tensor, tokens: Tensor, frames: Tensor) -> Tensor
 
 
 def expand(values: Tensor, durations: Tensor, frames: int) -> Tensor:
-    """Values of symbols (B, I, D) to those of their frames (B, frames, D); 0 beyond the last.
+    """Return values of symbols (B, I, D) as those of their frames (B, frames, D); 0 beyond the
+    last.
 
     Frame j belongs to the first symbol whose durations up to and with it exceed j.
     """
@@ -68,13 +70,16 @@ def expand(values: Tensor, durations: Tensor, frames: int) -> Tensor:
 
 
 def spread(tokens: Tensor, frames: Tensor, most: int) -> Tensor:
-    """Durations (B, most) that share `frames` (B,) out evenly among `tokens` (B,) symbols."""
+    """Return durations (B, most) that share `frames` (B,) out evenly among `tokens` (B,)
+    symbols.
+    """
     edges = torch.arange(most + 1, device=tokens.device).minimum(tokens[:, None])
     return (edges * frames[:, None] // tokens[:, None]).diff(dim=1)
 
 
 def diagonal_prior(tokens: int, frames: int, strength: float = 1.0) -> Tensor:
-    """Log-probability (tokens, frames) of each symbol at each frame, largest along the diagonal.
+    """Return the log-probability (tokens, frames) of each symbol at each frame, largest along the
+    diagonal.
 
     Beta-binomial in the symbol with alpha = strength j, beta = strength (frames - j + 1), j from
     1: Badlani et al., "One TTS Alignment To Rule Them All" (2021), section 2.3.

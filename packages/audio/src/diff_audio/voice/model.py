@@ -5,7 +5,7 @@ Popov et al., "Grad-TTS: A Diffusion Probabilistic Model for Text-to-Speech" (20
 gives each symbol a mean mel and a duration; the means, stretched to frames, are mu; a flow turns
 noise into a mel given mu. Here the flow makes the residual x_0 - mu, which is the same flow seen
 from mu(1 - t): x_t = (1 - t) x_0 + t z moves on the same straight paths, and Euler's steps are
-equal. What the network has to know of mu it is told, together with the encoder's features and the
+equal. The network gets what it has to know of mu, together with the encoder's features and the
 place of each frame in its symbol.
 """
 
@@ -53,7 +53,7 @@ class Encoded:
 
 
 class Prediction(NamedTuple):
-    """What a `Voice` says of a batch in training.
+    """The answer of a `Voice` about a batch in training.
 
     mean:       (B, bands, J) mu
     log_frames: (B, I) log(1 + frames) of each symbol
@@ -69,15 +69,15 @@ class Prediction(NamedTuple):
 
 
 class Voice(nn.Module):
-    """Text to log-mel.
+    """A model from text to log-mel.
 
     symbols:   size of the alphabet, `len(diff_audio.text.SYMBOLS)`
     bands:     of the mel
     speakers:  how many; their names are in the card
-    width, depth, heads: of the text encoder
-    decoder_width, dilations: of the flow's network, one block for each dilation
+    width, depth, heads: sizes of the text encoder
+    decoder_width, dilations: sizes of the flow's network, one block for each dilation
     spread:    standard deviation of x_0 - mu, standardised
-    dropout:   of the text encoder
+    dropout:   share that the text encoder drops
 
     `band_mean` and `band_std` (bands,) are the training mels' statistics.
     """
@@ -136,7 +136,7 @@ class Voice(nn.Module):
         self.denoiser = FromFlow(velocity, RectifiedFlow())
 
     def standardise(self, mel: Tensor) -> Tensor:
-        """Log-mel (B, bands, J) to zero mean and unit deviation of every band."""
+        """Return a log-mel (B, bands, J) with zero mean and unit deviation of every band."""
         return (mel - self.band_mean[:, None]) / self.band_std[:, None]
 
     def forward(
@@ -151,7 +151,7 @@ class Voice(nn.Module):
         noise: Tensor,
         pull: float,
     ) -> Prediction:
-        """All that training compares: one pass through both networks.
+        """Return all that training compares: one pass through both networks.
 
         x:       (B, bands, J) standardised mels, of which the first `frames` (B,) are valid
         symbols: (B, I), of which the first `tokens` (B,) are valid
@@ -169,14 +169,16 @@ class Voice(nn.Module):
         return Prediction(mean, encoded.log_frames, durations, flow, noise - residual)
 
     def encode(self, symbols: Tensor, tokens: Tensor, speaker: Tensor) -> Encoded:
-        """Reads symbols (B, I), of which the first `tokens` (B,) are valid, for speaker (B,)."""
+        """Read symbols (B, I), of which the first `tokens` (B,) are valid, for speaker (B,)."""
         vector = self.speaker(speaker)
         mask = frames_mask(tokens, symbols.shape[1]).to(vector.dtype)
         hidden, mean, log_frames = self.encoder(symbols, vector, mask)
         return Encoded(hidden.float(), mean.float(), log_frames.float(), vector, tokens)
 
     def condition(self, encoded: Encoded, durations: Tensor) -> tuple[Tensor, Condition]:
-        """mu (B, bands, J) and what the flow is told, for durations (B, I) in frames."""
+        """Return mu (B, bands, J) and the condition of the flow, for durations (B, I) in
+        frames.
+        """
         frames = int(durations.sum(1).max())
         rows = expand(
             torch.cat([encoded.mean, encoded.hidden, _bounds(durations)], dim=2), durations, frames
@@ -188,7 +190,8 @@ class Voice(nn.Module):
         return mean.transpose(1, 2), cond
 
     def durations(self, encoded: Encoded, rate: float = 1.0) -> Tensor:
-        """Frames (B, I) int64 of each symbol at `rate` times the usual speed, at least 1 each.
+        """Return frames (B, I) int64 of each symbol at `rate` times the usual speed, at least 1
+        each.
 
         Ends of symbols, not durations, are rounded, so that roundings do not add up.
         """
@@ -209,10 +212,10 @@ class Voice(nn.Module):
         steps: int = 4,
         temperature: float = 0.3,
     ) -> Tensor:
-        """Log-mels (B, bands, J) of texts whose symbols last `durations` (B, I) frames.
+        """Return log-mels (B, bands, J) of texts whose symbols last `durations` (B, I) frames.
 
         steps:       of Euler's method
-        temperature: of the noise that the flow starts from; 0 gives the most typical mel
+        temperature: scale of the noise that the flow starts from; 0 gives the most typical mel
         """
         mean, cond = self.condition(encoded, durations)
         start = temperature * noise(-1, mean)
@@ -221,13 +224,15 @@ class Voice(nn.Module):
 
 
 def _bounds(durations: Tensor) -> Tensor:
-    """First frame and frames of each symbol, (B, I, 2)."""
+    """Return the first frame and frames of each symbol, (B, I, 2)."""
     starts = durations.cumsum(1) - durations
     return torch.stack([starts, durations], dim=2).float()
 
 
 def _places(bounds: Tensor) -> Tensor:
-    """Where each frame is in its symbol, (B, J, 3): share done, share to come, log of frames."""
+    """Return the place of each frame in its symbol, (B, J, 3): share done, share to come, log of
+    frames.
+    """
     starts, frames = bounds.unbind(2)
     index = torch.arange(bounds.shape[1], device=bounds.device)
     share = (index + 0.5 - starts) / frames.clamp(min=1)
@@ -238,7 +243,8 @@ def _places(bounds: Tensor) -> Tensor:
 def best_durations(
     x: Tensor, encoded: Encoded, frames: Tensor, first: Tensor | None = None, pull: float = 0.0
 ) -> Tensor:
-    """Durations (B, I) on the best alignment of standardised mels x (B, bands, J) to the means.
+    """Return durations (B, I) on the best alignment of standardised mels x (B, bands, J) to the
+    means.
 
     The log-probability of a frame is that of a Gaussian of unit variance about the mean of its
     symbol. With `first`, durations (B, I), it loses `pull` for each frame between it and the

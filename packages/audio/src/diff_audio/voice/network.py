@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from diff_audio.frame_block import KERNEL, depthwise
+from diff_audio.spectra.frame_block import KERNEL, depthwise
 from diff_core.condition import Condition
 from diff_core.nn import Embedding, SelfAttention
 
@@ -24,7 +24,7 @@ _RATIO = 3  # hidden width of the perceptrons
 
 
 class RowBlock(nn.Module):
-    """x + perceptron(film(norm(depthwise(x)))) on (B, N, D); the last layer starts small.
+    """A block x + perceptron(film(norm(depthwise(x)))) on (B, N, D); the last layer starts small.
 
     `mask` (B, N, 1) is 1 where rows are valid: a convolution sees zeros beyond a signal's end,
     in a batch as alone.
@@ -57,7 +57,8 @@ class RowBlock(nn.Module):
 
 
 class TextEncoder(nn.Module):
-    """Symbols in context: convolution over neighbours and attention over the sentence, in turn.
+    """An encoder of symbols in context: convolution over neighbours and attention over the
+    sentence, in turn.
 
     symbols (B, I) int64, speaker (B, S), mask (B, I, 1) -> hidden (B, I, width), the mean log-mel
     of each symbol (B, I, bands), standardised, and log(1 + frames) of each, (B, I).
@@ -172,5 +173,5 @@ class Velocity(nn.Module):
 
 
 def frames_mask(lengths: Tensor, rows: int) -> Tensor:
-    """Bool (B, rows, 1), true for the first `lengths` (B,) rows."""
+    """Return bools (B, rows, 1), true for the first `lengths` (B,) rows."""
     return (torch.arange(rows, device=lengths.device) < lengths[:, None])[..., None]

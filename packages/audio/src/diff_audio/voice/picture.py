@@ -1,4 +1,4 @@
-"""Pictures of what a voice said: the mel, and which symbol each of its frames belongs to."""
+"""A picture of spoken text: the mel, and the symbol that each of its frames belongs to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from diff_core.files import replacing
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from diff_audio.mel import Mel
+    from diff_audio.spectra.mel import Mel
 
 __all__ = ["draw", "figure"]
 
@@ -50,6 +50,6 @@ def figure(
 def draw(
     mel: Tensor, durations: Tensor, symbols: Sequence[str], definition: Mel, title: str, path: Path
 ) -> None:
-    """`figure` as a PNG."""
+    """Write `figure` as a PNG."""
     with replacing(path) as temporary:
         figure(mel, durations, symbols, definition, title).savefig(temporary, dpi=110)

@@ -11,46 +11,41 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from diff_audio.mel import Mel
+from diff_audio.sound.wave import Wave
+from diff_audio.spectra.mel import Mel
 from diff_audio.text import SYMBOLS, Spoken, encode, utterances
 from diff_audio.text.symbols import BEGIN, END, SPACE
 from diff_audio.vocoder import Settings, Vocoder
 from diff_audio.voice.model import Voice
+from diff_audio.weights import path_of
 from diff_core.checkpoint.tensors import CheckpointError
 from diff_core.device import pick_device
 from diff_core.io import Card, load
 from diff_core.noise import Keyed
 
-__all__ = ["WEIGHTS", "Manner", "Piece", "Speaker", "cut"]
-
-WEIGHTS = Path(__file__).parents[1] / "weights" / "voice.safetensors"
-"""The checkpoint that comes with the package."""
+__all__ = ["Manner", "Piece", "Speaker", "cut"]
 
 MOST_SYMBOLS = 240  # that are spoken at once: about 16 s
 _PAUSE = 0.35  # seconds of silence between sentences
 _JOIN = 0.01  # seconds in which one sentence fades into the next
 _BREAKS = ",.!?;:-"
 
-Wave = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Manner:
-    """How to speak.
+    """The manner of speaking.
 
     rate:        speed relative to the training voice's, 0.25 to 4
-    temperature: of the noise that the flow starts from, 0 to 2; less is more even
-    steps:       of the flow, 1 to 64
-    seed:        of the noise
+    temperature: scale of the noise that the flow starts from, 0 to 2; less is more even
+    steps:       steps of the flow, 1 to 64
+    seed:        the seed of the noise
     speaker:     a name out of `Speaker.speakers`; None is the first
-    engine, language: who makes phonemes of the text, see `diff_audio.text.phonemes`
+    engine, language: the maker of phonemes, see `diff_audio.text.phonemes`
     strict:      refuse what cannot be spoken, instead of leaving it out
 
     Raises ValueError for a number out of range.
@@ -95,7 +90,7 @@ class Piece:
 
 
 class Speaker:
-    """Speaks text. `wave, rate = Speaker.from_pretrained()("Hello.")`.
+    """A speaker of text: `wave, rate = Speaker.from_pretrained()("Hello.")`.
 
     voice:    a trained `Voice`, and the card that came with it
     vocoder:  of the same mel
@@ -104,7 +99,7 @@ class Speaker:
     def __init__(
         self, voice: Voice, card: Card, vocoder: Vocoder, *, device: str = "auto"
     ) -> None:
-        """Raises ValueError if the vocoder's mel is another, or the card's symbols are unknown."""
+        """Raise ValueError if the vocoder's mel is another, or the card's symbols are unknown."""
         self.mel = Mel.of(card.signal)
         vocoder.mel.check(card.signal)
         alphabet = card.signal.get("symbols")
@@ -131,14 +126,14 @@ class Speaker:
         Raises ValueError for a checkpoint that cannot be used, two that do not fit together, or a
         device that is not there.
         """
-        model, card = load(WEIGHTS if voice is None else voice, types={"Voice": Voice})
+        model, card = load(path_of("voice") if voice is None else voice, types={"Voice": Voice})
         if not isinstance(model, Voice):
             raise CheckpointError(f"{voice}: holds a {type(model).__name__}, expected a Voice")
         return cls(model, card, Vocoder.from_pretrained(vocoder, device=device), device=device)
 
     @property
     def sample_rate(self) -> int:
-        """Hz."""
+        """Return the rate in Hz."""
         return self.mel.sample_rate
 
     def __call__(self, text: str, manner: Manner | None = None) -> tuple[Wave, int]:
@@ -194,7 +189,7 @@ class Speaker:
             pieces = cut(spoken.phonemes)
             for n, piece in enumerate(pieces):
                 first, last = n == 0, n == len(pieces) - 1
-                # words, and what was left out, are told with a sentence's first piece
+                # words, and what was left out, are given with a sentence's first piece
                 told = replace(spoken, phonemes=piece) if first else Spoken(piece, ())
                 yield _Part(told, first and number > 0, last)
 
@@ -222,7 +217,7 @@ class Speaker:
 
 @dataclass(frozen=True)
 class _Part:
-    """Phonemes that are spoken at once; whether a pause comes before and after them."""
+    """A run of phonemes that are spoken at once; whether a pause comes before and after them."""
 
     spoken: Spoken
     opens: bool
@@ -245,8 +240,9 @@ class _Ahead:
 
 
 def cut(symbols: Sequence[str], most: int = MOST_SYMBOLS) -> list[tuple[str, ...]]:
-    """Phonemes in pieces of at most `most`, cut after punctuation if there is any in the later
-    half, else between words, else where it must be."""
+    """Return phonemes in pieces of at most `most`, cut after punctuation if there is any in the
+    later half, else between words, else where it must be.
+    """
     rest, pieces = tuple(symbols), list[tuple[str, ...]]()
     while len(rest) > most:
         later = range(most - 1, most // 2, -1)

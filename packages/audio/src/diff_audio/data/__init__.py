@@ -1,0 +1,1 @@
+"""The training data: layouts of folders, manifests, corpora and mixtures."""

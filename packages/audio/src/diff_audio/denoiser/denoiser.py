@@ -1,0 +1,250 @@
+"""The trained denoiser as an object: any rate, any channels, any length.
+
+The network hears 16 kHz at one level, in windows with context; this module puts around it what a
+recording needs: the split at 8 kHz (`resample.BandSplit`), one level for the whole recording and
+all its channels (`level`), pieces that equal the whole (`chunked`), a gain for the band above
+(`upper_band`), and the way back.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diff_audio.denoiser import upper_band
+from diff_audio.denoiser.estimate import estimate
+from diff_audio.denoiser.part import Heard, Part
+from diff_audio.denoiser.settings import Settings
+from diff_audio.denoiser.stream import Stream
+from diff_audio.sound.level import FRAME, active_level, frame_power, gain_for
+from diff_audio.sound.resample import CORE_RATE, BandSplit
+from diff_audio.sound.wave import Array
+from diff_audio.sound.windows import Window, cut, windows
+from diff_audio.spectra.stft import Spectral
+from diff_audio.weights import path_of
+from diff_core.device import pick_device
+from diff_core.progress import Progress
+
+__all__ = ["Denoiser"]
+
+# A piece is 10 s, or less where many channels at a high rate would make it large.
+PIECE_SECONDS, PIECE_SAMPLES = 10.0, 4_000_000
+AROUND = 1.3  # times the network's work are context, resampling and files
+MOST_CHANNELS = 64  # that are believed where there are more of them than samples
+
+Sound = TypeVar("Sound", Tensor, NDArray[Any])
+
+
+class Denoiser:
+    """A denoiser of speech: `Denoiser.from_pretrained()(wave, rate)`.
+
+    denoiser: a core denoiser D(x_t, t, Condition(channels=y)) on compressed spectra (B, 2, F, N),
+              whose network has `context`, the frames on each side that it looks at; context = None
+              keeps recordings whole
+    spectral: the spectra that it was trained on
+    """
+
+    def __init__(
+        self, denoiser: Any, *, spectral: Spectral | None = None, device: str = "auto"
+    ) -> None:
+        self.device = pick_device(device)
+        self.denoiser = denoiser.to(self.device).eval()
+        self.spectral = spectral or Spectral()
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | os.PathLike[str] | None = None, *, device: str = "auto"
+    ) -> Denoiser:
+        """The weights that come with the package, or a checkpoint of `python -m diff_audio.train
+        denoise`.
+
+        Raises ValueError for a checkpoint that cannot be used or a device that is not there.
+        """
+        from diff_audio.denoiser.network import BandUNet
+        from diff_core import io
+
+        pick_device(device)
+        path = path_of("denoise") if path is None else path
+        model, card = io.load(path, types={"BandUNet": BandUNet})
+        try:
+            spectral = Spectral.of(card.signal)
+            if trained := card.recipe.get("objective"):  # a card must not contradict itself
+                spectral.check({"spectrum": cast("dict[str, Any]", trained).get("spectral")})
+        except ValueError as error:
+            raise io.CheckpointError(f"{path}: {error}") from error
+        return cls(model, spectral=spectral, device=device)
+
+    def __call__(
+        self,
+        wave: Sound,
+        rate: int,
+        settings: Settings | None = None,
+        *,
+        on_progress: Progress | None = None,
+    ) -> Sound:
+        """The denoised wave: same shape (T,) or (C, T), dtype, kind (numpy or torch) and level.
+
+        rate: Hz, 1000 or more. on_progress takes the share done, 0 to 1.
+        Raises ValueError for another shape, NaN or Inf, or an impossible rate.
+        """
+        given = wave if isinstance(wave, Tensor) else torch.from_numpy(np.asarray(wave))
+        if given.ndim not in (1, 2):
+            raise ValueError(f"wave must be (T,) or (C, T), got {tuple(given.shape)}")
+        if given.ndim == 2 and MOST_CHANNELS < given.shape[0] > given.shape[1]:
+            raise ValueError(
+                f"wave must be (C, T), channels first; got {tuple(given.shape)}: transpose it"
+            )
+        if not given.is_floating_point():
+            raise ValueError(f"wave must be floating point with full scale 1, got {given.dtype}")
+        if given.shape[-1] == 0:
+            return wave
+        samples: Array = given.detach().cpu().double().reshape(-1, given.shape[-1]).numpy()
+        if bad := int(np.count_nonzero(~np.isfinite(samples))):
+            raise ValueError(f"wave has {bad} samples that are NaN or Inf")
+        length = samples.shape[1]
+        gain = self.measure([samples], samples.shape, rate)
+        result = np.empty_like(samples)
+        for part in self.run([samples], samples.shape, rate, gain, settings or Settings()):
+            result[:, part.window.start : part.window.stop] = part.after
+            if on_progress:
+                on_progress(part.window.stop / length)
+        out = torch.from_numpy(result).reshape(given.shape).to(given)
+        return cast(Sound, out if isinstance(wave, Tensor) else out.numpy())
+
+    def measure(self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int) -> float:
+        """Return the gain that brings a recording, all its channels together, to the network's
+        level: the first reading.
+
+        blocks: consecutive (C, any) samples; shape: (C, T) of them all. 1 for silence. Raises
+        ValueError for samples beyond what 32-bit floats hold.
+        """
+        channels, length = shape
+        bands = BandSplit(rate)
+        # One array for all: small ones kept between large ones would break the memory to pieces.
+        power = torch.zeros(-(-math.ceil(length / bands.ratio) // FRAME), dtype=torch.float64)
+        for piece, seen in cut(
+            blocks, windows(length, _piece(rate, channels), bands.context, bands.cell)
+        ):
+            if not seen.any():
+                continue
+            core = bands.down(torch.from_numpy(seen).float())
+            low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
+            stop = int(piece.stop / bands.ratio) if piece.stop < length else low + core.shape[-1]
+            found = frame_power(core[:, start - low : stop - low]).amax(0)
+            power[start // FRAME :][: len(found)] = found
+        if not torch.isfinite(power).all():
+            raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
+        return float(gain_for(active_level(power)))
+
+    def run(
+        self,
+        blocks: Iterable[Array],
+        shape: tuple[int, ...],
+        rate: int,
+        gain: float,
+        settings: Settings,
+    ) -> Iterator[Part]:
+        """Yield the denoised pieces in order: the second reading."""
+        channels, length = shape
+        bands = BandSplit(rate)
+        context = self.context(bands, settings.steps)
+        pieces = windows(length, max(length, 1), 0)
+        if context is not None:
+            pieces = windows(length, max(_piece(rate, channels), 2 * context), context, bands.cell)
+        for piece, seen in cut(blocks, pieces):
+            yield self.one(torch.from_numpy(seen), piece, bands, gain, settings)
+
+    def one(
+        self, seen: Tensor, piece: Window, bands: BandSplit, gain: float, settings: Settings
+    ) -> Part:
+        """Return one denoised piece, from the samples (C, high - low) that it sees."""
+        before = seen[:, piece.kept]
+        if not seen.any():
+            return Part(piece, before.numpy(), before.numpy().copy(), None)
+        clean, heard = self._enhance(seen * gain, bands, piece, settings)
+        after = settings.dry * seen + (1.0 - settings.dry) * clean / gain
+        return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(gain))
+
+    def predict(self, seconds: float, settings: Settings) -> float:
+        """Return the seconds that so much sound, of all channels together, will take on this
+        machine, by two tries on one second of it.
+        """
+        wave = torch.zeros(1, CORE_RATE, device=self.device)
+        wave[:, ::100] = 0.1
+        took: list[float] = []
+        for _ in range(2):  # the first one also warms up
+            start = time.perf_counter()
+            with torch.inference_mode():
+                estimate(self.denoiser, self.spectral, wave, 0, settings)
+            took.append(time.perf_counter() - start)
+        return AROUND * seconds * min(took)
+
+    def stream(
+        self,
+        rate: int,
+        channels: int = 1,
+        settings: Settings | None = None,
+        *,
+        level_db: float | None = None,
+        block: float = 0.25,
+    ) -> Stream:
+        """Return a denoiser of sound that comes in chunks."""
+        return Stream(self, rate, channels, settings, level_db=level_db, block=block)
+
+    def context(self, bands: BandSplit, steps: int) -> int | None:
+        """Return the samples on each side that one sample of the result depends on; None for
+        all.
+        """
+        frames = getattr(self.denoiser.network, "context", None)
+        if frames is None:
+            return None
+        spectrum = self.spectral.n_fft + steps * int(frames) * self.spectral.hop
+        spectrum += self.spectral.hop  # a view begins up to one later
+        gain = upper_band.WINDOW + (upper_band.REACH_FRAMES + 2) * self.spectral.hop
+        return math.ceil((spectrum + gain) * bands.ratio) + bands.context
+
+    @torch.inference_mode()
+    def _enhance(
+        self, whole: Tensor, bands: BandSplit, piece: Window, settings: Settings
+    ) -> tuple[Tensor, Heard]:
+        """Return levelled samples (C, n) of [low, high) denoised, and [start, stop) at 16 kHz."""
+        length = whole.shape[-1]
+        core = bands.down(whole.float())
+        low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
+        first = low // self.spectral.hop
+        clean, variance = estimate(
+            self.denoiser, self.spectral, core.to(self.device), first, settings
+        )
+        if not torch.isfinite(clean).all():
+            raise RuntimeError("the network returned NaN or Inf")
+        stop = core.shape[-1]
+        if piece.stop < piece.high:
+            stop = int(piece.stop / bands.ratio) - low
+        kept = slice(start - low, stop)
+        heard = Heard(
+            start,
+            core[:, kept].double(),
+            clean[:, kept].double(),
+            None if variance is None else variance[:, kept].double(),
+        )
+        if bands.ratio == 1:
+            return clean.double(), heard
+        high = whole - bands.up(core, length).double()
+        gain = upper_band.upper_gain(core, clean, self.spectral.hop, min(1.0, float(bands.ratio)))
+        position = torch.arange(length, dtype=torch.float64) / (
+            float(bands.ratio) * self.spectral.hop
+        )
+        wide = bands.up(clean, length).double()
+        return wide + upper_band.interpolate(gain.double(), position) * high, heard
+
+
+def _piece(rate: int, channels: int) -> int:
+    return min(int(PIECE_SECONDS * rate), max(1, PIECE_SAMPLES // channels))

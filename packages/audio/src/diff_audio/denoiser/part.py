@@ -1,0 +1,62 @@
+"""A denoised piece of a recording, and the network's view of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from diff_audio.denoiser.settings import Settings
+from diff_audio.sound.resample import BandSplit
+from diff_audio.sound.wave import Array
+from diff_audio.sound.windows import Window
+
+__all__ = ["Heard", "Part", "Piecewise"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """The network's view of a piece: 16 kHz waves (C, m) in the recording's units, before
+    `limit_db` and `mix`.
+
+    first:    place of their first sample in the recording at 16 kHz
+    variance: variance of the posterior samples at each value; None without samples
+    """
+
+    first: int
+    noisy: Tensor
+    clean: Tensor
+    variance: Tensor | None
+
+    def over(self, gain: float) -> Heard:
+        """The same at the level before `gain`."""
+        variance = None if self.variance is None else self.variance / gain**2
+        return Heard(self.first, self.noisy / gain, self.clean / gain, variance)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A denoised piece: `before` and `after` (C, stop - start); `heard` is None for silence."""
+
+    window: Window
+    before: Array
+    after: Array
+    heard: Heard | None
+
+
+class Piecewise(Protocol):
+    """A denoiser that works piece by piece: what `Stream` needs of `Denoiser`."""
+
+    def context(self, bands: BandSplit, steps: int) -> int | None:
+        """Return the samples on each side that one sample of the result depends on.
+
+        None stands for the whole recording.
+        """
+        ...
+
+    def one(
+        self, seen: Tensor, piece: Window, bands: BandSplit, gain: float, settings: Settings
+    ) -> Part:
+        """Return a denoised piece, from the samples (C, high - low) that it sees."""
+        ...

@@ -1,0 +1,139 @@
+"""A denoiser of live sound: chunks in, chunks out, one constant delay.
+
+The network looks about 0.7 s ahead, so live sound comes out a second late. Each block is computed
+with its context on both sides, as the pieces of a file are, so that at the same gain the result is
+that of the whole recording; the context is computed again for every block, which costs about seven
+times a file's passes at the default block and less at a longer one.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diff_audio.denoiser.part import Piecewise
+from diff_audio.denoiser.settings import Settings
+from diff_audio.sound.level import TARGET_DB, active_level, frame_power, gain_for
+from diff_audio.sound.resample import BandSplit
+from diff_audio.sound.windows import Window
+
+__all__ = ["Stream"]
+
+MEMORY = 1500
+"""Frames of 20 ms over which the level is taken: 30 s."""
+
+Sound = TypeVar("Sound", Tensor, NDArray[Any])
+
+
+class Stream:
+    """A denoiser of live sound; made by `Denoiser.stream(rate)`.
+
+        stream = denoiser.stream(48_000)
+        for chunk in microphone:
+            play(stream.process(chunk))      # as long as chunk, `stream.latency` samples late
+        play(stream.flush())
+
+    level_db: level of the speech, dB of full scale; None follows the level of the last 30 s
+              (a file has one level for all, so only a given level repeats a file's result exactly)
+    block:    s computed at once, more than 0; longer costs less and is later
+    Raises ValueError for an impossible rate or block, and for a network without bounded context.
+    """
+
+    def __init__(
+        self,
+        denoiser: Piecewise,
+        rate: int,
+        channels: int = 1,
+        settings: Settings | None = None,
+        *,
+        level_db: float | None = None,
+        block: float = 0.25,
+    ) -> None:
+        if channels < 1:
+            raise ValueError(f"channels must be 1 or more, got {channels}")
+        if not block > 0:
+            raise ValueError(f"block must be positive, in seconds, got {block}")
+        self.denoiser, self.rate, self.channels = denoiser, rate, channels
+        self.settings = settings or Settings()
+        self.level_db = level_db
+        self._bands = BandSplit(rate)
+        context = denoiser.context(self._bands, self.settings.steps)
+        if context is None:
+            raise ValueError("this network looks at the whole recording: it cannot stream")
+        cell = self._bands.cell
+        self._block, self._context = (
+            -(-max(1, round(size)) // cell) * cell for size in (block * rate, context)
+        )
+        self._begin()
+
+    def _begin(self) -> None:
+        """Forget the sound so far."""
+        self._seen = torch.zeros(self.channels, 0, dtype=torch.float64)
+        # `_seen` begins at sample _low, the next block at _start; _heard samples have come.
+        self._low = self._start = self._heard = 0
+        self._power = torch.zeros(0, dtype=torch.float64)
+        self._ready = torch.zeros(self.channels, self.latency, dtype=torch.float64)
+
+    @property
+    def latency(self) -> int:
+        """Return the samples by which the output is late: one block and the context after it."""
+        return self._block + self._context
+
+    def process(self, chunk: Sound) -> Sound:
+        """The next samples (T,) or (channels, T), floating point, to as many that are denoised.
+
+        The first `latency` samples of the output are zero. Raises ValueError for another shape,
+        NaN or Inf.
+        """
+        given = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.asarray(chunk))
+        samples = given.detach().cpu().double()
+        samples = samples[None] if samples.ndim == 1 else samples
+        if samples.ndim != 2 or len(samples) != self.channels:
+            raise ValueError(f"chunk must be ({self.channels}, T), got {tuple(given.shape)}")
+        if not given.is_floating_point():
+            raise ValueError(f"chunk must be floating point with full scale 1, got {given.dtype}")
+        if not bool(torch.isfinite(samples).all()):
+            raise ValueError("chunk has samples that are NaN or Inf")
+        self._seen = torch.cat((self._seen, samples), dim=1)
+        self._heard += samples.shape[1]
+        while self._start + self.latency <= self._heard:
+            self._denoise(self._start + self._block, self._start + self.latency)
+        out = self._take(samples.shape[1]).reshape(given.shape).to(given)
+        return cast(Sound, out if isinstance(chunk, Tensor) else out.numpy())
+
+    def flush(self) -> NDArray[np.float64]:
+        """The last `latency` samples (channels, latency); the stream then begins anew."""
+        while self._start < self._heard:
+            stop = min(self._start + self._block, self._heard)
+            self._denoise(stop, min(stop + self._context, self._heard))
+        out = self._take(self.latency).numpy()
+        self._begin()
+        return out
+
+    def _denoise(self, stop: int, high: int) -> None:
+        """Compute [_start, stop) from the samples up to `high`."""
+        low = max(0, self._start - self._context)
+        self._seen, self._low = self._seen[:, low - self._low :], low
+        seen = self._seen[:, : high - low]
+        gain = self._gain(seen, high)
+        piece = Window(self._start, stop, low, high)
+        part = self.denoiser.one(seen, piece, self._bands, gain, self.settings)
+        self._ready = torch.cat((self._ready, torch.from_numpy(part.after)), dim=1)
+        self._start = stop
+
+    def _gain(self, seen: Tensor, high: int) -> float:
+        """Return the factor to the network's level, from the given or the recent level."""
+        if self.level_db is not None:
+            return 10.0 ** ((TARGET_DB - self.level_db) / 20.0)
+        fresh = high - self._start - (self._context if self._start else 0)
+        core = self._bands.down(seen[:, -max(fresh, 1) :].float())
+        self._power = torch.cat((self._power, frame_power(core).amax(0)))[-MEMORY:]
+        return float(gain_for(active_level(self._power)))
+
+    def _take(self, count: int) -> Tensor:
+        out, self._ready = self._ready[:, :count], self._ready[:, count:]
+        return out

@@ -1,0 +1,1 @@
+"""The training of the denoiser: its recipe, its loss and its scores."""

@@ -1,0 +1,142 @@
+"""The training job of the denoiser: its recipe, and the job that a recipe and recordings make."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from diff_audio.data.corpus import Corpus
+from diff_audio.data.mixer import Mixer
+from diff_audio.data.mixing import Mixing
+from diff_audio.denoiser.network import BandUNet
+from diff_audio.denoiser.training.objective import Enhancement
+from diff_audio.denoiser.training.validation import Validation
+from diff_audio.sound.level import TARGET_DB
+from diff_audio.sound.resample import CORE_RATE
+from diff_audio.spectra.stft import Spectral
+from diff_core.bridge import SchroedingerBridge
+from diff_core.denoiser import FromX0
+from diff_core.io import Card
+from diff_core.train import Job, TrainConfig
+
+if TYPE_CHECKING:
+    from diff_audio.data.inputs import Sounds
+
+__all__ = ["Network", "Recipe", "Scored", "build"]
+
+
+@dataclass(frozen=True)
+class Network:
+    """The keywords of `BandUNet`."""
+
+    bins: int = 256
+    channels: tuple[int, ...] = (16, 32, 48, 64)
+    width: int = 256
+    dilations: tuple[int, ...] = (1, 2, 4, 8, 4, 1)
+    embedding: int = 128
+    unit: float = 0.075
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The mixtures of `Validation`: how many, how long, and at how many dB."""
+
+    count: int = 12
+    seconds: float = 4.0
+    snr: float = 5.0
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """The numbers of a run, all of them."""
+
+    train: TrainConfig
+    network: Network = field(default_factory=Network)
+    bridge: SchroedingerBridge = field(default_factory=SchroedingerBridge)
+    objective: Enhancement = field(default_factory=Enhancement)
+    mixing: Mixing = field(default_factory=Mixing)
+    validation: Scored = field(default_factory=Scored)
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the network is not made for the objective's spectrum."""
+        if self.network.bins != (bins := self.objective.spectral.bins):
+            raise ValueError(
+                f"network.bins is {self.network.bins}; expected {bins}, "
+                f"for objective.spectral.n_fft {self.objective.spectral.n_fft}"
+            )
+
+
+def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
+    """The denoiser's job; the recordings are decoded into `out`/corpus once.
+
+    Raises ValueError as `Corpus.open` does.
+    """
+    denoiser = FromX0(BandUNet(**asdict(recipe.network)), recipe.bridge)
+    corpus = Corpus.open(
+        inputs.speech, inputs.noise, out / "corpus", inputs.manifest, strict=inputs.strict
+    )
+    validation = Validation(corpus, recipe.objective.spectral, **asdict(recipe.validation))
+    noisy = validation.noisy()
+    held_out = f"held-out mixtures at {recipe.validation.snr:g} dB, 1 pass"
+    scored: dict[int, dict[str, float]] = {}
+
+    def validate(average: FromX0, step: int) -> dict[str, float]:
+        scored[step] = validation(average, step)
+        return scored[step] | validation.level_losses(average)
+
+    def cases(average: FromX0, step: int) -> dict[str, list[float]]:
+        return {f"{name}, {held_out}": each for name, each in validation.each(average).items()}
+
+    def show(average: FromX0, step: int) -> dict[str, tuple[Tensor, int]]:
+        clean, noisy = validation.pairs[0]
+        waves = {"clean": clean, "noisy": noisy, "denoised": validation.enhance(average, noisy)}
+        return {name: (torch.from_numpy(wave), CORE_RATE) for name, wave in waves.items()}
+
+    def card(average: FromX0, step: int, hours: float) -> Card:
+        scores = scored[step] if step in scored else validation(average, step)
+        named = {f"{name}, {held_out}": value for name, value in scores.items()}
+        before = {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()}
+        return _card(corpus, recipe.objective.spectral, named | before)
+
+    return Job(
+        denoiser,
+        recipe.objective,
+        Mixer(corpus, recipe.mixing, recipe.train.seed),
+        card,
+        validate,
+        cases,
+        plan=(
+            *corpus.plan(),
+            "unprocessed: " + "  ".join(f"{name} {value:.4g}" for name, value in noisy.items()),
+        ),
+        dtype=torch.float16,
+        show=show,
+    )
+
+
+def _card(corpus: Corpus, spectral: Spectral, scores: dict[str, float]) -> Card:
+    sets: dict[tuple[str, str, str], float] = {}
+    for clip in corpus.clips:
+        if clip.split == "train":
+            key = (clip.kind, clip.group, clip.licence)
+            sets[key] = sets.get(key, 0.0) + clip.length / corpus.rate / 3600
+    return Card(
+        name="denoise",
+        purpose="Removes background noise from speech: in one pass, or in several from y to x_0.",
+        signal={
+            "sample_rate": CORE_RATE,
+            "spectrum": spectral.describe(),
+            "level": f"active speech at {TARGET_DB:g} dBFS (diff_audio.sound.level)",
+        },
+        data=tuple(
+            f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items()
+        ),
+        licences=tuple(licence for _, _, licence in sets),
+        scores=scores,
+        limits="For speech at any rate; hears up to 8 kHz. Takes music for noise. Speech under "
+        "-5 dB SNR, and a second speaker, may be damaged or removed.",
+    )

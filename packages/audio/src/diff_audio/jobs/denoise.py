@@ -1,0 +1,139 @@
+"""A sound file denoised into another, in two readings, with memory that does not grow with its
+length.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from diff_audio.denoiser.denoiser import Denoiser
+from diff_audio.denoiser.outcome import Outcome
+from diff_audio.denoiser.part import Part
+from diff_audio.denoiser.settings import Settings
+from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_noise
+from diff_audio.sound.clipping import Clipping
+from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
+from diff_audio.sound.wave import Array
+from diff_audio.sound.write import Writer, container_for
+from diff_core.files import refuse_existing, replacing
+from diff_core.progress import Progress
+
+__all__ = ["denoise_file"]
+
+# The first reading's share of the work, for the progress bar.
+MEASURING = 0.05
+
+
+def denoise_file(
+    model: Denoiser,
+    source: Path,
+    target: Path,
+    settings: Settings | None = None,
+    *,
+    overwrite: bool = False,
+    nan_to_zero: bool = False,
+    keep_noise: bool = False,
+    on_part: Callable[[Part], None] | None = None,
+    on_progress: Progress | None = None,
+) -> Outcome:
+    """Write `target` with the rate, channels, length, tags and, if its suffix is the source's,
+    format of `source`.
+
+    keep_noise also writes what was taken away, beside the target (`residue`). Both appear when
+    they are complete and not before. on_part is given every piece, on_progress the share done, 0
+    to 1. Raises BadFile for a file that cannot be used, FileExistsError for an output that exists,
+    unless `overwrite`, or that is the source, OSError where the system refuses to write.
+    """
+    settings = settings or Settings()
+    began = time.perf_counter()
+    found = probe(source)
+    format, subtype = container_for(found, target)
+    noise = noise_path(target, found, subtype) if keep_noise else None
+    refuse_existing(target, noise, overwrite=overwrite, source=source)
+    exact = noise is not None and fits_grid(found, subtype)
+    shape, moved = (found.channels, found.frames), 0
+    report = on_progress or (lambda _share: None)
+    with replacing(target) as temporary:
+        with Writer(temporary, found, format, subtype) as writer:
+            checked = _Checked(found, lambda share: report(share * MEASURING))
+            gain = model.measure(checked, shape, found.rate)
+            checked.raise_if(nan_to_zero)
+            again = _Checked(found, lambda _share: None)
+            for part in model.run(again, shape, found.rate, gain, settings):
+                after = part.after
+                if exact:
+                    after, count = within_reach(after, part.before, subtype)
+                    moved += count
+                writer.write(after)
+                if on_part:
+                    on_part(part)
+                report(MEASURING + (1.0 - MEASURING) * part.window.stop / found.frames)
+        if noise is not None:
+            with replacing(noise) as other:
+                write_noise(found, temporary, other, nan_to_zero=nan_to_zero)
+    return Outcome(
+        input=str(source),
+        output=str(target),
+        rate=found.rate,
+        channels=found.channels,
+        frames=found.frames,
+        format=writer.format,
+        subtype=writer.subtype,
+        seconds=found.frames / found.rate,
+        took=time.perf_counter() - began,
+        level_db=checked.level_db(gain),
+        clipped=writer.clipped + moved,
+        flat=checked.clipping.samples,
+        replaced=checked.bad,
+        device=model.device.type,
+        steps=settings.steps,
+        samples=settings.samples,
+        seed=settings.seed,
+        noise=None if noise is None else str(noise),
+        views=settings.views,
+        draft=settings.draft,
+        linked=settings.linked,
+    )
+
+
+class _Checked:
+    """The blocks of a file with NaN and Inf set to zero, counted, and the first one located."""
+
+    def __init__(self, recording: Recording, on_progress: Progress) -> None:
+        self.recording, self.on_progress = recording, on_progress
+        self.bad, self.first, self.sounds = 0, (0, 0), False
+        self.clipping = Clipping()
+
+    def __iter__(self) -> Iterator[Array]:
+        done = 0
+        for block in read_blocks(self.recording.path):
+            finite = np.isfinite(block)
+            if not finite.all():
+                if self.bad == 0:
+                    position = int(np.flatnonzero(~finite.all(axis=0))[0])
+                    self.first = done + position, int(np.flatnonzero(~finite[:, position])[0])
+                self.bad += int(np.count_nonzero(~finite))
+                block = np.where(finite, block, 0.0)
+            self.sounds = self.sounds or bool(block.any())
+            self.clipping.add(block)
+            done += block.shape[1]
+            self.on_progress(min(1.0, done / self.recording.frames))
+            yield block
+
+    def raise_if(self, nan_to_zero: bool) -> None:
+        if self.bad and not nan_to_zero:
+            sample, channel = self.first
+            raise BadFile(
+                f"{self.bad} samples are NaN or Inf, the first at "
+                f"{sample / self.recording.rate:.3f} s (sample {sample}, channel {channel + 1}); "
+                "add nan_to_zero=True to take them for silence"
+            )
+
+    def level_db(self, gain: float) -> float | None:
+        from diff_audio.sound.level import TARGET_DB
+
+        return TARGET_DB - 20.0 * float(np.log10(gain)) if self.sounds else None

@@ -1,0 +1,186 @@
+"""A file made from a mel spectrogram or a recording, marked as synthetic."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
+from diff_audio.sound.wave import Array
+from diff_audio.sound.windows import Window, cut
+from diff_audio.sound.write import Writer, container_for
+from diff_audio.vocoder.copying import copy_synthesis
+from diff_audio.vocoder.gap import AROUND, fill
+from diff_audio.vocoder.model import Settings, Vocoder
+from diff_audio.vocoder.outcome import Outcome
+from diff_audio.weights import path_of
+from diff_core.files import refuse_existing, replacing, sha256, write_json
+from diff_core.progress import Progress
+
+__all__ = ["MEL", "NOTICE", "vocode_file"]
+
+NOTICE = "Synthetic sound, made from a mel spectrogram by diff_audio"
+FILLED = "Partly synthetic sound, filled by diff_audio"
+MEL = ".npy"
+"""Suffix of files that hold a log-mel spectrogram."""
+
+
+def vocode_file(
+    model: Vocoder,
+    source: Path,
+    target: Path,
+    settings: Settings | None = None,
+    *,
+    weights: Path | None = None,
+    gap: tuple[float, float] | None = None,
+    overwrite: bool = False,
+    on_progress: Progress | None = None,
+) -> Outcome:
+    """Write the wave of a log-mel spectrogram (.npy) or of a recording's own, and TARGET.json.
+
+    A recording's rate, channels, length and tags stay. Where `SOURCE.json` lies beside a .npy and
+    has an entry "mel", its definition must be the model's. The target appears when it is complete
+    and not before. weights: the file that the model came from, for its hash in TARGET.json. With
+    `gap`, two times in seconds, only what lies between them is made anew (`gap.fill`).
+
+    Raises BadFile or ValueError for a file that cannot be used, FileExistsError for an output that
+    exists, unless `overwrite`, or that is the source, OSError where the system refuses to write.
+    """
+    settings, report = settings or Settings(), on_progress or (lambda _share: None)
+    began = time.perf_counter()
+    sidecar = target.with_name(f"{target.name}.json")
+    refuse_existing(target, sidecar, overwrite=overwrite, source=source)
+    if source.suffix.lower() == MEL:
+        if gap is not None:
+            raise BadFile("is a mel spectrogram; a gap is filled in a sound file")
+        log_mel = _read_mel(source, model)
+        frames = (log_mel.shape[2] - 1) * model.mel.hop
+        like = Recording(source, model.mel.sample_rate, log_mel.shape[0], frames, "WAV", "PCM_16")
+        parts = _made(model, log_mel, settings, report)
+    else:
+        like = probe(source)
+        copied = _copied(model, like, settings, report)
+        parts = copied if gap is None else _filled(model, like, gap, settings)
+    record = _record(model, settings, weights or path_of("vocoder"), source)
+    notice = NOTICE
+    if gap is not None:
+        notice = f"{FILLED} from {gap[0]:g} to {gap[1]:g} s"
+        record |= {"notice": notice, "gap": list(gap)}
+    comment = f"{notice}; model {record['model_sha256'][:12]}, seed {settings.seed}"
+    marked = replace(like, tags=like.tags | {"comment": comment, "software": record["software"]})
+    with replacing(target) as temporary:
+        with Writer(temporary, marked, *container_for(like, target)) as writer:
+            for part in parts:
+                writer.write(part)
+        write_json(sidecar, record)
+    return Outcome(
+        input=str(source),
+        output=str(target),
+        rate=like.rate,
+        channels=like.channels,
+        frames=writer.frames,
+        seconds=writer.frames / like.rate,
+        took=time.perf_counter() - began,
+        clipped=writer.clipped,
+        device=model.device.type,
+        **asdict(settings),
+    )
+
+
+def _read_mel(path: Path, model: Vocoder) -> Tensor:
+    try:
+        found = np.load(path, allow_pickle=False)
+    except FileNotFoundError:
+        raise BadFile("no such file; check the name") from None
+    except (ValueError, EOFError, OSError) as error:
+        raise BadFile("is not an array of numpy, or damaged; write it with numpy.save") from error
+    if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
+        kind = getattr(found, "dtype", "several arrays")
+        raise BadFile(f"holds {kind}; expected one array of floating-point numbers")
+    beside = path.with_name(f"{path.name}.json")
+    if beside.exists():
+        try:
+            signal = json.loads(beside.read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise BadFile(f"{beside.name} beside it is not JSON ({error})") from error
+        if isinstance(signal, dict) and "mel" in signal:
+            model.mel.check(signal)
+    return model.checked(torch.from_numpy(found.astype(np.float32)))
+
+
+def _made(
+    model: Vocoder, log_mel: Tensor, settings: Settings, report: Progress
+) -> Iterator[Array]:
+    for hops, part in model.run(log_mel, settings):
+        yield part.double().numpy()
+        report(hops / (log_mel.shape[2] - 1))
+
+
+def _copied(
+    model: Vocoder, found: Recording, settings: Settings, report: Progress
+) -> Iterator[Array]:
+    shape = found.channels, found.frames
+    for piece, part in copy_synthesis(model, _finite(found), shape, found.rate, settings):
+        yield part
+        report(piece.stop / found.frames)
+
+
+def _filled(
+    model: Vocoder, found: Recording, gap: tuple[float, float], settings: Settings
+) -> Iterator[Array]:
+    """Yield the recording with its gap filled, in two readings: around the gap, and of the
+    whole.
+    """
+    start, stop = (round(seconds * found.rate) for seconds in gap)
+    if not start < stop <= found.frames:
+        raise BadFile(
+            f"lasts {found.frames / found.rate:.3f} s; the gap from {gap[0]:g} to {gap[1]:g} s "
+            "does not lie within it"
+        )
+    around = math.ceil(AROUND * found.rate)
+    low, high = max(0, start - around), min(found.frames, stop + around)
+    _, seen = next(cut(_finite(found), [Window(low, high, low, high)]))
+    filled = fill(model, torch.from_numpy(seen), found.rate, start - low, stop - low, settings)
+    position = 0
+    for block in _finite(found):
+        end = position + block.shape[1]
+        first, last = max(low, position), min(high, end)
+        if first < last:
+            block = block.copy()
+            block[:, first - position : last - position] = filled[:, first - low : last - low]
+        yield block
+        position = end
+
+
+def _finite(found: Recording) -> Iterator[Array]:
+    done = 0
+    for block in read_blocks(found.path):
+        if not np.isfinite(block).all():
+            position = done + int(np.flatnonzero(~np.isfinite(block).all(axis=0))[0])
+            raise BadFile(f"sample {position} is NaN or Inf, at {position / found.rate:.3f} s")
+        done += block.shape[1]
+        yield block
+
+
+def _record(model: Vocoder, settings: Settings, weights: Path, source: Path) -> dict[str, Any]:
+    """Return all that is needed to make the same sound again, but for the input itself."""
+    return {
+        "notice": NOTICE,
+        "synthetic": True,
+        "software": f"diff_audio {version('diff-audio')}",
+        "model": model.card.name,
+        "model_sha256": sha256(weights),
+        "mel": model.mel.describe(),
+        "input_sha256": sha256(source),
+        **asdict(settings),
+    }

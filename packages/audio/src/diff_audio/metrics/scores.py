@@ -1,0 +1,221 @@
+"""The scores of an enhanced recording against the clean one, for mono float arrays of equal
+length.
+
+Every score takes `(reference, estimate)`, both `(T,)` at 16 kHz, full scale 1, and returns a
+float; `nan` means undefined: a silent reference, or (PESQ, STOI, ESTOI) no speech found.
+`DNSMOS` hears the estimate alone.
+
+* SI-SDR: J. Le Roux et al., "SDR - half-baked or well done?", 2019, eq. 3, after removing both
+  means; dB.
+* PESQ: ITU-T P.862.2 wide-band mean opinion score, 1.04 to 4.64, by the `pesq` library.
+* STOI, ESTOI: C. H. Taal et al., "An algorithm for intelligibility prediction of time-frequency
+  weighted noisy speech", 2011; J. Jensen and C. H. Taal, "An algorithm for predicting the
+  intelligibility of speech masked by modulated noise maskers", 2016; by `pystoi`; about 0 to 1.
+* DNSMOS: C. K. A. Reddy, V. Gopal and R. Cutler, "DNSMOS P.835", 2022: the overall opinion score
+  that a network foretells, 1 to 5, by `speechmos`, which holds its network.
+* LSD, MR-STFT, PSNR and SSIM of the log-mel picture: `diff_audio.metrics.spectra`.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from diff_audio.metrics.pair import RATE, checked_pair, library
+from diff_audio.metrics.spectra import FLOOR_DB, HOP, MELS, WINDOW, lsd, mel_psnr_ssim, mr_stft
+from diff_audio.sound.wave import Array
+from diff_core.evaluate import mean_interval as interval
+
+__all__ = [
+    "BETTER",
+    "DEFINITIONS",
+    "METRICS",
+    "NEEDS",
+    "RATE",
+    "align",
+    "available",
+    "check_names",
+    "dnsmos",
+    "estoi",
+    "lsd",
+    "mean_interval",
+    "mel_psnr_ssim",
+    "mr_stft",
+    "pesq_wb",
+    "score",
+    "si_sdr",
+    "stoi",
+]
+
+DEFINITIONS = {
+    "si_sdr": "scale-invariant signal-to-distortion ratio, dB, zero mean (Le Roux et al. 2019)",
+    "pesq": "wide-band PESQ, ITU-T P.862.2 mean opinion score (pesq)",
+    "estoi": "extended short-time objective intelligibility, 0..1 (Jensen, Taal 2016; pystoi)",
+    "stoi": "short-time objective intelligibility, 0..1 (Taal et al. 2011; pystoi)",
+    "dnsmos": "DNSMOS P.835 overall, 1..5, of the estimate alone (Reddy et al. 2022; speechmos)",
+    "lsd": f"log-spectral distance, log10 power, Hann {WINDOW}, hop {HOP}, floor -{FLOOR_DB:g} dB",
+    "mr_stft": "multi-resolution STFT distance, convergence + log size (Yamamoto et al. 2020)",
+    "psnr": f"PSNR, dB, of the log-mel picture, {MELS} bands, {FLOOR_DB:g} dB under the "
+    "reference's peak",
+    "ssim": f"SSIM of the same picture, range {FLOOR_DB:g} dB, 7 x 7 window (scikit-image)",
+}
+"""What each column of `score` means."""
+
+BETTER = {name: -1 if name in ("lsd", "mr_stft") else 1 for name in DEFINITIONS}
+"""1 where more is better, -1 where less is."""
+
+NEEDS = {"pesq": ("pesq", "diff-audio[pesq]"), "dnsmos": ("speechmos", "diff-audio[dnsmos]")}
+"""Module of a score whose library is optional, and what to install."""
+
+METRICS = tuple(DEFINITIONS)
+"""Names of the scores, in the order in which they are printed."""
+
+
+def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:
+    """Return SI-SDR in dB; `inf` for an exact multiple of the reference, `-inf` for a silent or
+    orthogonal estimate.
+    """
+    ref, est = checked_pair(reference, estimate)
+    ref, est = ref - ref.mean(), est - est.mean()
+    energy = float(ref @ ref)
+    if energy == 0.0:
+        return float("nan")
+    target = (float(est @ ref) / energy) * ref
+    error = est - target
+    signal, distortion = float(target @ target), float(error @ error)
+    if signal == 0.0:
+        return float("-inf")
+    return float("inf") if distortion == 0.0 else float(10.0 * np.log10(signal / distortion))
+
+
+def pesq_wb(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> float:
+    """Return wide-band PESQ; `rate` must be 16000. `nan` where no utterance is detected or under a
+    quarter of a second.
+    """
+    if rate != RATE:
+        raise ValueError(f"rate must be {RATE} for wide-band PESQ, got {rate}")
+    pesq = library("pesq", "diff-audio[pesq]")
+    ref, est = checked_pair(reference, estimate)
+    if len(ref) < rate // 4 or not ref.any() or not est.any():
+        return float("nan")
+    try:
+        return float(pesq.pesq(rate, ref.astype(np.float32), est.astype(np.float32), "wb"))
+    except pesq.PesqError:
+        return float("nan")
+
+
+def estoi(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> float:
+    """Return extended STOI at any `rate` (Hz); `nan` where under 30 frames (about 0.4 s) of speech
+    are found.
+    """
+    return _intelligibility(reference, estimate, rate, extended=True)
+
+
+def stoi(reference: ArrayLike, estimate: ArrayLike, rate: int = RATE) -> float:
+    """Return STOI at any `rate` (Hz); `nan` as for ESTOI."""
+    return _intelligibility(reference, estimate, rate, extended=False)
+
+
+def _intelligibility(
+    reference: ArrayLike, estimate: ArrayLike, rate: int, *, extended: bool
+) -> float:
+    import warnings
+
+    pystoi = library("pystoi", "pystoi")
+    ref, est = checked_pair(reference, estimate)
+    if not ref.any():
+        return float("nan")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        try:
+            return float(pystoi.stoi(ref, est, rate, extended=extended))
+        except (RuntimeWarning, ValueError):
+            return float("nan")
+
+
+def dnsmos(reference: ArrayLike, estimate: ArrayLike) -> float:
+    """Return the DNSMOS P.835 overall score of the estimate; the reference only has to hold a
+    sound.
+
+    A sound under 9 s is repeated, one beyond full scale brought back to it.
+    """
+    network = library("speechmos.dnsmos", "diff-audio[dnsmos]")
+    ref, est = checked_pair(reference, estimate)
+    if not ref.any() or not est.any():
+        return float("nan")
+    return float(network.run(est / max(1.0, np.abs(est).max()), sr=RATE)["ovrl_mos"])
+
+
+def available() -> tuple[str, ...]:
+    """The names in `METRICS` that can be computed here: those whose library is installed."""
+    return tuple(
+        name
+        for name in METRICS
+        if name not in NEEDS or importlib.util.find_spec(NEEDS[name][0]) is not None
+    )
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Raise ValueError for a name that is not in `METRICS`."""
+    if unknown := set(names) - set(METRICS):
+        raise ValueError(f"names are among {', '.join(METRICS)}, got {', '.join(sorted(unknown))}")
+
+
+def score(
+    reference: ArrayLike, estimate: ArrayLike, names: Sequence[str] = METRICS
+) -> dict[str, float]:
+    """The metrics `names` for one 16 kHz pair. Raises ImportError naming a library that is not
+    installed.
+    """
+    check_names(names)
+    single: dict[str, Callable[[ArrayLike, ArrayLike], float]] = {
+        "si_sdr": si_sdr,
+        "pesq": pesq_wb,
+        "estoi": estoi,
+        "stoi": stoi,
+        "dnsmos": dnsmos,
+        "lsd": lsd,
+        "mr_stft": mr_stft,
+    }
+    scores = {name: single[name](reference, estimate) for name in names if name in single}
+    if "psnr" in names or "ssim" in names:
+        scores["psnr"], scores["ssim"] = mel_psnr_ssim(reference, estimate)
+    return {name: scores[name] for name in names}
+
+
+def align(
+    reference: ArrayLike, estimate: ArrayLike, max_lag: int = RATE * 150 // 1000
+) -> tuple[Array, int]:
+    """Move `estimate` (T,) by the whole number of samples, at most `max_lag`, that correlates best
+    with `reference` (T,).
+
+    Returns the moved estimate, zero-filled to the same length, and its lag (positive: it came
+    late).
+    """
+    ref, est = checked_pair(reference, estimate)
+    size = 1 << (2 * len(ref) - 1).bit_length()
+    spectrum = np.fft.rfft(est, size) * np.conj(np.fft.rfft(ref, size))
+    correlation = np.fft.irfft(spectrum, size)
+    reach = min(max_lag, len(ref) - 1)
+    lags = np.arange(-reach, reach + 1)
+    lag = int(lags[np.argmax(correlation[lags])])
+    moved = np.zeros_like(est)
+    if lag >= 0:
+        moved[: len(est) - lag] = est[lag:]
+    else:
+        moved[-lag:] = est[:lag]
+    return moved, lag
+
+
+def mean_interval(values: ArrayLike) -> tuple[float, float, int]:
+    """Return the mean of the finite values, the half-width of its 95 % Student-t interval, and
+    their count.
+
+    The half-width is `nan` below two values (`diff_core.evaluate.mean_interval`).
+    """
+    finite = np.asarray(values, np.float64).ravel()
+    found = interval(finite[np.isfinite(finite)].tolist())
+    return found.mean, found.half, found.count

@@ -1,0 +1,1 @@
+"""The pronunciation of words: dictionary, rules, a network of letters, and other engines."""

@@ -1,0 +1,1 @@
+"""The training of the vocoder: its recipe, its losses and its scores."""

@@ -9,11 +9,13 @@ import pytest
 import torch
 from torch import nn
 
+from diff_core.io import Card, save
 from diff_medical.enhance import main
+from diff_medical.enhancer import Enhancer
 from diff_medical.network import slab_denoiser
 from diff_medical.planes import Passes, passes_for, predicted_seconds
 from diff_medical.predict import posterior_mean
-from diff_medical.settings import QUALITIES, Settings
+from diff_medical.settings import QUALITIES, Quality, Settings
 from diff_medical.slabs import slabs
 
 CUBE, FLAT = (20, 18, 16), (20, 18, 12)
@@ -28,14 +30,46 @@ CUBE, FLAT = (20, 18, 16), (20, 18, 12)
     ],
 )
 def test_planes_follow_the_voxels(quality: str, near_isotropic: Passes, thick: Passes) -> None:
-    assert passes_for(quality, CUBE, (1, 1, 1.2)) == near_isotropic  # type: ignore[arg-type]
-    assert passes_for(quality, FLAT, (1, 1, 5)) == thick  # type: ignore[arg-type]
-    assert passes_for(quality, (20, 5, 18), (1, 1, 1)).axes == (1,)  # type: ignore[arg-type]
+    assert passes_for(quality, CUBE, (1, 1, 1.2), 5) == near_isotropic  # type: ignore[arg-type]
+    assert passes_for(quality, FLAT, (1, 1, 5), 5) == thick  # type: ignore[arg-type]
+    assert passes_for(quality, (20, 5, 18), (1, 1, 1), 5).axes == (1,)  # type: ignore[arg-type]
 
 
-def test_better_costs_more() -> None:
+@pytest.mark.parametrize("slices", [3, 5, 7, 9, 11])
+@pytest.mark.parametrize("spacing", [(1, 1, 1.2), (1, 1, 5)])
+@pytest.mark.parametrize("quality", QUALITIES)
+def test_looks_are_those_that_a_voxel_gets(
+    quality: Quality, spacing: tuple[float, float, float], slices: int
+) -> None:
+    depth = 2000
+    passes = passes_for(quality, (depth, depth, depth), spacing, slices)
+    kept = [slab.slices[k] for slab in slabs(depth, slices, stride=passes.stride) for k in slab.kept]
+    inner = sum(100 <= index < 1900 for index in kept) / 1800
+    assert passes.looks == pytest.approx(inner * len(passes.axes) * passes.turns, rel=0.01)
+    # as near to those of a network of five slices as whole strides and turns allow
+    looks = {"draft": (1, 1), "default": (4.5, 3), "best": (9, 12)}[quality][max(spacing) > 2]
+    assert passes.looks <= looks * (4 if slices == 3 else 3.5) / 3
+    assert passes.looks >= looks * 5 / 6 or (slices, quality, passes.looks) == (3, "best", 4)
+
+
+@pytest.mark.parametrize("slices", [3, 7])
+def test_networks_of_other_slices_enhance_and_say_how_often(slices: int, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    path = tmp_path / "other.safetensors"
+    save(path, slab_denoiser(slices, channels=(4, 6), blocks=1), Card(name="other"))
+    enhancer = Enhancer.from_pretrained(path, device="cpu")
+    volume = np.random.default_rng(0).normal(100, 5, CUBE).astype(np.float32)
+    for quality in QUALITIES:
+        found = enhancer(volume, (1, 1, 1), Settings(sigma=5.0, quality=quality))
+        assert not found.unchanged
+    said = str(passes_for("draft", CUBE, (1, 1, 1), slices))
+    assert said == "1 plane (across z), each voxel seen once"
+
+
+@pytest.mark.parametrize("slices", [3, 5, 7])
+def test_better_costs_more(slices: int) -> None:
     for shape, spacing in ((CUBE, (1, 1, 1)), (FLAT, (1, 1, 5))):
-        costs = [passes_for(q, shape, spacing).pixels(shape, 5) for q in QUALITIES]
+        costs = [passes_for(q, shape, spacing, slices).pixels(shape) for q in QUALITIES]
         assert costs == sorted(set(costs))
 
 
@@ -43,13 +77,13 @@ def test_pixels_are_those_of_the_slabs() -> None:
     shape = (11, 9, 13)
     passes = Passes((0, 2), 2, 3)
     counted = len(slabs(11, 5, stride=2)) * 9 * 13 + len(slabs(13, 5, stride=2)) * 11 * 9
-    assert passes.pixels(shape, 5) == 3 * counted
+    assert passes.pixels(shape) == 3 * counted
 
 
 def test_what_is_said_of_planes() -> None:
-    said = str(passes_for("default", CUBE, (1, 1, 1)))
+    said = str(passes_for("default", CUBE, (1, 1, 1), 5))
     assert said == "3 planes (across x, y, z), each voxel seen 4.5 times"
-    said = str(passes_for("draft", FLAT, (1, 1, 5)))
+    said = str(passes_for("draft", FLAT, (1, 1, 5), 5))
     assert said == "1 plane (across z), each voxel seen once"
 
 

@@ -67,14 +67,16 @@ def prepare(
     shape: tuple[int, ...] | None = None,
     to: Scale | None = None,
     quality: Quality = "default",
+    slices: int = 5,
 ) -> Task:
     """What the network is given for `volume`.
 
     shape, to: shape and intensity scale of the volume of which this is a part
     quality:   in which planes it is looked at, and how often, see `diff_medical.planes`
+    slices:    those of the network
     """
     shape = shape or volume.shape
-    passes, fine = passes_for(quality, shape, spacing), fine_axes(shape, spacing)
+    passes, fine = passes_for(quality, shape, spacing, slices), fine_axes(shape, spacing)
     if noise.is_magnitude:
         # f has noise of 1, so f sigma has that of the scan, and its units; its floor is put at 0
         table = stabiliser(noise.coils)

@@ -23,7 +23,7 @@ from diff_core.train.precision import narrow_dtype
 from .checks import Checks, measure
 from .denoising import Progress, Spacing, denoise, gain_of, prepare, restore
 from .intensity import Modality, recognise, scale, step_of
-from .network import NETWORK_TYPES, SlabNetwork
+from .network import NETWORK_TYPES, SlabNetwork, network_of
 from .noise import estimate
 from .noise_ct import noise_map
 from .noise_model import Noise
@@ -155,7 +155,10 @@ class Enhancer:
             kept |= ~_checked_mask(mask, volume)
         level = noise.sigma if levels is None else at_least(levels, noise)
         report = progress or (lambda share: None)
-        task = prepare(volume, spacing, noise, level, modality, quality=settings.quality)
+        task = prepare(
+            volume, spacing, noise, level, modality,
+            quality=settings.quality, slices=network_of(self.denoiser).slices,
+        )  # fmt: skip
         gain = None if is_told else gain_of(self.denoiser, task, settings.seed)
         if gain is not None and gain < LEAST_GAIN:
             return self._unchanged(given, noise, modality, settings, too_little(gain))

@@ -16,6 +16,7 @@ from diff_core.operator import Mask, Measurement
 from .denoising import Progress, Spacing, parts
 from .enhancer import Enhancer
 from .intensity import Modality, recognise, scale
+from .network import network_of
 from .noise_model import Noise
 from .planes import Passes, passes_for
 from .prior import VolumeDenoiser, falling, plug_and_play
@@ -92,7 +93,9 @@ def inpaint(
     y = torch.from_numpy(to.normalise(seen))[None, None]
     operator = Mask(torch.from_numpy(~hole)[None, None])
     measurement = Measurement(operator, y, max(noise.sigma / to.scale, LEAST_NOISE))
-    passes = Passes(passes_for("best", volume.shape, spacing).axes, 3)
+    slices = network_of(enhancer.denoiser).slices
+    axes = passes_for("best", volume.shape, spacing, slices).axes
+    passes = Passes(axes, slices - 2, slices=slices)
     prior = VolumeDenoiser(enhancer.denoiser, passes, parts(progress, len(LEVELS)))
     x = plug_and_play(prior, measurement, y, LEVELS)
     result = volume.copy()

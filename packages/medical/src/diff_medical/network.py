@@ -10,11 +10,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from diff_core.condition import Condition
-from diff_core.denoiser import Preconditioned
+from diff_core.denoiser import Denoiser, Preconditioned
 from diff_core.nn import UNet
 from diff_core.schedule import Edm
 
-__all__ = ["NETWORK_TYPES", "SIGMA_MAX", "SlabNetwork", "in_full", "slab_denoiser"]
+__all__ = [
+    "NETWORK_TYPES",
+    "SIGMA_MAX",
+    "SlabNetwork",
+    "in_full",
+    "network_of",
+    "slab_denoiser",
+]
 
 SIGMA_MAX = 0.5  # of the bright level of a scan, which `diff_medical.intensity` maps to 1
 
@@ -83,6 +90,14 @@ class SlabNetwork(nn.Module):
             made = self.unet(packed, time, cond)
         result = F.pixel_shuffle(made.to(x.dtype) if self.narrow else made, self.shuffle)
         return result[..., :height, :width]
+
+
+def network_of(denoiser: Denoiser) -> SlabNetwork:
+    """Return the slab network of a denoiser. Raises ValueError if it has another network."""
+    network = denoiser.network
+    if not isinstance(network, SlabNetwork):
+        raise ValueError(f"network is a {type(network).__name__}; expected a SlabNetwork")
+    return network
 
 
 @contextmanager

@@ -11,7 +11,7 @@ from torch import Tensor
 from diff_core.denoiser import Denoiser
 
 from .memory import within_memory
-from .network import SIGMA_MAX, SlabNetwork
+from .network import SIGMA_MAX, SlabNetwork, network_of
 from .slabs import Slab, slab_axes, slabs
 
 __all__ = ["posterior_mean"]
@@ -42,9 +42,9 @@ def posterior_mean(
               SIGMA_MAX, where the network ends, volume and sigma are scaled down together.
     spacing:  mm; decides the stacking directions unless `axes` gives them: all three for
               near-isotropic voxels, whose estimates are averaged, else the thick one alone
-    stride:   slices between windows, see `diff_medical.slabs`; by default 3 where three
-              directions are averaged and 1 where there is only one, so that every voxel is
-              estimated three times
+    stride:   slices between windows, see `diff_medical.slabs`; by default as many as a window
+              keeps (its slices less 2) where several directions are averaged, and 1 where there
+              is only one: with 5 slices every voxel is estimated three times
     turns:    1 to 4: the network sees every slab turned by so many quarters of a circle, of which
               it knows nothing, and the estimates are averaged
     tile:     planes longer than this are cut into overlapping tiles; the overlap is the receptive
@@ -72,7 +72,7 @@ def posterior_mean(
     if sigma == 0:
         return mean.copy_(volume)
     shrink = max(1.0, sigma / SIGMA_MAX)
-    stride = stride or (1 if len(axes) == 1 else 3)
+    stride = stride or (1 if len(axes) == 1 else network_of(denoiser).slices - 2)
     for number, axis in enumerate(axes):
 
         def share(done: float, number: int = number) -> None:
@@ -100,9 +100,7 @@ def _add_stack(
     """Adds 1 / parts of the estimate of a stack (D, H, W), scaled down by `shrink`, to `result`,
     in place.
     """
-    network = denoiser.network
-    if not isinstance(network, SlabNetwork):
-        raise ValueError(f"network is a {type(network).__name__}; expected a SlabNetwork")
+    network = network_of(denoiser)
     made = slabs(stack.shape[0], network.slices, stride=stride)
     times = [0] * stack.shape[0]
     for slab in made:

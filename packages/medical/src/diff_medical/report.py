@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from .checks import SUSPICIOUS
 from .page import card, image, montage, section, slider, write_page
+from .safety import BOUND
 from .sections import colour_limit, flat, grey_levels, sections
 
 if TYPE_CHECKING:
@@ -86,8 +87,8 @@ def write_report(
         )
     parts.append(montage(planes, low, high))
     foot = (
-        "No voxel was moved by more than 3.5 standard deviations of the noise. Planes show the "
-        "middle of the volume, the patient's left on the left."
+        f"No voxel was moved by more than {BOUND:g} standard deviations of the noise. Planes show "
+        "the middle of the volume, the patient's left on the left."
     )
     write_page(
         path,

@@ -26,6 +26,7 @@ from .files import SCANS
 from .finite import Reader, finite
 from .grids import on_grid
 from .memory import remark
+from .network import network_of
 from .nifti import Scan, Voxels, check_kind, write
 from .noise_model import Noise
 from .planes import Passes, passes_for, predicted_seconds
@@ -139,7 +140,9 @@ def enhance_file(
         path.parent.mkdir(parents=True, exist_ok=True)
     levels, inside = (None if p is None else on_grid(p, scan) for p in (sigma_map, mask))
     volumes, zeroed = finite(scan, nan_to_zero)
-    passes = passes_for(settings.quality, scan.grid, scan.spacing)
+    passes = passes_for(
+        settings.quality, scan.grid, scan.spacing, network_of(enhancer.denoiser).slices
+    )
     if on_plan:
         each = predicted_seconds(enhancer.denoiser, passes, scan.grid)
         looks = max(1, settings.samples * settings.steps) + PROBES * settings.uncertainty

@@ -23,7 +23,7 @@ from diff_core.denoiser import Denoiser
 from . import scratch
 from .denoising import Denoised, Progress, Spacing, Task, parts, prepare
 from .intensity import CT_AIR, Modality, Scale, step_of
-from .network import in_full
+from .network import in_full, network_of
 from .noise_model import Noise
 from .predict import posterior_mean
 from .safety import BROAD_REACH, bound_broad, bound_residual, constant_regions, outside_tissue
@@ -152,6 +152,7 @@ class Plan:
         return prepare(
             values, self.work.spacing, self.noise, level, self.modality,
             shape=self.work.shape, to=self.to, quality=self.settings.quality,
+            slices=network_of(self.work.denoiser).slices,
         )  # fmt: skip
 
     def read(self, planes: slice) -> Task:

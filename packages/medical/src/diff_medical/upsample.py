@@ -22,6 +22,7 @@ from diff_core.operator import Measurement
 from .denoising import Progress, Spacing, parts
 from .enhancer import Enhancer
 from .intensity import Modality, recognise, scale
+from .network import network_of
 from .noise_model import Noise
 from .planes import Passes
 from .prior import VolumeDenoiser, falling, plug_and_play
@@ -188,7 +189,9 @@ def upsample(
     fine = finer_spacing(spacing, axis, slices / count)
     # planes that hold the thick axis: the others show one slice at a time
     axes = tuple(a for a in slab_axes(fine) if a != axis)
-    passes = Passes(axes or tuple(a for a in range(3) if a != axis), 3)
+    seen_at_once = network_of(enhancer.denoiser).slices
+    axes = axes or tuple(a for a in range(3) if a != axis)
+    passes = Passes(axes, seen_at_once - 2, slices=seen_at_once)
     operator = Along(slice_profile(count, slices, profile), axis + 2)
     measurement = SliceMeasurement(operator, y, sigma)
     prior = VolumeDenoiser(enhancer.denoiser, passes, parts(progress, len(LEVELS)))

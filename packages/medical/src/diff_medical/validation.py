@@ -16,6 +16,7 @@ from diff_core.train.job import means
 
 from .intensity import Modality, recognise, scale
 from .metrics import score
+from .network import network_of
 from .patches import cut
 from .predict import posterior_mean
 from .reading import Loaded, Reading, load_scan
@@ -68,11 +69,12 @@ class Validation:
     Called as validation(denoiser, step). The scan is the central CROP x CROP x CROP voxels, the
     noise Gaussian, its level LEVELS of the maximum of the whole scan and known to the denoiser.
 
-    stride: of `posterior_mean`; the default is the quick one
+    exact: whether `posterior_mean` takes its own stride; if not, each slice of a direction is
+           estimated once
     """
 
     cases: tuple[Case, ...]
-    stride: int | None = 3
+    exact: bool = False
 
     @classmethod
     def of(
@@ -134,7 +136,7 @@ class Validation:
             torch.from_numpy(to.normalise(noisy)),
             level / to.scale,
             case.spacing,
-            stride=self.stride,
+            stride=None if self.exact else network_of(denoiser).slices - 2,
         )
         return to.restore(estimate.numpy())
 

@@ -107,8 +107,8 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
     def cases(average: Preconditioned, step: int) -> dict[str, list[float]]:
         # every position of every slab takes long: for the model that a run ends with
         exact = step == recipe.train.steps
-        scored = dataclasses.replace(validation, stride=None) if exact else validation
-        note = "" if exact else f", one direction, stride {validation.stride}"
+        scored = dataclasses.replace(validation, exact=exact)
+        note = "" if exact else f", one direction, stride {network.slices - 2}"
         found = {f"{name}{note}": values for name, values in scored.each(average).items()}
         return found | doses.each(average)
 

@@ -1,6 +1,7 @@
 """Files: known by their bytes, never replaced unasked, whole or absent."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -10,7 +11,7 @@ import pytest
 import typer
 
 from diff_core.command import require_new
-from diff_core.files import fingerprint, refuse_existing, replacing, sha256
+from diff_core.files import fingerprint, refuse_existing, replacing, sha256, write_json
 
 
 @pytest.mark.parametrize("size", [0, 1, 300_000])
@@ -75,3 +76,16 @@ def test_only_the_owner_may_forbid(tmp_path: Path):
     with replacing(tmp_path / "made") as temporary:
         temporary.write_text("")
     assert (tmp_path / "made").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_json_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "facts.json"
+    value = {"name": "Grüße \udcff", "list": [1, None, 0.5]}
+    write_json(path, value)
+    text = path.read_bytes()
+    assert json.loads(text) == value
+    assert text.endswith(b"}\n") and b'\n  "list": [\n    1,' in text
+    with pytest.raises(TypeError):
+        write_json(path, {"name": object()})
+    assert path.read_bytes() == text
+    assert [file.name for file in tmp_path.iterdir()] == ["facts.json"]

@@ -23,8 +23,8 @@ from diff_audio.layouts import Kind, Row, recognise
 from diff_audio.manifest import listed, read_manifest
 from diff_audio.resample import CORE_RATE, resample
 from diff_audio.splits import split_rows
+from diff_core.data.split import Split
 from diff_core.files import replacing
-from diff_core.split import Split
 
 __all__ = ["Clip", "Corpus", "Kind", "Split"]
 

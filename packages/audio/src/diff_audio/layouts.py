@@ -15,7 +15,7 @@ from typing import Literal
 
 from diff_audio.files import SUFFIXES
 from diff_audio.names import is_made_here
-from diff_core.split import Split
+from diff_core.data.split import Split
 
 __all__ = ["Kind", "Layout", "Row", "recognise"]
 

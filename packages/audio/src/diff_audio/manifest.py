@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from diff_audio.layouts import Kind, Row, sounds
-from diff_core.split import SPLITS, Split
+from diff_core.data.split import SPLITS, Split
 
 __all__ = ["listed", "read_manifest"]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from diff_audio.layouts import Row
-from diff_core.split import Split, assign, refuse_shared
+from diff_core.data.split import Split, assign, refuse_shared
 
 __all__ = ["split_rows"]
 

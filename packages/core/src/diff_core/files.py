@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import shutil
 import tempfile
@@ -25,6 +26,7 @@ __all__ = [
     "refuse_existing",
     "replacing",
     "sha256",
+    "write_json",
     "write_tensors",
 ]
 
@@ -92,6 +94,17 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def write_json(path: str | os.PathLike[str], value: object) -> None:
+    """Write a value as a JSON file (indented by two, a newline at its end), whole or not at all.
+
+    Raises OSError where it cannot be written, and TypeError for what JSON cannot hold.
+    """
+    # ASCII: a file name in it may hold bytes that are no UTF-8
+    text = json.dumps(value, indent=2) + "\n"
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
 
 
 def read_tensors(

@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from diff_core.split import assign, refuse_shared
+from diff_core.data.split import assign, refuse_shared
 
 from .bids import is_derivative
 from .files import SCANS

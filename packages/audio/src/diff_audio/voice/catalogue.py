@@ -17,7 +17,7 @@ from pathlib import Path
 from diff_audio.files import SUFFIXES
 from diff_audio.layouts import recognise
 from diff_audio.manifest import read_manifest
-from diff_core.split import Split, assign
+from diff_core.data.split import Split, assign
 
 __all__ = ["Utterance", "read_catalogue"]
 

@@ -11,11 +11,11 @@ import json
 import re
 import types
 from collections.abc import Mapping, Sequence
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from diff_core.description import Json
+from diff_core.nearest import nearest
 
 __all__ = ["dump_recipe", "make_recipe", "read_recipe"]
 
@@ -118,8 +118,8 @@ def _check(kind: Any, settings: Any, where: str, above: str = "") -> None:
         return
     for key, value in settings.items():
         if key not in known:
-            near = get_close_matches(str(key), known, 1, 0.5)
-            hint = f"did you mean {above}{near[0]}?" if near else f"expected {', '.join(known)}"
+            near = nearest(key, known)
+            hint = f"did you mean {above}{near}?" if near else f"expected {', '.join(known)}"
             raise ValueError(f"{where}{above}{key} is not known; {hint}")
         _check(known[key], value, where, f"{above}{key}.")
 

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_core.data.split import assign, refuse_shared
 from diff_core.files import replacing
-from diff_core.split import assign, refuse_shared
 from diff_medical.intensity import recognise
 from diff_medical.reading import Reading, load_scan
 from diff_medical.studies import CorpusError, Row

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from diff_core.split import assign, refuse_shared
+from diff_core.data.split import assign, refuse_shared
 
 NAMES = st.lists(st.text(min_size=1, max_size=8), min_size=1, max_size=80, unique=True)
 

@@ -1,0 +1,19 @@
+"""Training data: manifests that list files, and splits that keep people apart.
+
+`read_manifest` reads the JSON lines of a data set; `assign` gives each speaker or subject a split.
+Importing this brings no torch.
+"""
+
+from __future__ import annotations
+
+from diff_core.data.manifest import ManifestRow, read_manifest
+from diff_core.data.split import SPLITS, Split, assign, refuse_shared
+
+__all__ = [
+    "SPLITS",
+    "ManifestRow",
+    "Split",
+    "assign",
+    "read_manifest",
+    "refuse_shared",
+]

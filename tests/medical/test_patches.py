@@ -222,5 +222,24 @@ def test_finding_scans(tmp_path: Path) -> None:
         Row(tmp_path / "deep/b.nii.gz", "val", "mr", ""),
     ]
     manifest.write_text('{"split": "train"}')
-    with pytest.raises(CorpusError, match="line 1 needs"):
+    with pytest.raises(CorpusError, match="line 1: expected a JSON object with 'file'"):
         find_scans(tmp_path, manifest)
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ({"file": "b.nii", "split": "trian"}, r"split is 'trian'; .*did you mean 'train'\?"),
+        ({"file": "b.nii", "split": "Val"}, r"split is 'Val'; .*did you mean 'val'\?"),
+        ({"file": "b.nii"}, "split is missing; expected one of train, val, test"),
+        ({"file": "b.nii", "split": "train", "volume": "second"}, "volume is 'second'"),
+    ],
+)
+def test_a_manifest_with_a_fault_drops_no_scan_silently(
+    tmp_path: Path, line: dict[str, str], said: str
+) -> None:
+    manifest = tmp_path / "manifest.jsonl"
+    rows = [{"file": "a.nii", "split": "train"}, line]
+    manifest.write_text("\n".join(json.dumps(row) for row in rows))
+    with pytest.raises(CorpusError, match=f"manifest.jsonl, line 2: {said}"):
+        find_scans(tmp_path)

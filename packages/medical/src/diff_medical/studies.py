@@ -6,16 +6,14 @@ outputs of neuroimaging experiments", Scientific Data 2016.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from diff_core.data.split import assign, refuse_shared
+from diff_core.data import Split, assign, read_manifest, refuse_shared
 
 from .bids import is_derivative
 from .files import SCANS
@@ -54,7 +52,7 @@ class Row:
     """
 
     path: Path
-    split: str
+    split: Split
     modality: Modality | None = None
     licence: str = ""
     subject: str = ""
@@ -158,11 +156,11 @@ def _search(data: Path) -> Study:
     if any(_subject(path) for path in files):
         return _bids(data, files)
     if files:
-        return Study("plain", tuple(Row(path, "") for path in files))
+        return Study("plain", tuple(Row(path, "train") for path in files))
     from .dicom import find_series
 
     series, left_out = find_series(data)
-    rows = tuple(Row(s.path, "", s.modality, "", s.subject, s.description) for s in series)
+    rows = tuple(Row(s.path, "train", s.modality, "", s.subject, s.description) for s in series)
     return Study("DICOM", rows, left_out)
 
 
@@ -187,7 +185,7 @@ def _bids(data: Path, files: Sequence[Path]) -> Study:
         elif "derivatives" in path.relative_to(data).parts or is_derivative(path):
             left_out.append((path, "is a derivative of another scan"))
         else:
-            rows.append(Row(path, "", modality, "", _subject(path), suffix))
+            rows.append(Row(path, "train", modality, "", _subject(path), suffix))
     return Study("BIDS", tuple(rows), tuple(left_out))
 
 
@@ -204,24 +202,23 @@ def _split(rows: Sequence[Row], data: Path) -> list[Row]:
 
 def _read_manifest(manifest: Path) -> Iterator[Row]:
     try:
-        lines = manifest.read_text(encoding="utf-8").splitlines()
-    except OSError as error:
-        raise CorpusError(f"{manifest}: cannot be read ({error.strerror})") from error
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
+        rows = read_manifest(manifest, split_required=True)
+    except ValueError as error:
+        raise CorpusError(str(error)) from error
+    for row in rows:
+        fields = row.fields
         try:
-            row: dict[str, Any] = json.loads(line)
-            path, split = manifest.parent / row["file"], str(row["split"])
-            volume = int(row.get("volume") or 0)
-        except (ValueError, KeyError, TypeError) as error:
+            volume = int(fields.get("volume") or 0)
+        except (ValueError, TypeError) as error:
             raise CorpusError(
-                f"{manifest}: line {number} needs a JSON object with `file` and `split` ({error})"
+                f"manifest {manifest}, line {row.line}: volume is {fields['volume']!r}; expected "
+                "a whole number"
             ) from error
-        declared = str(row.get("modality") or "")[:2].lower()
+        declared = str(fields.get("modality") or "")[:2].lower()
         modality = "ct" if declared == "ct" else "mr" if declared == "mr" else None
         licence, subject, contrast = (
-            str(row.get(key) or "") for key in ("licence", "subject", "contrast")
+            str(fields.get(key) or "") for key in ("licence", "subject", "contrast")
         )
-        about = f"{row.get('modality') or ''}, {row.get('body') or ''}"
-        yield Row(path, split, modality, licence, subject, contrast, volume, about)
+        about = f"{fields.get('modality') or ''}, {fields.get('body') or ''}"
+        assert row.split is not None
+        yield Row(row.file, row.split, modality, licence, subject, contrast, volume, about)

@@ -269,10 +269,10 @@ def _write_csv(
 
 
 def _draw(path: Path, groups: dict[str, list[dict[str, float]]], names: Sequence[str]) -> None:
-    from diff_audio.metrics import BETTER, mean_interval
+    from diff_audio.metrics import BETTER
     from diff_core.command.score_plot import plot_scores
 
-    plot_scores(groups, {name: BETTER[name] for name in names}, mean_interval, path)
+    plot_scores(groups, {name: BETTER[name] for name in names}, path)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -193,17 +193,11 @@ def _keep(path: Path, rows: Sequence[Mapping[str, object]], failures: Failures) 
 
 def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) -> None:
     from diff_core.command.score_plot import plot_scores
-    from diff_medical.metrics import BETTER, interval
-
-    def mean(values: Sequence[float]) -> tuple[float, float, int]:
-        if not values:
-            return math.nan, math.nan, 0
-        found = interval(list(values))
-        return found.mean, found.high - found.mean, found.count
+    from diff_medical.metrics import BETTER
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        plot_scores({"all": [asdict(scores) for _, scores in rows]}, BETTER, mean, path)
+        plot_scores({"all": [asdict(scores) for _, scores in rows]}, BETTER, path)
     except (OSError, ValueError) as error:
         failures.add(str(path), error)
 

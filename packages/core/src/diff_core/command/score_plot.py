@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from diff_core.evaluate.interval import mean_interval
 from diff_core.files import replacing
 
 __all__ = ["plot_scores"]
@@ -18,14 +19,12 @@ COLUMNS, MOST_DOTS = 3, 400
 def plot_scores(
     groups: Mapping[str, Sequence[Mapping[str, float]]],
     better: Mapping[str, int],
-    mean_interval: Callable[[Sequence[float]], tuple[float, float, int]],
     path: str | os.PathLike[str],
 ) -> None:
-    """Draws one panel for each metric of `better` into `path` (PNG, PDF or SVG by its suffix).
+    """Draw one panel for each metric of `better` into `path` (PNG, PDF or SVG by its suffix).
 
-    groups:        scores of the files of each group; those that are not finite are left out
-    better:        +1 for each metric of which more is better, else -1
-    mean_interval: mean of values, half-width of its interval (NaN for one value), and their count
+    groups: scores of the files of each group; those that are not finite are left out
+    better: +1 for each metric of which more is better, else -1
     """
     from matplotlib.figure import Figure
 
@@ -41,10 +40,10 @@ def plot_scores(
             dots = values[:: max(1, math.ceil(len(values) / MOST_DOTS))]
             spread = place + rng.uniform(-0.22, 0.22, len(dots))
             panel.plot(dots, spread, ".", color="#9db4c0", markersize=4, zorder=1)
-            mean, half, count = mean_interval(list(values))
-            if count:
-                error = None if math.isnan(half) else half
-                panel.errorbar(mean, place, xerr=error, fmt="o", color="#0f6f6a", capsize=3)
+            found = mean_interval(values.tolist())
+            if found.count:
+                error = None if math.isnan(found.half) else found.half
+                panel.errorbar(found.mean, place, xerr=error, fmt="o", color="#0f6f6a", capsize=3)
         arrow = "more" if better[name] > 0 else "less"
         panel.set_title(f"{name.replace('_', '-').upper()} ({arrow} is better)", fontsize=10)
         panel.grid(axis="x", alpha=0.3)

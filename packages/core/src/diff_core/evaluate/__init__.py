@@ -1,8 +1,5 @@
 """Measures of a denoiser and of what it makes."""
 
-from __future__ import annotations
+import lazy_loader
 
-from diff_core.evaluate.energy import energy_distance
-from diff_core.evaluate.snr_loss import SnrLoss, snr_loss
-
-__all__ = ["SnrLoss", "energy_distance", "snr_loss"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

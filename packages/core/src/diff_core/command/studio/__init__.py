@@ -3,13 +3,9 @@
 
 It listens on 127.0.0.1 only, below a path that is drawn at random at every start; it sees no files
 but those that are uploaded, in a temporary folder that goes when it stops; and it loads nothing
-from a network.
+from a network. `studio_command` makes the command; it answers --help without the extra.
 """
 
-from __future__ import annotations
+import lazy_loader
 
-from .app import Page
-from .serve import HOST, serve
-from .tasks import Choices, Made
-
-__all__ = ["HOST", "Choices", "Made", "Page", "serve"]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

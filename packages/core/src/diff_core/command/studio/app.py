@@ -3,12 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
-from collections.abc import Mapping
-from dataclasses import dataclass
-from html import escape
-from importlib.resources import files
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -20,9 +15,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 
+from diff_core.pages import render
+
+from .page import Page
 from .tasks import Choices, Full, Task, Tasks
 
-__all__ = ["Page", "application"]
+__all__ = ["application"]
 
 DRAINED = 64 << 20  # bytes of a body that is refused
 LONGEST_NAME = 150
@@ -44,29 +42,6 @@ REPORT_POLICY = (
 )
 
 
-@dataclass(frozen=True)
-class Page:
-    """What a studio shows of its domain.
-
-    title, about: head of the page
-    drop:         what to drop, "a recording"
-    suffixes:     names that are taken, lower case, with the dot
-    qualities:    what each means, by name; the first that is called "default" is chosen
-    amount:       what the slider is called
-    action:       what the button says
-    dark:         dark whatever the system prefers, for scans
-    """
-
-    title: str
-    about: str
-    drop: str
-    suffixes: tuple[str, ...]
-    qualities: Mapping[str, str]
-    amount: str
-    action: str
-    dark: bool = False
-
-
 def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlette:
     """The application below `/{key}/`; all else is not found.
 
@@ -79,7 +54,17 @@ def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlett
         del request
         nonce = token_urlsafe(16)
         policy = {"Content-Security-Policy": PAGE_POLICY.format(nonce)}
-        return HTMLResponse(_html(page, nonce, most_bytes), headers=PLAIN | policy)
+        theme = "dark" if page.dark else "auto"
+        html = render(
+            "diff_core.command.studio",
+            "studio.html",
+            title=page.title,
+            theme=theme,
+            page=page,
+            nonce=nonce,
+            most_bytes=most_bytes,
+        )
+        return HTMLResponse(html, headers=PLAIN | policy)
 
     async def upload(request: Request) -> Response:
         name, choices = _name(request, page), _choices(request, page)
@@ -198,31 +183,3 @@ def _choices(request: Request, page: Page) -> Choices:
     if not 0 <= amount <= 1:
         raise HTTPException(400, f"amount is {given!r}; expected a number, 0 to 1")
     return Choices(quality, amount)
-
-
-def _html(page: Page, nonce: str, most_bytes: int) -> str:
-    text = files("diff_core.command.studio").joinpath("page.html").read_text(encoding="utf-8")
-    dials = "".join(
-        f'<label><input type="radio" name="quality" value="{escape(name)}"'
-        f"{' checked' if name == 'default' else ''}>"
-        f"<b>{escape(name)}</b><span>{escape(meaning)}</span></label>"
-        for name, meaning in page.qualities.items()
-    )
-    facts = {"suffixes": page.suffixes, "most": most_bytes, "drop": page.drop}
-    filled = {
-        "theme": "dark" if page.dark else "auto",
-        "title": escape(page.title),
-        "about": escape(page.about),
-        "drop": escape(page.drop),
-        "accept": ",".join(page.suffixes),
-        "kinds": escape(" ".join(page.suffixes)),
-        "most": f"{most_bytes >> 20} MiB",
-        "dials": dials,
-        "amount": escape(page.amount),
-        "action": escape(page.action),
-        "nonce": nonce,
-        "facts": json.dumps(facts).replace("<", "\\u003c"),
-    }
-    for name, value in filled.items():
-        text = text.replace("{{" + name + "}}", value)
-    return text

@@ -12,7 +12,8 @@ from secrets import token_urlsafe
 
 import uvicorn
 
-from .app import Page, application
+from .app import application
+from .page import Page
 from .tasks import Tasks, Work
 
 __all__ = ["HOST", "serve"]

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diff_core.command.failures import explain
+from diff_core.progress import Progress
 
 __all__ = ["Choices", "Full", "Made", "Task", "Tasks", "Work"]
 
@@ -36,7 +37,7 @@ class Made:
     report: Path
 
 
-Work = Callable[[Path, Choices, Callable[[float], None]], Made]
+Work = Callable[[Path, Choices, Progress], Made]
 """Makes something of a file, beside it; calls back with the share done, 0 to 1.
 
 The file is named relative to the working directory, which is a folder of its own. What it raises

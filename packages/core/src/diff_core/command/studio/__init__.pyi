@@ -1,0 +1,15 @@
+from .command import (
+    studio_command as studio_command,
+)
+from .page import (
+    Page as Page,
+)
+from .serve import (
+    HOST as HOST,
+    serve as serve,
+)
+from .tasks import (
+    Choices as Choices,
+    Made as Made,
+    Work as Work,
+)

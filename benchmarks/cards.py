@@ -35,6 +35,7 @@ import diff_medical.train as medical
 from diff_core.io import read_card
 from diff_core.train import make_recipe
 from diff_core.train.run import start_from
+from diff_medical.weights import FOLDER
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,16 @@ def shipped(data: Path) -> dict[str, Shipped]:
     sounds = audio.Sounds(sound / "speech", sound / "noise", listed)
     speech = audio.Speech(sound / "speech", listed)
     texts = audio.Texts(listed, "kathleen_en")
-    heard, seen = audio.WEIGHTS, medical.WEIGHTS
+    heard, seen = audio.WEIGHTS, FOLDER
     return {
         name: Shipped(folder / f"{name}.safetensors", module, inputs)
         for name, folder, module, inputs in (
             ("denoise", heard, "diff_audio.training.denoise", sounds),
             ("vocoder", heard, "diff_audio.vocoder.training", speech),
             ("voice", heard, "diff_audio.voice.training", texts),
-            ("enhance", seen, "diff_medical.training.enhance", scans),
-            ("generate", seen, "diff_medical.training.generate", scans),
-            ("generate_volume", seen, "diff_medical.training.generate", scans),
+            ("enhance", seen, "diff_medical.enhancer.training.job", scans),
+            ("generate", seen, "diff_medical.generator.training.job", scans),
+            ("generate_volume", seen, "diff_medical.generator.training.job", scans),
         )
     }
 

@@ -62,13 +62,12 @@ def write_bundle(folder: Path, weights: Path | None = None) -> None:
     from importlib.metadata import version
 
     from diff_core.io import load
-
-    from .enhancer import WEIGHTS
-    from .network import NETWORK_TYPES
+    from diff_medical.slices.network import NETWORK_TYPES
+    from diff_medical.weights import path_of
 
     if folder.exists():
         raise FileExistsError(f"the output {folder} exists; name a new folder")
-    chosen = weights or WEIGHTS
+    chosen = weights or path_of("enhance")
     _, card = load(chosen, types=NETWORK_TYPES)
     folder.parent.mkdir(parents=True, exist_ok=True)
     packages = {

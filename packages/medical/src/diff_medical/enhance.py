@@ -11,11 +11,19 @@ from typing import Annotated
 import typer
 
 from diff_core.command import Device, Failures, Job, options, process, run, use
-from diff_medical.bids import is_derivative, named
-from diff_medical.files import SCANS
-from diff_medical.options import Datatype, Modality, Profile, Quality, alone, level, noise_model
-from diff_medical.products import TAGS
-from diff_medical.sources import find_inputs, plan_series
+from diff_medical.jobs.inputs import find_inputs, plan_series
+from diff_medical.jobs.options import (
+    Datatype,
+    Modality,
+    Profile,
+    Quality,
+    alone,
+    level,
+    noise_model,
+)
+from diff_medical.scan.bids import is_derivative, named
+from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.names import TAGS
 
 __all__ = ["app", "main"]
 
@@ -187,13 +195,14 @@ def enhance(
     if not jobs:
         return failures.finish(len(failures.names))
 
-    from diff_medical.enhancer import Enhancer
-    from diff_medical.planes import Passes
-    from diff_medical.products import Products
-    from diff_medical.restoration import restore_file
-    from diff_medical.restored import Restored, Wish
-    from diff_medical.scans import Outcome, enhance_file
-    from diff_medical.settings import Settings
+    from diff_medical.enhancer.enhancer import Enhancer
+    from diff_medical.enhancer.outcome import Outcome
+    from diff_medical.enhancer.settings import Settings
+    from diff_medical.jobs.enhance import enhance_file
+    from diff_medical.jobs.products import Products
+    from diff_medical.jobs.restore import restore_file
+    from diff_medical.restore.outcome import Restored, Wish
+    from diff_medical.slices.passes import Passes
 
     use(device, threads)
     try:

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diff_core.command import Failures, options, require_new, run
-from diff_medical.scoring import pairs, score_file
+from diff_medical.metrics.files import pairs, score_file
 
 if TYPE_CHECKING:
-    from diff_medical.calibration import Coverage
-    from diff_medical.metrics import Scores
+    from diff_medical.enhancer.calibration import Coverage
+    from diff_medical.metrics.scores import Scores
 
 __all__ = ["app", "main"]
 
@@ -135,8 +135,8 @@ def _calibrate(
     as_json: bool,
     failures: Failures,
 ) -> int:
-    from diff_medical.calibration import coverage, validation_scans
-    from diff_medical.enhancer import Enhancer
+    from diff_medical.enhancer.calibration import coverage, validation_scans
+    from diff_medical.enhancer.enhancer import Enhancer
 
     rows: list[Coverage] = []
     paths: list[Path] = []
@@ -193,7 +193,7 @@ def _keep(path: Path, rows: Sequence[Mapping[str, object]], failures: Failures) 
 
 def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) -> None:
     from diff_core.command.score_plot import plot_scores
-    from diff_medical.metrics import BETTER
+    from diff_medical.metrics.scores import BETTER
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +204,7 @@ def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) ->
 
 def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
     """JSON has no NaN and no infinity: null."""
-    from diff_medical.metrics import METRICS, interval
+    from diff_medical.metrics.scores import METRICS, interval
 
     def strict(row: Mapping[str, object]) -> str:
         bare = {
@@ -221,7 +221,7 @@ def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
 
 
 def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
-    from diff_medical.metrics import METRICS, interval
+    from diff_medical.metrics.scores import METRICS, interval
 
     units = {"psnr": " dB"}
     shown = f"window {window}; " if window else ""

@@ -18,8 +18,8 @@ from diff_core.command import Device, Failures, bar, options, run, use
 if TYPE_CHECKING:
     from diff_medical.generator.model import Generator, Made
     from diff_medical.generator.request import Choice
-    from diff_medical.mark import Mark
-    from diff_medical.synthetic import Plan
+    from diff_medical.jobs.generate import Plan
+    from diff_medical.marks.mark import Mark
 
 __all__ = ["app", "main"]
 
@@ -123,7 +123,7 @@ def generate(
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
     from diff_medical.generator.model import Generator, Sampling
-    from diff_medical.selection import choose
+    from diff_medical.generator.selection import choose
 
     try:
         sampling = Sampling(steps, guidance, temperature, seed, batch)
@@ -145,7 +145,7 @@ def generate(
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from error
     assert output is not None  # or it would have been refused
-    from diff_medical.synthetic import Plan, read_labels
+    from diff_medical.jobs.generate import Plan, read_labels
 
     try:
         requests = [
@@ -165,7 +165,7 @@ def generate(
 
 def _list(generator: Generator, *, as_json: bool) -> None:
     """Prints what the model knows."""
-    from diff_medical.selection import honest, listed
+    from diff_medical.generator.selection import honest, listed
 
     choices = generator.kinds.choices
     if as_json:
@@ -186,10 +186,10 @@ def _make(
     as_json: bool,
 ) -> None:
     """Makes the scans and draws them, telling of each when it is written."""
-    from diff_medical.contact_sheet import contact_sheet
-    from diff_medical.mark import together
-    from diff_medical.selection import audit_of, honest
-    from diff_medical.synthetic import make
+    from diff_medical.generator.selection import audit_of, honest
+    from diff_medical.jobs.generate import make
+    from diff_medical.marks.mark import together
+    from diff_medical.pages.contact_sheet import contact_sheet
 
     begun = time.perf_counter()
     plan.folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import typer
 from diff_core.command import Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
-    from .survey import Survey
+    from diff_medical.data.survey import Survey
 
 __all__ = ["app", "draw", "main"]
 
@@ -44,7 +44,7 @@ def inspect(
     """
     failures = Failures(COMMAND, debug=debug)
     require_new(output, overwrite=overwrite)
-    from .survey import survey
+    from diff_medical.data.survey import survey
 
     try:
         with bar(1.0, quiet=as_json) as progress:

@@ -11,10 +11,10 @@ import typer
 from diff_core.command import run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
-from diff_medical.files import SCANS
+from diff_medical.scan.kinds import SCANS
 
 if TYPE_CHECKING:
-    from diff_medical.enhancer import Enhancer
+    from diff_medical.enhancer.enhancer import Enhancer
 
 __all__ = ["app", "main"]
 
@@ -46,7 +46,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 
 def _load(weights: Path | None, device: str) -> Enhancer:
-    from diff_medical.enhancer import Enhancer
+    from diff_medical.enhancer.enhancer import Enhancer
 
     return Enhancer.from_pretrained(weights, device=device)
 
@@ -54,9 +54,9 @@ def _load(weights: Path | None, device: str) -> Enhancer:
 def _work(enhancer: Enhancer, source: Path, choices: Choices, advance: Progress) -> Made:
     import shutil
 
-    from diff_medical.products import Products
-    from diff_medical.scans import enhance_file
-    from diff_medical.settings import Settings
+    from diff_medical.enhancer.settings import Settings
+    from diff_medical.jobs.enhance import enhance_file
+    from diff_medical.jobs.products import Products
 
     is_series = source.suffix.lower() == ".zip"
     stem, suffix = (source.stem, "") if is_series else SCANS.split(source.name)

@@ -130,9 +130,15 @@ def _audit(
     from diff_core.io import read_card
     from diff_medical.audit import report
     from diff_medical.audit.compare import compare
-    from diff_medical.audit.features import network_features, selection_of
-    from diff_medical.audit.read import Sources, cutting_of, find_samples, read_samples, read_scans
     from diff_medical.generator.model import Generator
+    from diff_medical.image_sets.features import network_features, selection_of
+    from diff_medical.image_sets.read import (
+        Sources,
+        cutting_of,
+        find_samples,
+        read_samples,
+        read_scans,
+    )
 
     begun = time.monotonic()
     generator = Generator.from_pretrained(given.weights, volume=given.volume, device=device)

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.audit.images import Images, Pools
 from diff_medical.audit.match import detail
 from diff_medical.audit.screen import PATCH, Likeness, likeness, nearest
 from diff_medical.audit.statistics import LEVEL, Nearer, copy_limit, nearer
+from diff_medical.image_sets.images import Images, Pools
 
 __all__ = ["Pair", "Settings", "Verdict", "compare"]
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from diff_core.files import replacing
 from diff_medical.audit.compare import Verdict
-from diff_medical.audit.images import Images
-from diff_medical.selection import AUDITED
+from diff_medical.generator.selection import AUDITED
+from diff_medical.image_sets.images import Images
 
 __all__ = ["lines", "picture", "record", "scores", "write_card"]
 

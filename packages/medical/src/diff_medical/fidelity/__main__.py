@@ -123,8 +123,13 @@ def _measured(
     """The features' name, the rows of the table, and images of each kind."""
     import numpy as np
 
-    from diff_medical.audit.features import network_features, selection_of
-    from diff_medical.audit.read import (
+    from diff_medical.fidelity.rivals import augmented, gaussian
+    from diff_medical.fidelity.summary import Summary
+    from diff_medical.fidelity.table import measure
+    from diff_medical.generator.model import Generator
+    from diff_medical.image_sets.features import network_features, selection_of
+    from diff_medical.image_sets.matched import halved, matched
+    from diff_medical.image_sets.read import (
         Sources,
         cutting_of,
         find_samples,
@@ -132,11 +137,6 @@ def _measured(
         read_samples,
         read_scans,
     )
-    from diff_medical.fidelity.rivals import augmented, gaussian
-    from diff_medical.fidelity.sets import halved, matched
-    from diff_medical.fidelity.summary import Summary
-    from diff_medical.fidelity.table import measure
-    from diff_medical.generator.model import Generator
 
     generator = Generator.from_pretrained(given.weights, volume=given.volume, device=device)
     cutting = cutting_of(

@@ -23,10 +23,9 @@ from torch import Tensor, nn
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser, Preconditioned
 from diff_core.train import Denoising
-
-from .network import ScanNetwork, scan_denoiser
-from .packing import Packing, haar
-from .vocabulary import Vocabulary
+from diff_medical.generator.network import ScanNetwork, scan_denoiser
+from diff_medical.generator.packing import Packing, haar
+from diff_medical.generator.vocabulary import Vocabulary
 
 __all__ = ["NETWORK_TYPES", "Cascade", "CascadeDenoising", "Stage"]
 

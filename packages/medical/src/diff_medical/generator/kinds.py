@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from diff_core.io import Card
-
-from .request import Choice, Request
+from diff_medical.generator.request import Choice, Request
 
 __all__ = ["Kinds"]
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .request import NORMAL, PLANES, Request
+from diff_medical.generator.request import NORMAL, PLANES, Request
 
 __all__ = ["VIEWS", "Vocabulary", "body_of", "modality_of"]
 

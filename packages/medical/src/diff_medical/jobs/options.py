@@ -1,0 +1,83 @@
+"""What the options of `python -m diff_medical.enhance` may say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from pathlib import Path
+
+import typer
+
+from diff_medical.noise.model import parse_distribution
+from diff_medical.scan.kinds import SCANS
+
+__all__ = ["Datatype", "Modality", "Profile", "Quality", "alone", "level", "noise_model"]
+
+
+class Modality(StrEnum):
+    """What a scan is."""
+
+    auto = "auto"
+    mr = "mr"
+    ct = "ct"
+
+
+class Quality(StrEnum):
+    """How often a scan is looked at, see `diff_medical.slices.passes`."""
+
+    draft = "draft"
+    default = "default"
+    best = "best"
+
+
+class Profile(StrEnum):
+    """What a thick slice sees, see `diff_medical.restore.upsample`."""
+
+    gaussian = "gaussian"
+    box = "box"
+
+
+class Datatype(StrEnum):
+    """What is written."""
+
+    input = "input"
+    float32 = "float32"
+
+
+def level(text: str) -> tuple[float | None, float | None, Path | None]:
+    """(sigma, percent, map) of --sigma, of which one at most is not None."""
+    if text == "auto":
+        return None, None, None
+    if SCANS.matches(Path(text)):
+        return None, None, Path(text)
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise typer.BadParameter(
+            f"--sigma is {text!r}; expected auto, a number >= 0 in the scan's units, one with "
+            "% for percent of its maximum, or a NIfTI file"
+        )
+    return (None, value, None) if text.endswith("%") else (value, None, None)
+
+
+def noise_model(text: str) -> str:
+    """--noise, checked."""
+    try:
+        parse_distribution(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"--{error}") from error
+    return text
+
+
+def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:
+    """Whether one of `chosen` is given; wrong usage if two are, or one beside one of `others`.
+
+    Values by name of the option, None or false where it is not given.
+    """
+    given = [name for name, value in chosen.items() if value is not None]
+    beside = given[1:] + [name for name, value in others.items() if value]
+    if given and beside:
+        raise typer.BadParameter(f"--{given[0]} does not go with --{beside[0]}")
+    return bool(given)

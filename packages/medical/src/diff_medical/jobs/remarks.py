@@ -1,0 +1,52 @@
+"""What is said of an enhanced scan beside its numbers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from diff_medical.enhancer.settings import Settings
+from diff_medical.scan.nifti import Scan
+from diff_medical.scan.open import SeriesScan
+
+if TYPE_CHECKING:
+    from diff_medical.enhancer.enhancer import Enhanced
+
+__all__ = ["policy", "remarks"]
+
+SHARP = 0.2  # correlation of neighbours below which noise of CT is that of a sharp kernel
+
+
+def policy(scan: Scan, float32: bool) -> str:
+    """In which numbers the voxels of a scan are written, and why."""
+    if float32:
+        return "32-bit floats, as asked"
+    if scan.dtype.kind == "f" and not isinstance(scan, SeriesScan):
+        return "the input's floats"
+    slope, inter = scan.scaling
+    if isinstance(scan, SeriesScan) and scan.dtype.kind == "f":
+        return "the input's integers, slope and intercept of each slice, rounded to nearest"
+    return f"the input's integers, slope {slope:g}, intercept {inter:g}, rounded to nearest"
+
+
+def remarks(scan: Scan, result: Enhanced, settings: Settings, *, float32: bool) -> tuple[str, ...]:
+    """What a user should know of a result: what limits it, and which checks it failed."""
+    found: list[str] = []
+    noise = result.noise
+    step = abs(scan.scaling[0])
+    if scan.dtype.kind in "iu" and not float32 and noise.sigma and step > noise.sigma:
+        found.append(
+            f"its integer step {step:g} is coarser than the noise; --dtype float32 keeps more"
+        )
+    if noise.correlation is not None and noise.correlation > 0.4:
+        found.append(
+            f"its noise is correlated between voxels ({noise.correlation:.2f}): "
+            "less of it is removed"
+        )
+    full = settings.change == 1 and not result.unchanged
+    fine = noise.correlation is not None and noise.correlation < SHARP
+    if full and fine and result.modality == "ct":
+        found.append(
+            f"its noise is as fine as its pixels (correlation {noise.correlation:.2f}), as sharp "
+            "kernels make it: that of a full dose is removed with the rest; --dose keeps it"
+        )
+    return (*found, *(result.checks.remarks() if result.checks else ()))

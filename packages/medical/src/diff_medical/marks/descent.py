@@ -1,0 +1,66 @@
+"""What is made of a synthetic scan is synthetic too, and says so wherever the scan did.
+
+Headers and tags are marked in memory as soon as the scan is open, so that every file that keeps
+them keeps the mark: the result, the residual, the uncertainty. Pictures, pages and sidecars are
+told.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from nibabel.freesurfer.mghformat import MGHImage
+
+from diff_core.files import replacing
+from diff_medical.marks.mark import NOTICE
+from diff_medical.marks.told import Told, tell
+from diff_medical.scan.bids import sidecar_path
+from diff_medical.scan.kinds import MGH
+from diff_medical.scan.nifti import Scan
+from diff_medical.scan.open import SeriesScan
+
+__all__ = ["descent", "record", "unmarkable", "write_records"]
+
+
+def descent(scan: Scan) -> Told | None:
+    """What a scan, its name and its sidecar say of being synthetic; None where nothing does.
+
+    A synthetic one is marked in memory where it is not: in the NIfTI header, in the DICOM tags.
+    """
+    files = [scan.path]
+    if isinstance(scan, SeriesScan):
+        files.insert(0, Path(scan.stack.slices[0].filename))
+    told = next((one for one in map(tell, files) if one.synthetic), None)
+    if told is None:
+        return None
+    if isinstance(scan, SeriesScan):
+        from diff_medical.marks.dicom import sign as sign_slice
+
+        for one in scan.stack.slices:
+            sign_slice(one, told.mark)
+    if not isinstance(scan.image, MGHImage):
+        from diff_medical.marks.nifti import sign
+
+        sign(scan.image.header, told.mark)
+    return told
+
+
+def record(told: Told | None) -> dict[str, Any]:
+    """What a sidecar says of it; nothing of a scan that is not synthetic."""
+    if told is None:
+        return {}
+    return told.mark.record() if told.mark else {"Synthetic": True, "Description": NOTICE}
+
+
+def unmarkable(told: Told | None, *targets: Path) -> tuple[Path, ...]:
+    """The sidecars of outputs whose format has no room for a mark: MGH."""
+    return tuple(sidecar_path(t) for t in targets if told is not None and MGH.matches(t))
+
+
+def write_records(told: Told | None, sidecars: tuple[Path, ...]) -> None:
+    """Writes the record into each of `sidecars`, whole or not at all."""
+    for path in sidecars:
+        with replacing(path) as partial:
+            partial.write_text(json.dumps(record(told), indent=2) + "\n", encoding="utf-8")

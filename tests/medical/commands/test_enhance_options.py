@@ -12,7 +12,7 @@ from scipy import stats
 
 from diff_medical.enhance import main
 from diff_medical.noise.level import estimate
-from diff_medical.slices.uneven import levels, mean_of_levels
+from diff_medical.slices.uneven import levels, share_of_level
 
 Make = Callable[..., np.ndarray]
 Write = Callable[..., Path]
@@ -70,7 +70,10 @@ def test_levels_span_the_map_and_meet_between() -> None:
     assert max(b / a for a, b in zip(nodes, nodes[1:], strict=False)) <= 1.5
     noisy = torch.ones(4, 4, 4)
     # D = x s^2 / (s^2 + sigma^2), whatever the level of a voxel
-    found = mean_of_levels(lambda y, s: y * 0.25 / (0.25 + s**2), noisy, sigma)
+    found = sum(
+        share_of_level(sigma, nodes, k) * noisy * 0.25 / (0.25 + node**2)
+        for k, node in enumerate(nodes)
+    )
     np.testing.assert_allclose(found, 0.25 / (0.25 + sigma**2), rtol=0.01)
     assert levels(0.1, 0.1) == pytest.approx((0.1,))
 

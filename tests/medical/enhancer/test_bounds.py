@@ -10,12 +10,29 @@ from scipy.ndimage import gaussian_filter
 from diff_medical.enhancer.bounds import BROAD, BROAD_BOUND, bound_broad, bound_residual
 from diff_medical.enhancer.checks import measure
 from diff_medical.enhancer.settings import Settings
-from diff_medical.enhancer.uncertainty import expected_gain, of_full_dose, posterior_sd
+from diff_medical.enhancer.uncertainty import (
+    PROBES,
+    expected_gain,
+    of_full_dose,
+    pushed,
+    signs_of,
+    slope,
+    spread_of,
+)
 
 RNG = np.random.default_rng(0)
 AXES = (0, 1, 2)
 NOISE = RNG.standard_normal((40, 40, 40)).astype(np.float32)
 ALL = np.ones(NOISE.shape, dtype=bool)
+
+
+def posterior_sd(estimate, noisy, mean, sigma, axes, seed):  # noqa: ANN201
+    """The uncertainty of a volume in memory, as the engine finds it part by part."""
+    diagonal = torch.zeros_like(noisy)
+    for number in range(PROBES):
+        signs = signs_of(tuple(noisy.shape), seed, number)
+        diagonal += slope(estimate(pushed(noisy, sigma, signs)), mean, sigma, signs)
+    return spread_of(diagonal, sigma, axes)
 
 
 def test_white_noise_may_be_removed_whole() -> None:

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 from diff_medical.enhance import main
-from diff_medical.enhancer.engine import Part, enhance_by_planes
+from diff_medical.enhancer.engine import Part, enhance
 from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.steps import Source
 from diff_medical.scan import scratch
 from diff_medical.scan.nifti import Voxels, read, write
 
@@ -84,10 +85,11 @@ def test_planes_make_the_whole_to_the_bit(
             doubt[..., planes] = part.doubt
         np.testing.assert_array_equal(part.before, volume[..., planes])
 
-    streamed = enhance_by_planes(
-        enhancer, volume.shape, lambda planes: volume[..., planes].copy(), put, spacing, settings,
+    source = Source(
+        volume.shape, lambda planes: volume[..., planes].copy(), spacing,
         thickness=thickness, sigma_map=None if levels is None else lambda p: levels[..., p],
     )  # fmt: skip
+    streamed = enhance(enhancer.denoiser, source, put, settings)
     np.testing.assert_array_equal(result, whole.volume)
     if whole.uncertainty is not None:
         np.testing.assert_array_equal(doubt, whole.uncertainty)
@@ -111,10 +113,8 @@ def test_what_has_nothing_to_remove_stays(make_head: Make, weights: Path) -> Non
         (make_head((30, 30, 30)), Settings(sigma=0)),
     ):
         got: list[Part] = []
-        made = enhance_by_planes(
-            enhancer, volume.shape, lambda p, v=volume: v[..., p].copy(), got.append,
-            (1, 1, 1), settings, thickness=5,
-        )  # fmt: skip
+        source = Source(volume.shape, lambda p, v=volume: v[..., p].copy(), (1, 1, 1), thickness=5)
+        made = enhance(enhancer.denoiser, source, got.append, settings)
         assert made.unchanged == enhancer(volume, (1, 1, 1), settings).unchanged != ""
         np.testing.assert_array_equal(np.concatenate([p.after for p in got], 2), volume)
 
@@ -122,7 +122,7 @@ def test_what_has_nothing_to_remove_stays(make_head: Make, weights: Path) -> Non
 @pytest.fixture
 def small_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(scratch, "LARGE", 1000)
-    monkeypatch.setattr("diff_medical.enhancer.engine.PLANES", 40 * 36 * 5)
+    monkeypatch.setattr("diff_medical.enhancer.steps.PLANES", 40 * 36 * 5)
     monkeypatch.setattr("diff_medical.slices.mean.BLOCK_VOXELS", 40 * 36 * 9)
 
 
@@ -140,7 +140,7 @@ def test_the_command_writes_the_same_file(
     said: list[dict[str, object]] = []
     for folder, large in (("a", 1 << 25), ("b", 1000)):
         monkeypatch.setattr(scratch, "LARGE", large)
-        monkeypatch.setattr("diff_medical.enhancer.engine.PLANES", 40 * 36 * 5)
+        monkeypatch.setattr("diff_medical.enhancer.steps.PLANES", 40 * 36 * 5)
         (tmp_path / folder).mkdir()
         more = ["--uncertainty", str(tmp_path / folder / "sd.nii")]
         assert main([*command, *more, "--sigma", "40", "-o", str(tmp_path / folder)]) == 0

@@ -8,7 +8,7 @@ to the units that came in.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -20,23 +20,14 @@ from diff_core.device import pick_device
 from diff_core.io import Card, load
 from diff_core.progress import Progress
 from diff_core.train.precision import narrow_dtype
-from diff_medical.enhancer.bounds import (
-    LEAST_GAIN,
-    constant_regions,
-    nothing_to_do,
-    outside_tissue,
-    too_little,
-)
-from diff_medical.enhancer.checks import Checks, measure
-from diff_medical.enhancer.settings import Settings, check_map
-from diff_medical.enhancer.task import denoise, gain_of, prepare, restore
-from diff_medical.noise.ct import noise_map
-from diff_medical.noise.level import estimate
+from diff_medical.enhancer.checks import Checks
+from diff_medical.enhancer.engine import Part, enhance, noise_of
+from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.steps import Read, Source
 from diff_medical.noise.model import Noise
-from diff_medical.scan.intensity import Modality, recognise, scale, step_of
+from diff_medical.scan.intensity import Modality, recognise
 from diff_medical.scan.spacing import Spacing
-from diff_medical.slices.network import NETWORK_TYPES, SlabNetwork, network_of
-from diff_medical.slices.uneven import at_least, check_levels, of_map
+from diff_medical.slices.network import NETWORK_TYPES, SlabNetwork
 from diff_medical.weights import path_of
 
 __all__ = ["Enhanced", "Enhancer", "Settings"]
@@ -94,17 +85,9 @@ class Enhancer:
     def noise_of(
         self, volume: NDArray[np.floating], spacing: Spacing, settings: Settings
     ) -> Noise:
-        """The noise that `settings` declare or the volume (X, Y, Z) shows."""
-        modality, distribution = _modality(volume, settings), settings.distribution
-        sigma = settings.sigma
-        if settings.percent is not None:
-            sigma = settings.percent / 100 * float(np.max(volume))
-        if sigma is not None and distribution not in ("auto", "poisson-ct"):
-            return Noise(sigma, distribution, "declared", coils=settings.coils)
-        found = estimate(
-            volume, spacing, modality=modality, distribution=distribution, coils=settings.coils
-        )
-        return found if sigma is None else replace(found, sigma=sigma, method="declared")
+        """Return the noise that `settings` declare or that the volume (X, Y, Z) shows."""
+        modality = recognise(volume) if settings.modality == "auto" else settings.modality
+        return noise_of(np.asarray(volume, np.float32), spacing, settings, modality)
 
     def __call__(
         self,
@@ -117,14 +100,14 @@ class Enhancer:
         mask: ArrayLike | None = None,
         progress: Progress | None = None,
     ) -> Enhanced:
-        """The enhanced `array`, (X, Y, Z) or (X, Y), finite, in any unit (HU for CT).
+        """Return the enhanced `array`, (X, Y, Z) or (X, Y), finite, in any unit (HU for CT).
 
         spacing:   voxel size in mm, three numbers; what counts is their ratio
-        noise:     if given, settings for the noise are not used
+        noise:     if given, the settings for the noise are not used
         sigma_map: standard deviation of the noise of each voxel, in the units of the scan, instead
                    of one for all; where it is 0 the voxel stays as it is
         mask:      voxels where it is 0 stay as they are
-        progress:  called with the finished share, 0 to 1
+        progress:  called with the share done, 0 to 1
 
         Raises ValueError for an array of other shape or with NaN or Inf, for noise of magnitudes
         in an array with negative values, and for a map or mask that does not fit.
@@ -133,87 +116,43 @@ class Enhancer:
         given = np.asarray(array, dtype=np.float32)
         volume = given[..., None] if given.ndim == 2 else given
         _check(volume, spacing)
-        modality = _modality(volume, settings)
-        low, high = float(volume.min()), float(volume.max())
-        settings.check_values(low, modality)
-        check_map(settings, given=sigma_map is not None)
-        levels = None if sigma_map is None else _whole_map(sigma_map, volume)
-        is_told = settings.declares_level or sigma_map is not None or noise is not None
-        if noise is None and low < high:
-            noise = self.noise_of(volume, spacing, settings)
-        noise = noise or Noise(0.0, "gaussian", "constant volume")
-        if levels is not None and noise.method != "constant volume":
-            noise = of_map(noise, levels.flat[:: step_of(levels.size)])
-        declared = settings.declares_level or levels is not None
-        bright = scale(volume, modality).scale
-        if reason := nothing_to_do(low, high, noise.sigma, bright, declared=declared):
-            return self._unchanged(given, noise, modality, settings, reason)
-
-        if noise.distribution == "poisson-ct" and levels is None:
-            levels, is_told = noise_map(volume, spacing, noise.sigma), True
-        kept = constant_regions(volume)
-        if modality == "ct":
-            kept |= outside_tissue(volume)
-        if levels is not None:
-            kept |= levels == 0
-        if mask is not None:
-            kept |= ~_checked_mask(mask, volume)
-        level = noise.sigma if levels is None else at_least(levels, noise)
-        report = progress or (lambda share: None)
-        task = prepare(
-            volume, spacing, noise, level, modality,
-            quality=settings.quality, slices=network_of(self.denoiser).slices,
-        )  # fmt: skip
-        gain = None if is_told else gain_of(self.denoiser, task, settings.seed)
-        if gain is not None and gain < LEAST_GAIN:
-            return self._unchanged(given, noise, modality, settings, too_little(gain))
-        found = denoise(self.denoiser, task, settings, report)
-        checks = measure(
-            task.values, found.values, level, ~kept,
-            bounded=found.bounded, broad=found.broad, gain=gain,
-        )  # fmt: skip
-        result, spread = restore(task, found, noise, (low, high))
-        if settings.change < 1:
-            result = np.asarray(volume + settings.change * (result - volume), np.float32)
-        result[kept] = volume[kept]
-        if spread is not None:
-            spread[kept] = 0
-            spread = spread.reshape(given.shape)
-        report(1.0)
-        return Enhanced(np.reshape(result, given.shape), noise, modality, "", checks, spread)
-
-    def _unchanged(
-        self,
-        given: NDArray[np.float32],
-        noise: Noise,
-        modality: Modality,
-        settings: Settings,
-        reason: str,
-    ) -> Enhanced:
-        nothing = np.zeros_like(given) if settings.uncertainty else None
-        return Enhanced(given.copy(), noise, modality, reason, None, nothing)
-
-
-def _whole_map(given: ArrayLike, volume: NDArray[np.float32]) -> NDArray[np.float32]:
-    levels = np.asarray(given, np.float32)
-    if levels.size != volume.size:
-        raise ValueError(f"sigma_map is {levels.shape}; expected the grid {volume.shape}")
-    check_levels(float(levels.min()), float(levels.max()))
-    return levels.reshape(volume.shape)
-
-
-def _checked_mask(given: ArrayLike, volume: NDArray[np.float32]) -> NDArray[np.bool_]:
-    inside = np.asarray(given) != 0
-    if inside.size != volume.size or not inside.any():
-        raise ValueError(
-            f"mask is {inside.shape} with {int(inside.sum())} voxels other than 0; expected at "
-            f"least one, on the grid {volume.shape}"
+        x, y, z = volume.shape
+        source = Source(
+            (x, y, z),
+            lambda planes: volume[:, :, planes].copy(),
+            spacing,
+            sigma_map=_reader("sigma_map", sigma_map, volume),
+            mask=_reader("mask", mask, volume),
         )
-    return inside.reshape(volume.shape)
+        result = np.empty_like(volume)
+        doubt = np.empty_like(volume) if settings.uncertainty else None
+
+        def put(part: Part) -> None:
+            planes = slice(part.first, part.first + part.after.shape[2])
+            result[:, :, planes] = part.after
+            if doubt is not None and part.doubt is not None:
+                doubt[:, :, planes] = part.doubt
+
+        found = enhance(self.denoiser, source, put, settings, noise=noise, progress=progress)
+        return Enhanced(
+            result.reshape(given.shape),
+            found.noise,
+            found.modality,
+            found.unchanged,
+            found.checks,
+            None if doubt is None else doubt.reshape(given.shape),
+        )
 
 
-def _modality(volume: NDArray[np.floating], settings: Settings) -> Modality:
-    return recognise(volume) if settings.modality == "auto" else settings.modality
+def _reader(name: str, given: ArrayLike | None, volume: NDArray[np.float32]) -> Read | None:
+    """Return a reader of the planes of an array that belongs to a volume."""
+    if given is None:
+        return None
+    values = np.asarray(given, np.float32)
+    if values.size != volume.size:
+        raise ValueError(f"{name} is {values.shape}; expected the grid {volume.shape}")
+    whole = values.reshape(volume.shape)
+    return lambda planes: whole[:, :, planes]
 
 
 def _check(volume: NDArray[np.floating], spacing: Spacing) -> None:

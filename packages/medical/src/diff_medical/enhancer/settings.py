@@ -9,7 +9,7 @@ from typing import Literal
 from diff_medical.noise.model import Distribution, parse_distribution
 from diff_medical.slices.passes import QUALITIES, Quality
 
-__all__ = ["Settings", "check_map"]
+__all__ = ["Settings"]
 
 
 @dataclass(frozen=True)
@@ -102,28 +102,29 @@ class Settings:
         return self.strength if self.dose is None else 1 - self.dose
 
     def check_values(self, low: float, modality: str) -> None:
-        """ValueError where magnitudes were declared and the least value `low` is negative, and
-        where a dose was and the scan is no CT.
+        """Raise ValueError where the settings do not fit a scan.
+
+        low: its least value, which is not negative where its noise is that of magnitudes
+        modality: "mr" or "ct", of which only CT has a dose
         """
         if self.dose is not None and modality != "ct":
             raise ValueError(
-                "dose is of CT, and this scan is taken for MR; expected --modality ct, or "
-                "--strength"
+                "dose is for CT, and this scan is taken for MR; expected the modality ct, or a "
+                "strength instead of a dose"
             )
         if self.distribution in ("rician", "ncchi") and low < 0:
             raise ValueError(
-                f"{self.noise} noise was declared but values go down to {low:g}; magnitudes are "
-                "never negative: use --noise gaussian"
+                f"noise is {self.noise}, the noise of magnitudes, but values go down to {low:g}; "
+                "expected gaussian for a scan with negative values"
             )
+
+    def check_map(self, *, given: bool) -> None:
+        """Raise ValueError for a map of levels that is `given` beside another level or samples."""
+        if given and (self.declares_level or self.samples):
+            other = "samples" if self.samples else "sigma or percent"
+            raise ValueError(f"sigma_map does not go with {other}; leave out one of them")
 
     @property
     def declares_level(self) -> bool:
         """Whether the noise level is given, not estimated."""
         return self.sigma is not None or self.percent is not None
-
-
-def check_map(settings: Settings, *, given: bool) -> None:
-    """ValueError for a map of levels that is `given` beside another level, or for samples."""
-    if given and (settings.declares_level or settings.samples):
-        other = "samples" if settings.samples else "sigma or percent"
-        raise ValueError(f"sigma_map does not go with {other}; leave out one of them")

@@ -1,6 +1,12 @@
 """How far the enhanced volume may be from the truth, voxel by voxel, and what it gains.
 
 Both come from the derivative of the denoiser, which is probed with random signs.
+
+The standard deviation of x_0 given y = x_0 + sigma z is that of second-order Tweedie,
+Var[x_0 | y] = sigma^2 diag(dD / dy): B. Efron, "Tweedie's formula and selection bias", 2011. The
+diagonal is probed with random signs v: E[v * (J v)] = diag J (C. Bekas et al., "An estimator for
+the diagonal of a matrix", 2007), PROBES times, and smoothed along the fine axes: it varies slowly,
+its probes do not.
 """
 
 from __future__ import annotations
@@ -16,7 +22,6 @@ __all__ = [
     "expected_gain",
     "middle_block",
     "of_full_dose",
-    "posterior_sd",
     "pushed",
     "signs_of",
     "slope",
@@ -30,32 +35,6 @@ STEP = 0.1  # of a probe, in standard deviations of the noise
 SMOOTHING = 1.5  # voxels, standard deviation of the window that steadies the probes
 LEAST = 0.05  # of sigma: no voxel is known better than this
 BLOCK = 48  # voxels, the edge of the block on which the gain is estimated
-
-
-def posterior_sd(
-    estimate: Estimate,
-    noisy: Tensor,
-    mean: Tensor,
-    sigma: Tensor,
-    axes: tuple[int, ...],
-    seed: int,
-) -> Tensor:
-    """Standard deviation of x_0 given `noisy` = x_0 + sigma z, (X, Y, Z), by second-order Tweedie:
-    Var[x_0 | y] = sigma^2 diag(dD / dy).
-
-    B. Efron, "Tweedie's formula and selection bias", 2011. The diagonal is probed with random
-    signs v: E[v * (J v)] = diag J (C. Bekas et al., "An estimator for the diagonal of a matrix",
-    2007), PROBES times, and smoothed along `axes`: it varies slowly, its probes do not.
-
-    estimate: D, at the noise level of `noisy`
-    mean:     D(noisy)
-    sigma:    (X, Y, Z) or a scalar
-    """
-    diagonal = torch.zeros_like(noisy)
-    for number in range(PROBES):
-        signs = signs_of(tuple(noisy.shape), seed, number)
-        diagonal += slope(estimate(pushed(noisy, sigma, signs)), mean, sigma, signs)
-    return spread_of(diagonal, sigma, axes)
 
 
 def signs_of(shape: tuple[int, ...], seed: int, number: int, *, first: int = 0) -> Tensor:

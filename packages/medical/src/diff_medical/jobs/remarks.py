@@ -9,7 +9,7 @@ from diff_medical.scan.nifti import Scan
 from diff_medical.scan.open import SeriesScan
 
 if TYPE_CHECKING:
-    from diff_medical.enhancer.enhancer import Enhanced
+    from diff_medical.enhancer.engine import Findings
 
 __all__ = ["policy", "remarks"]
 
@@ -28,7 +28,7 @@ def policy(scan: Scan, float32: bool) -> str:
     return f"the input's integers, slope {slope:g}, intercept {inter:g}, rounded to nearest"
 
 
-def remarks(scan: Scan, result: Enhanced, settings: Settings, *, float32: bool) -> tuple[str, ...]:
+def remarks(scan: Scan, result: Findings, settings: Settings, *, float32: bool) -> tuple[str, ...]:
     """What a user should know of a result: what limits it, and which checks it failed."""
     found: list[str] = []
     noise = result.noise

@@ -21,13 +21,14 @@ from diff_medical.scan.kinds import MGH
 from diff_medical.scan.nifti import Scan
 from diff_medical.scan.open import SeriesScan
 
-__all__ = ["descent", "record", "unmarkable", "write_records"]
+__all__ = ["mark_descendant", "record", "unmarkable", "write_records"]
 
 
-def descent(scan: Scan) -> Told | None:
-    """What a scan, its name and its sidecar say of being synthetic; None where nothing does.
+def mark_descendant(scan: Scan) -> Told | None:
+    """Mark a synthetic scan in memory, in the NIfTI header or the DICOM tags, so that its results
+    are marked too.
 
-    A synthetic one is marked in memory where it is not: in the NIfTI header, in the DICOM tags.
+    Returns what the scan, its name and its sidecar report; None where it is not synthetic.
     """
     files = [scan.path]
     if isinstance(scan, SeriesScan):

@@ -1,31 +1,18 @@
-"""A scan with more and thinner slices: its shape, and the header that is then right."""
+"""The header of a scan with more and thinner slices."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-from diff_medical.scan.nifti import Scan
+__all__ = ["HeaderEdit", "finer_header"]
 
-__all__ = ["FinerScan", "finer_header"]
-
-
-@dataclass(frozen=True)
-class FinerScan(Scan):
-    """A scan with another number of slices."""
-
-    axis: int = 0
-    count: int = 1
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        was = super().shape
-        return (*was[: self.axis], self.count, *was[self.axis + 1 :])
+HeaderEdit = Callable[[Any], None]
+"""An edit of a NIfTI header, in place."""
 
 
-def finer_header(axis: int, slices: int, count: int) -> Callable[[Any], None]:
-    """An edit of a NIfTI header: `count` slices in place of `slices`, which fill the same length.
+def finer_header(axis: int, slices: int, count: int) -> HeaderEdit:
+    """Return the edit for `count` slices in place of `slices`, which fill the same length.
 
     Voxel size, sform and qform change along the axis alone; the first voxel begins where it did.
     Times of slices, which the new ones do not have, are left out.

@@ -1,47 +1,30 @@
-"""Scans with voxels that are NaN or Inf: refused, or those voxels are set to 0."""
+"""Scans with voxels that are NaN or Inf: refused, or those voxels are read as 0."""
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import numpy as np
-from numpy.typing import NDArray
 
-from diff_medical.scan.nifti import WHOLE, Scan
+from diff_medical.scan.nifti import Scan
 from diff_medical.scan.refusal import ScanError
 
-__all__ = ["Reader", "finite"]
+__all__ = ["zeroed"]
 
-Array = NDArray[np.float32]
 PLANES = 1 << 24  # voxels that are looked at together
 
 
-class Reader(Protocol):
-    """Volume `index` of a scan, or some of its planes along Z: float32 (X, Y, Z), a copy."""
+def zeroed(scan: Scan) -> int:
+    """Return the number of voxels of a scan that are NaN or Inf and are read as 0.
 
-    def __call__(self, index: int, planes: slice = WHOLE) -> Array: ...
-
-
-def finite(scan: Scan, nan_to_zero: bool) -> tuple[Reader, int]:
-    """A reader of volumes without NaN or Inf, and how many voxels it sets to 0.
-
-    Raises ScanError where there are some and they may not be set to 0.
+    Raises ScanError where there are some and the scan was opened without `nan_to_zero`.
     """
     bad, where = (0, ()) if _is_safe(scan) else _bad(scan)
-    if bad and not nan_to_zero:
+    if bad and not scan.nan_to_zero:
         raise ScanError(
             scan.path,
             f"{bad:,} of {int(np.prod(scan.shape)):,} voxels are NaN or Inf, the first at {where}",
-            "add --nan-to-zero to take them for 0",
+            "add nan_to_zero=True to take them for 0",
         )
-    if not bad:
-        return scan.volume, 0
-
-    def zeroed(index: int, planes: slice = WHOLE) -> Array:
-        volume = scan.volume(index, planes)
-        return np.nan_to_num(volume, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-    return zeroed, bad
+    return bad
 
 
 def _is_safe(scan: Scan) -> bool:
@@ -60,7 +43,7 @@ def _bad(scan: Scan) -> tuple[int, tuple[int, ...]]:
     thickness = max(1, PLANES // (scan.grid[0] * scan.grid[1]))
     for index in range(scan.volumes):
         for first in range(0, scan.grid[2], thickness):
-            wrong = ~np.isfinite(scan.volume(index, slice(first, first + thickness)))
+            wrong = ~np.isfinite(scan.values(index, slice(first, first + thickness)))
             count = int(np.count_nonzero(wrong))
             if count and not bad:
                 x, y, z = (int(i) for i in np.unravel_index(int(np.argmax(wrong)), wrong.shape))

@@ -43,6 +43,7 @@ class Scan:
     spacing:  voxel sizes of the three spatial axes, from the affine in use
     notes:    what a user should know about the header
     modality: what the file says it is, None if it does not
+    nan_to_zero: whether voxels that are NaN or Inf are read as 0
     """
 
     path: Path
@@ -50,6 +51,7 @@ class Scan:
     spacing: tuple[float, float, float]
     notes: tuple[str, ...] = ()
     modality: Modality | None = None
+    nan_to_zero: bool = False
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -109,12 +111,19 @@ class Scan:
             return scratch.unpacked(file, self.image.dataobj.dtype, self.shape)
 
     def volume(self, index: int = 0, planes: slice = WHOLE) -> NDArray[np.float32]:
-        """Real values of volume `index`, or of some of its planes along Z: float32 (X, Y, Z), a
+        """Return volume `index`, or some of its planes along Z: real values, float32 (X, Y, Z), a
         copy.
         """
+        values = self.values(index, planes)
+        if self.nan_to_zero:
+            return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
+        return values
+
+    def values(self, index: int = 0, planes: slice = WHOLE) -> NDArray[np.float32]:
+        """Return the same with NaN and infinity as they are."""
         slope, inter = self.scaling
         stored = self.stored[:, :, planes, index]
-        with np.errstate(over="ignore"):  # infinity, which `finite` then finds
+        with np.errstate(over="ignore"):  # infinity, which `zeroed` then finds
             if (slope, inter) == (1.0, 0.0):
                 return stored.astype(np.float32)
             return (stored * np.float64(slope) + np.float64(inter)).astype(np.float32)
@@ -124,17 +133,22 @@ class Voxels:
     """The voxels of a scan to be written: volumes are put in one by one.
 
     dtype: the scan's own, which keeps slope and intercept too, or float32, which has none
+    shape: of the file, by default the scan's; the number of volumes is the scan's
     """
 
-    def __init__(self, scan: Scan, dtype: np.dtype[Any]) -> None:
-        self.scan = scan
+    def __init__(
+        self, scan: Scan, dtype: np.dtype[Any], shape: tuple[int, ...] | None = None
+    ) -> None:
+        self.scan, self.shape = scan, shape or scan.shape
         self.own = dtype == scan.dtype
         if not self.own and dtype != np.float32:
             raise ValueError(
                 f"dtype is {dtype}; expected {scan.dtype}, as in the file, or float32"
             )
         self.scaling = scan.scaling if self.own else (1.0, 0.0)
-        self.stored = scratch.empty((*scan.grid, scan.volumes), dtype, large=scan.is_large)
+        grid = (*self.shape[:3], 1, 1)[:3]
+        is_large = int(np.prod(grid, dtype=np.int64)) > scratch.LARGE
+        self.stored = scratch.empty((*grid, scan.volumes), dtype, large=is_large)
 
     def put(
         self, index: int, volume: NDArray[np.float32], *, keep: bool = False, first: int = 0
@@ -160,7 +174,7 @@ class Voxels:
             target[same] = self.scan.stored[:, :, planes, index][same]
 
 
-def read(path: Path) -> Scan:
+def read(path: Path, *, nan_to_zero: bool = False) -> Scan:
     """Open and check the NIfTI or MGH file at `path`; its voxels are read later.
 
     Raises ScanError if it is missing, empty, neither of them, of a datatype without an order (RGB,
@@ -189,7 +203,7 @@ def read(path: Path) -> Scan:
     if raw is not None:
         spacing, notes = geometry(path, raw, len(shape))
     check_length(path, image, dtype)
-    return Scan(path, image, spacing, notes)
+    return Scan(path, image, spacing, notes, nan_to_zero=nan_to_zero)
 
 
 def write(
@@ -215,7 +229,7 @@ def check_kind(scan: Scan, path: Path) -> None:
 
 def _image(path: Path, voxels: Voxels, note: str, edit: Callable[[Any], None] | None) -> Any:
     scan = voxels.scan
-    stored = voxels.stored.reshape(scan.shape, order="F")
+    stored = voxels.stored.reshape(voxels.shape, order="F")
     was_mgh = isinstance(scan.image, MGHImage)
     if MGH.matches(path):
         check_kind(scan, path)

@@ -57,16 +57,22 @@ class SeriesScan(Scan):
         return float(slope), float(inter)
 
 
-def open_scan(path: Path) -> Scan:
-    """The NIfTI file, the folder of a DICOM series, or the zip archive of one, at `path`.
+def open_scan(path: Path, *, nan_to_zero: bool = False) -> Scan:
+    """Open a NIfTI or MGH file, the folder of a DICOM series, or the zip archive of one.
+
+    nan_to_zero: read voxels of a file that are NaN or Inf as 0
 
     Raises ScanError or ValueError for one that cannot be used.
     """
     is_series = path.is_dir() or (path.is_file() and path.suffix.lower() == ".zip")
-    return open_series(path) if is_series else read(path)
+    return (
+        open_series(path, nan_to_zero=nan_to_zero)
+        if is_series
+        else read(path, nan_to_zero=nan_to_zero)
+    )
 
 
-def open_series(path: Path) -> SeriesScan:
+def open_series(path: Path, *, nan_to_zero: bool = False) -> SeriesScan:
     """The one series in the folder or zip archive `path`; ValueError if it cannot be used."""
     import nibabel as nib
 
@@ -95,7 +101,11 @@ def open_series(path: Path) -> SeriesScan:
     image.header["descrip"] = str(first.get("SeriesDescription") or "").encode("ascii", "replace")[
         :40
     ]
-    return SeriesScan(path, image, spacing, (), KINDS[str(first.Modality)], stack)  # type: ignore[arg-type]
+    x, y, z = spacing
+    return SeriesScan(
+        path, image, (x, y, z), modality=KINDS[str(first.Modality)], nan_to_zero=nan_to_zero,
+        stack=stack,
+    )  # fmt: skip
 
 
 def _unpacked(path: Path) -> Stack:

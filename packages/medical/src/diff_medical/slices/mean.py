@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from diff_core.denoiser import Denoiser
+from diff_core.progress import Progress, parts
 from diff_medical.slices.memory import within_memory
 from diff_medical.slices.network import SIGMA_MAX, SlabNetwork, network_of
+from diff_medical.slices.passes import Passes
 from diff_medical.slices.slabs import Slab, slab_axes, slabs
 
-__all__ = ["posterior_mean"]
+__all__ = ["mean_over", "posterior_mean"]
 
 BATCH_PIXELS = 1 << 16  # pixels per network call: more do not fit the cache of a CPU
 GPU_PIXELS = 1 << 17  # the same where there is no such cache
@@ -33,7 +36,7 @@ def posterior_mean(
     turns: int = 1,
     tile: int = TILE,
     out: Tensor | None = None,
-    progress: Callable[[float], None] | None = None,
+    progress: Progress | None = None,
 ) -> Tensor:
     """E[x_0 | volume = x_0 + sigma z] of (X, Y, Z), on the scale of `diff_medical.scan.intensity`.
 
@@ -57,59 +60,66 @@ def posterior_mean(
 
     Raises ValueError for a volume that is not 3-D, axes outside 0 to 2 or a negative sigma.
     """
-    if volume.ndim != 3 or volume.numel() == 0:
-        raise ValueError(f"volume is {tuple(volume.shape)}; expected (X, Y, Z), not empty")
     if not (math.isfinite(sigma) and sigma >= 0):
         raise ValueError(f"sigma is {sigma}; expected a number >= 0")
     axes = tuple(slab_axes(spacing) if axes is None else axes)
+    slices = network_of(denoiser).slices
+    stride = stride or (1 if len(axes) == 1 else slices - 2)
+    passes = Passes(axes, stride, turns, slices)
+    return mean_over(denoiser, volume, sigma, passes, tile=tile, out=out, progress=progress)
+
+
+@torch.no_grad()
+def mean_over(
+    denoiser: Denoiser,
+    volume: Tensor,
+    sigma: float,
+    passes: Passes,
+    *,
+    tile: int = TILE,
+    out: Tensor | None = None,
+    progress: Progress | None = None,
+) -> Tensor:
+    """Return `posterior_mean` by the given passes; sigma is finite and not negative.
+
+    Raises ValueError for a volume that is not 3-D, axes outside 0 to 2, or turns outside 1 to 4.
+    """
+    if volume.ndim != 3 or volume.numel() == 0:
+        raise ValueError(f"volume is {tuple(volume.shape)}; expected (X, Y, Z), not empty")
+    axes = passes.axes
     if not axes or any(axis not in (0, 1, 2) for axis in axes):
         raise ValueError(f"axes is {axes}; expected one or more of 0, 1, 2")
-    if turns not in (1, 2, 3, 4):
-        raise ValueError(f"turns is {turns}; expected 1 to 4")
+    if passes.turns not in (1, 2, 3, 4):
+        raise ValueError(f"turns is {passes.turns}; expected 1 to 4")
     volume = volume.detach().to("cpu", torch.float32)
     mean = torch.zeros_like(volume) if out is None else out.zero_()
     if sigma == 0:
         return mean.copy_(volume)
     shrink = max(1.0, sigma / SIGMA_MAX)
-    stride = stride or (1 if len(axes) == 1 else network_of(denoiser).slices - 2)
-    for number, axis in enumerate(axes):
-
-        def share(done: float, number: int = number) -> None:
-            if progress is not None:
-                progress((number + done) / len(axes))
-
-        stack = volume.movedim(axis, 0)
-        result = mean.movedim(axis, 0)
-        _add_stack(denoiser, stack, sigma, shrink, result, len(axes), stride, turns, tile, share)
+    network = network_of(denoiser)
+    device = next(network.parameters()).device
+    t = denoiser.schedule.time(torch.tensor(-math.log(sigma / shrink), device=device))
+    planes = _Planes(denoiser, network, t, passes, tile)
+    for axis, report in zip(axes, parts(progress, len(axes)), strict=True):
+        _add_stack(planes, volume.movedim(axis, 0), shrink, mean.movedim(axis, 0), report)
     return mean.mul_(shrink) if shrink > 1 else mean
 
 
 def _add_stack(
-    denoiser: Denoiser,
-    stack: Tensor,
-    sigma: float,
-    shrink: float,
-    result: Tensor,
-    parts: int,
-    stride: int,
-    turns: int,
-    tile: int,
-    progress: Callable[[float], None],
+    planes: _Planes, stack: Tensor, shrink: float, result: Tensor, progress: Progress
 ) -> None:
-    """Adds 1 / parts of the estimate of a stack (D, H, W), scaled down by `shrink`, to `result`,
-    in place.
+    """Add its share of the estimate of a stack (D, H, W), scaled down by `shrink`, to `result`, in
+    place.
     """
-    network = network_of(denoiser)
-    made = slabs(stack.shape[0], network.slices, stride=stride)
+    passes = planes.passes
+    made = slabs(stack.shape[0], passes.slices, stride=passes.stride)
     times = [0] * stack.shape[0]
     for slab in made:
         for position in slab.kept:
             times[slab.slices[position]] += 1
-    device = next(network.parameters()).device
-    t = denoiser.schedule.time(torch.tensor(-math.log(sigma / shrink), device=device))
     pixels = stack.shape[1] * stack.shape[2]
-    per_call = max(1, (BATCH_PIXELS if device.type == "cpu" else GPU_PIXELS) // pixels)
-    per_block = max(1, BLOCK_VOXELS // (pixels * stride * per_call)) * per_call
+    per_call = max(1, (BATCH_PIXELS if planes.t.device.type == "cpu" else GPU_PIXELS) // pixels)
+    per_block = max(1, BLOCK_VOXELS // (pixels * passes.stride * per_call)) * per_call
     for first in range(0, len(made), per_block):
         block = made[first : first + per_block]
         # windows go up the stack, and so do the slices of each
@@ -119,12 +129,7 @@ def _add_stack(
         for start in range(0, len(block), per_call):
             group = block[start : start + per_call]
             batch = torch.stack([part[[i - low for i in slab.slices]] for slab in group])
-            estimate = torch.zeros_like(batch)
-            for quarters in range(turns):
-                turned = batch.rot90(quarters, (-2, -1))
-                found = _planes(denoiser, turned, t, network, tile, device)
-                estimate += found.rot90(-quarters, (-2, -1)) / turns
-            _scatter(group, estimate, times, parts, into, low)
+            _scatter(group, planes.turned(batch), times, len(passes.axes), into, low)
             progress(min(1.0, (first + start + per_call) / len(made)))
         result[low:high] = into
 
@@ -138,28 +143,41 @@ def _scatter(
             result[index - low].add_(planes[position], alpha=1 / (parts * times[index]))
 
 
-def _planes(
-    denoiser: Denoiser,
-    batch: Tensor,
-    t: Tensor,
-    network: SlabNetwork,
-    tile: int,
-    device: torch.device,
-) -> Tensor:
-    """The denoiser on slabs (B, S, H, W), in tiles where the planes are large."""
+@dataclass(frozen=True, eq=False)
+class _Planes:
+    """The denoiser at one time t, on slabs (B, S, H, W)."""
 
-    def attempt(limit: int) -> Tensor:
-        height, width = batch.shape[-2:]
-        if max(height, width) <= limit:
-            return denoiser(batch.to(device), t).cpu()
-        result = torch.empty_like(batch)
-        for outer_y, inner_y, crop_y in _tiles(height, limit, network):
-            for outer_x, inner_x, crop_x in _tiles(width, limit, network):
-                estimate = denoiser(batch[..., outer_y, outer_x].to(device), t).cpu()
-                result[..., inner_y, inner_x] = estimate[..., crop_y, crop_x]
-        return result
+    denoiser: Denoiser
+    network: SlabNetwork
+    t: Tensor
+    passes: Passes
+    tile: int
 
-    return within_memory(attempt, network, tile, max(batch.shape[-2:]))
+    def turned(self, batch: Tensor) -> Tensor:
+        """Return the mean estimate over the turns of the slabs."""
+        estimate = torch.zeros_like(batch)
+        for quarters in range(self.passes.turns):
+            found = self(batch.rot90(quarters, (-2, -1)))
+            estimate += found.rot90(-quarters, (-2, -1)) / self.passes.turns
+        return estimate
+
+    def __call__(self, batch: Tensor) -> Tensor:
+        """Return the estimate, in tiles where the planes are large."""
+        device = self.t.device
+
+        def attempt(limit: int) -> Tensor:
+            height, width = batch.shape[-2:]
+            if max(height, width) <= limit:
+                return self.denoiser(batch.to(device), self.t).cpu()
+            result = torch.empty_like(batch)
+            for outer_y, inner_y, crop_y in _tiles(height, limit, self.network):
+                for outer_x, inner_x, crop_x in _tiles(width, limit, self.network):
+                    tile = batch[..., outer_y, outer_x].to(device)
+                    estimate = self.denoiser(tile, self.t).cpu()
+                    result[..., inner_y, inner_x] = estimate[..., crop_y, crop_x]
+            return result
+
+        return within_memory(attempt, self.network, self.tile, max(batch.shape[-2:]))
 
 
 def _tiles(length: int, tile: int, network: SlabNetwork) -> Iterator[tuple[slice, slice, slice]]:

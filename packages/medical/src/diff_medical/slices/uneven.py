@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from diff_medical.noise.model import Noise
 
 __all__ = [
-    "at_least", "check_levels", "levels", "mean_of_levels", "of_map",
+    "at_least", "check_levels", "levels", "of_map",
     "share_of_level",
 ]  # fmt: skip
 
@@ -49,24 +48,6 @@ def levels(low: float, high: float) -> tuple[float, ...]:
     """
     count = 1 + math.ceil(math.log(high / low) / math.log(STEP) - 1e-6)
     return tuple(low * (high / low) ** (i / max(1, count - 1)) for i in range(count))
-
-
-def mean_of_levels(
-    estimate: Callable[[Tensor, float], Tensor], noisy: Tensor, sigma: Tensor
-) -> Tensor:
-    """E[x_0 | noisy] for noise of standard deviation `sigma` (X, Y, Z), positive and smooth.
-
-    The volume is denoised at each of the `levels`, and each voxel takes its value from between the
-    two levels next to its own, linear in ln sigma: within the reach of the network the noise is
-    taken as even.
-    """
-    nodes = levels(float(sigma.min()), float(sigma.max()))
-    if len(nodes) == 1:
-        return estimate(noisy, nodes[0])
-    mean = torch.zeros_like(noisy)
-    for number, node in enumerate(nodes):
-        mean += share_of_level(sigma, nodes, number) * estimate(noisy, node)
-    return mean
 
 
 def share_of_level(sigma: Tensor, nodes: tuple[float, ...], number: int) -> Tensor:

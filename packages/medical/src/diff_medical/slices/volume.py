@@ -9,7 +9,7 @@ from torch import Tensor
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_medical.slices.mean import posterior_mean
+from diff_medical.slices.mean import mean_over
 
 if TYPE_CHECKING:
     from diff_core.progress import Progress
@@ -32,10 +32,7 @@ class VolumeDenoiser(Denoiser):
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
         sigma = float(self.schedule.sigma(t))
         rows = [
-            posterior_mean(
-                self.denoiser, row[0], sigma, axes=self.passes.axes, stride=self.passes.stride,
-                turns=self.passes.turns, progress=self.progress,
-            )
+            mean_over(self.denoiser, row[0], sigma, self.passes, progress=self.progress)
             for row in x_t
         ]  # fmt: skip
         return torch.stack(rows)[:, None].to(x_t.device)

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, Job, options, process, run, use
+from diff_core.command import App, Failures, Job, options, process, run, use
 from diff_medical.jobs.inputs import find_inputs, plan_series
 from diff_medical.jobs.options import (
     Datatype,
@@ -30,7 +30,7 @@ __all__ = ["app", "main"]
 COMMAND = "diff_medical.enhance"
 WORTH_SAYING = 20  # predicted seconds
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()
@@ -128,7 +128,7 @@ def enhance(
     picture: Annotated[
         Path | None, typer.Option(help="Draw three planes before and after into this PNG.")
     ] = None,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     weights: options.Weights = None,
     nan_to_zero: Annotated[
@@ -206,7 +206,7 @@ def enhance(
 
     use(device, threads)
     try:
-        enhancer = Enhancer.from_pretrained(weights, device=device.value)
+        enhancer = Enhancer.from_pretrained(weights, device=device)
     except ValueError as error:
         failures.add("the model", error)
         return 1

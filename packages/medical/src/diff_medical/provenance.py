@@ -20,7 +20,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Failures, FileKind, options, run
+from diff_core.command import App, Failures, FileKind, options, run
 from diff_medical.marks.mark import is_named_synthetic
 from diff_medical.marks.told import PICTURES, Told, tell
 from diff_medical.scan.kinds import SCANS, is_dicom
@@ -29,7 +29,7 @@ __all__ = ["Told", "app", "main", "tell"]
 
 COMMAND = "diff_medical.provenance"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 class _Files(FileKind):

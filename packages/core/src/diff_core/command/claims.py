@@ -21,13 +21,13 @@ class Skipped:
     skipped: bool = True
 
     def line(self) -> str:
-        """What the command says of it."""
+        """Return the line that the command prints for it."""
         return f"{self.input}: {self.output} {self.why}, skipped"
 
 
 @contextmanager
 def claimed(target: Path) -> Generator[bool]:
-    """Whether `target` is this process's to make: false while another process makes it.
+    """Claim `target` for this process: gives false while another process makes it.
 
     The claim is a lock on a hidden file beside the target, which goes with the claim; the system
     takes the lock from a process that dies. True without a lock where none can be had: on drives

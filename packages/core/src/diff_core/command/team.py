@@ -25,7 +25,7 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """Whether this process is the only one or number 0: the one that speaks for all."""
+    """Return whether this process is the only one or number 0, which reports for all."""
     return rank() == 0
 
 

@@ -1,4 +1,4 @@
-"""What a network takes, checked on every call."""
+"""The inputs of a network, checked on every call."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a U-Net is made of: the usual layers, or layers that keep magnitude."""
+"""The parts of a U-Net: the usual layers, or layers that keep magnitude."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class Parts(Protocol):
     def head(self, width: int, out_channels: int) -> nn.Module: ...
 
     def enter(self, x: Tensor) -> Tensor:
-        """What goes into the stem."""
+        """Return the input of the stem."""
         ...
 
     def join(self, up: Tensor, skip: Tensor) -> Tensor:
-        """What goes into a merge."""
+        """Return the input of a merge."""
         ...
 
 

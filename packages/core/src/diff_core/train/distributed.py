@@ -209,5 +209,5 @@ def _is_lost(error: RuntimeError) -> bool:
 
 
 def is_spread(tensor: Tensor) -> bool:
-    """Whether each process holds a piece of it only, as FSDP leaves a model."""
+    """Return whether each process holds only a piece of it, as FSDP leaves a model."""
     return hasattr(tensor, "full_tensor")

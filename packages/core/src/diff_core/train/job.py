@@ -1,4 +1,4 @@
-"""A training job: all that a domain says of it, for `diff_core.train.command` to run."""
+"""A training job: all that a domain gives for `diff_core.command.train` to run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diff_core.io import Card
+from diff_core.checkpoint import Card
 
 __all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 
@@ -49,7 +49,7 @@ def means(cases: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Job(Generic[M]):
-    """What to train, on what, and what to say of the result.
+    """The model to train, its data, and the card of the result.
 
     model:     untrained, on the CPU; anything that `diff_core.io.save` can save
     objective: losses (B,) of a batch

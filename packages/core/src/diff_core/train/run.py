@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.description import describe
-from diff_core.files import CheckpointError, replacing
-from diff_core.io import Card, open_checkpoint, parse_card, save
+from diff_core.checkpoint import Card, open_checkpoint, parse_card, save
+from diff_core.checkpoint.description import describe
+from diff_core.checkpoint.tensors import CheckpointError
+from diff_core.files import write_json
 from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig
 from diff_core.train.curves import draw_curves
@@ -39,7 +40,7 @@ _REHEARSAL = 10
 
 @dataclass(frozen=True)
 class Options:
-    """Of the training command, beside recipe and data."""
+    """The options of the training command beside recipe and data."""
 
     name: str
     out: Path
@@ -94,8 +95,7 @@ def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
         then = json.loads(path.read_text())
         if unlike := difference(*({**all_of, "train": None} for all_of in (then, now))):
             print(f"resumed with other settings: {unlike}", file=sys.stderr)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(now, indent=1) + "\n")
+    write_json(path, now)
 
 
 def _train(
@@ -185,14 +185,13 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
     if options.start_from:
         card = start_from(options.start_from, model, grow=options.grow)
         if write:
-            with replacing(memory) as temporary:
-                temporary.write_text(json.dumps(asdict(card)))
+            write_json(memory, asdict(card))
         return card
     return parse_card(memory, memory.read_text()) if memory.exists() else None
 
 
 def _descended(card: Card, before: Card | None) -> Card:
-    """What was learned before stays part of what a fine-tuned model was made of."""
+    """Return the card of a fine-tuned model: data and licences of the first model stay in it."""
     if before is None:
         return card
     return replace(

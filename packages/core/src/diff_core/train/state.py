@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.description import Json
-from diff_core.files import CheckpointError, read_tensors, replacing, write_tensors
+from diff_core.checkpoint.description import Json
+from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
+from diff_core.files import replacing
 from diff_core.train.batches import Batches
 from diff_core.train.config import TrainConfig
 from diff_core.train.distributed import Processes, like, whole
@@ -29,7 +30,7 @@ _NAME = "state.safetensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     step:     steps done
     loss:     moving average over the last fifty or so; None before the first step
@@ -49,7 +50,7 @@ class Progress:
     def of(
         cls, config: TrainConfig, batches: Batches, among: Processes, dtype: torch.dtype | None
     ) -> Progress:
-        """Of a run that begins."""
+        """Return the progress of a run that begins."""
         settings: dict[str, Json] = asdict(config)
         for name in _NO_MATTER:
             del settings[name]
@@ -58,7 +59,7 @@ class Progress:
         return cls(settings=settings | {"processes": among.count})
 
     def after(self, before: Progress) -> tuple[Progress, tuple[str, ...]]:
-        """Of this run, which goes on where `before` ended, and what is different from there on."""
+        """Return the progress of this run, which goes on from `before`, and what then differs."""
         now, then = self.settings, before.settings
         changes = [
             f"{name} is {json.dumps(now[name])}, was {json.dumps(then[name])}"
@@ -100,7 +101,7 @@ class Progress:
         return replace(self, waited=self.waited + 1)
 
     def is_over(self, config: TrainConfig) -> bool:
-        """Whether the score has not improved for as long as the settings allow."""
+        """Return whether the score has not improved for as long as the settings allow."""
         return 0 < config.stop_after <= self.waited
 
 
@@ -125,7 +126,7 @@ class State:
 
     @property
     def path(self) -> Path:
-        """Of the last checkpoint."""
+        """The path of the last checkpoint."""
         return self.directory / _NAME
 
     def save(self, progress: Progress, *, keep: int = 1, write: bool = True) -> None:
@@ -225,7 +226,7 @@ def _refuse_other(path: Path, metadata: Mapping[str, str], description: Json) ->
 
 
 def read_progress(path: Path) -> Progress:
-    """How far the run is that a checkpoint is of. Raises CheckpointError."""
+    """Return the progress of the run that a checkpoint belongs to. Raises CheckpointError."""
     metadata, _ = read_tensors(path, only_metadata=True)
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a training state of diff_core")
@@ -239,7 +240,7 @@ def _progress(metadata: Mapping[str, str]) -> Progress:
 
 
 def difference(found: Json, expected: Json, *, most: int = 3) -> str:
-    """What two descriptions of models differ in: "network.channels is [8, 16], here [8, 8]"."""
+    """Return the differences of two models: "network.channels is [8, 16], here [8, 8]"."""
     one, two = _flat(found), _flat(expected)
     names = [n for n in one | two if one.get(n) != two.get(n)]
     lines = [f"{n} is {one.get(n, 'absent')}, here {two.get(n, 'absent')}" for n in names[:most]]

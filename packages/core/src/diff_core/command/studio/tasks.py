@@ -23,7 +23,7 @@ WORTH_SAYING = 2.0  # seconds of work, before which no time is foretold
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user chose: the name of a quality, and the share of the change, 0 to 1."""
+    """The user's choices: the name of a quality, and the share of the change, 0 to 1."""
 
     quality: str
     amount: float
@@ -31,7 +31,7 @@ class Choices:
 
 @dataclass(frozen=True)
 class Made:
-    """What was made of a file: the result, and a page about it that needs no other file."""
+    """The products of a file: the result, and a page about it that needs no other file."""
 
     result: Path
     report: Path
@@ -123,7 +123,7 @@ class Tasks:
             return list(self._tasks.values())
 
     def view(self, task: Task) -> dict[str, Any]:
-        """What the page is told of a task."""
+        """Return the facts about a task that the page shows."""
         spent = time.monotonic() - task.began
         left = None
         if task.state == "working" and task.share > 0.05 and spent > WORTH_SAYING:

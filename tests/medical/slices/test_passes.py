@@ -15,8 +15,9 @@ from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
 from diff_medical.slices.mean import posterior_mean
 from diff_medical.slices.network import slab_denoiser
-from diff_medical.slices.passes import QUALITIES, Passes, Quality, passes_for, predicted_seconds
+from diff_medical.slices.passes import QUALITIES, Passes, Quality, passes_for
 from diff_medical.slices.slabs import slabs
+from diff_medical.slices.timing import predicted_seconds
 
 CUBE, FLAT = (20, 18, 16), (20, 18, 12)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import App, Failures, options, require_new, run
+from diff_core.command import App, Failures, options, require_new, run, usage
 from diff_medical.metrics.files import pairs, score_file
 
 if TYPE_CHECKING:
@@ -107,7 +107,8 @@ def evaluate(
         return _calibrate(reference, percent, crop, weights, csv_file, as_json, failures)
     if estimate is None:
         raise typer.BadParameter("EST is missing: the scan to score against REF")
-    todo = pairs(reference, estimate, mask, failures)
+    with usage():
+        todo = pairs(reference, estimate, mask, failures)
     total = len(todo) + len(failures.names)
     rows: list[tuple[str, Scores]] = []
     for ref, est, inside in todo:

@@ -50,11 +50,11 @@ class Checks:
         if worst > SUSPICIOUS:
             said.append(
                 f"what was removed is correlated between neighbours ({worst:.2f}): the noise is, "
-                "or anatomy went with it; look at --residual"
+                "or anatomy went with it; look at the residual"
             )
         if self.edges > SUSPICIOUS:
             said.append(
-                f"what was removed is stronger at edges ({self.edges:.2f}); look at --residual"
+                f"what was removed is stronger at edges ({self.edges:.2f}); look at the residual"
             )
         return tuple(said)
 

@@ -63,8 +63,7 @@ class Settings:
             raise ValueError(f"strength is {self.strength}; expected 0 to 1")
         if self.dose is not None and not (0 < self.dose < 1 and self.strength == 1):
             raise ValueError(
-                f"dose is {self.dose}, strength {self.strength}; expected a dose between 0 and 1, "
-                "and a strength of 1 with it"
+                f"dose is {self.dose:g}; expected a share between 0 and 1, without `strength`"
             )
         if self.samples < 0 or self.steps < 1:
             raise ValueError(
@@ -72,13 +71,13 @@ class Settings:
             )
         if self.samples and self.noise == "poisson-ct":
             raise ValueError(
-                "samples need one noise level for the whole scan, which poisson-ct is not; leave "
-                "out one of them"
+                "samples needs one noise level for the whole scan; noise=poisson-ct gives one a "
+                "voxel"
             )
         if self.uncertainty and self.strength != 1:
             raise ValueError(
-                "uncertainty is that of the whole change; it needs a strength of 1, not "
-                f"{self.strength}"
+                f"uncertainty is that of the whole change; it needs strength=1, not "
+                f"{self.strength:g}"
             )
 
     @property
@@ -109,20 +108,21 @@ class Settings:
         """
         if self.dose is not None and modality != "ct":
             raise ValueError(
-                "dose is for CT, and this scan is taken for MR; expected the modality ct, or a "
-                "strength instead of a dose"
+                "dose is for CT, and this scan is taken for MR; expected modality=ct, or "
+                "`strength` instead"
             )
         if self.distribution in ("rician", "ncchi") and low < 0:
             raise ValueError(
-                f"noise is {self.noise}, the noise of magnitudes, but values go down to {low:g}; "
-                "expected gaussian for a scan with negative values"
+                f"noise is {self.noise}, but values go down to {low:g}: magnitudes are never "
+                "negative; use noise=gaussian"
             )
 
     def check_map(self, *, given: bool) -> None:
         """Raise ValueError for a map of levels that is `given` beside another level or samples."""
-        if given and (self.declares_level or self.samples):
-            other = "samples" if self.samples else "sigma or percent"
-            raise ValueError(f"sigma_map does not go with {other}; leave out one of them")
+        if given and self.samples:
+            raise ValueError("samples needs one noise level; `sigma_map` gives one a voxel")
+        if given and self.declares_level:
+            raise ValueError("sigma_map excludes sigma and percent; leave out one of them")
 
     @property
     def declares_level(self) -> bool:

@@ -37,7 +37,7 @@ def halved(images: Images) -> tuple[Images, Images]:
     )
     if not len(first) or not len(second):
         raise ValueError(
-            "real scans of one person, of each kind; give --reference, or more people"
+            "real scans of one person, of each kind; give `reference`, or more people"
         )
     return images.part(first), images.part(second)
 

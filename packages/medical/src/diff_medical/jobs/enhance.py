@@ -39,7 +39,8 @@ from diff_medical.scan.open import SeriesScan, open_scan
 from diff_medical.scan.scratch import empty, release
 from diff_medical.slices.memory import remark
 from diff_medical.slices.network import network_of
-from diff_medical.slices.passes import Passes, passes_for, predicted_seconds
+from diff_medical.slices.passes import Passes, passes_for
+from diff_medical.slices.timing import predicted_seconds
 
 __all__ = ["Ready", "enhance_file", "prepare", "run"]
 

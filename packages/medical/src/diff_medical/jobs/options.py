@@ -3,45 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 
 import typer
 
-from diff_medical.noise.model import parse_distribution
 from diff_medical.scan.kinds import SCANS
 
-__all__ = ["Datatype", "Modality", "Profile", "Quality", "alone", "level", "noise_model"]
-
-
-class Modality(StrEnum):
-    """What a scan is."""
-
-    auto = "auto"
-    mr = "mr"
-    ct = "ct"
-
-
-class Quality(StrEnum):
-    """How often a scan is looked at, see `diff_medical.slices.passes`."""
-
-    draft = "draft"
-    default = "default"
-    best = "best"
-
-
-class Profile(StrEnum):
-    """What a thick slice sees, see `diff_medical.restore.upsample`."""
-
-    gaussian = "gaussian"
-    box = "box"
-
-
-class Datatype(StrEnum):
-    """What is written."""
-
-    input = "input"
-    float32 = "float32"
+__all__ = ["alone", "level"]
 
 
 def level(text: str) -> tuple[float | None, float | None, Path | None]:
@@ -60,15 +28,6 @@ def level(text: str) -> tuple[float | None, float | None, Path | None]:
             "% for percent of its maximum, or a NIfTI file"
         )
     return (None, value, None) if text.endswith("%") else (value, None, None)
-
-
-def noise_model(text: str) -> str:
-    """--noise, checked."""
-    try:
-        parse_distribution(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{error}") from error
-    return text
 
 
 def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:

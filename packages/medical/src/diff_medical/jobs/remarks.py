@@ -35,7 +35,7 @@ def remarks(scan: Scan, result: Findings, settings: Settings, *, float32: bool) 
     step = abs(scan.scaling[0])
     if scan.dtype.kind in "iu" and not float32 and noise.sigma and step > noise.sigma:
         found.append(
-            f"its integer step {step:g} is coarser than the noise; --dtype float32 keeps more"
+            f"its integer step {step:g} is coarser than the noise; 32-bit floats keep more"
         )
     if noise.correlation is not None and noise.correlation > 0.4:
         found.append(
@@ -47,6 +47,6 @@ def remarks(scan: Scan, result: Findings, settings: Settings, *, float32: bool) 
     if full and fine and result.modality == "ct":
         found.append(
             f"its noise is as fine as its pixels (correlation {noise.correlation:.2f}), as sharp "
-            "kernels make it: that of a full dose is removed with the rest; --dose keeps it"
+            "kernels make it: the noise of a full dose is removed with the rest, unless a dose is given"
         )
     return (*found, *(result.checks.remarks() if result.checks else ()))

@@ -1,11 +1,9 @@
-"""Which scans are compared, and how a pair of files is scored."""
+"""The pairs of files that are compared, and their scores."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import typer
 
 from diff_core.command import Failures
 from diff_medical.scan.kinds import SCANS
@@ -21,14 +19,14 @@ def pairs(
 ) -> list[tuple[Path, Path, Path | None]]:
     """Reference, estimate and mask of each comparison; what has no counterpart is a failure.
 
-    Raises typer.BadParameter where a file meets a folder.
+    Raises ValueError where a file meets a folder.
     """
     if not reference.is_dir():
         if estimate.is_dir() or (mask is not None and mask.is_dir()):
-            raise typer.BadParameter("REF is one file: EST and --mask must be files too")
+            raise ValueError("REF is one file: EST and `mask` must be files too")
         return [(reference, estimate, mask)]
     if not estimate.is_dir():
-        raise typer.BadParameter("REF is a folder: EST must be one too")
+        raise ValueError("REF is a folder: EST must be one too")
     found = {
         _key(path, estimate): path for path in sorted(estimate.rglob("*")) if SCANS.matches(path)
     }

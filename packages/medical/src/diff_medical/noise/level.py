@@ -67,7 +67,7 @@ def estimate(
         return Noise(detail_sigma(volume, axes), kind, "fine detail")
     if distribution == "poisson-ct":
         raise ValueError(
-            "poisson-ct is noise of CT, and this scan is taken for MR; expected --modality ct or "
+            "poisson-ct is noise of CT, and this scan is taken for MR; expected modality=ct or "
             "other noise"
         )
 

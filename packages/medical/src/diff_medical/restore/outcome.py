@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from diff_core.files import replacing
-from diff_medical.restore.upsample import Profile
+from diff_core.files import write_json
 
-__all__ = ["Restored", "Wish", "write_sidecar"]
+Profile = Literal["gaussian", "box"]
+"""The profile of a slice, see `diff_medical.restore.upsample.slice_profile`."""
+
+__all__ = ["Profile", "Restored", "Wish", "write_sidecar"]
 
 
 @dataclass(frozen=True)
@@ -95,5 +96,4 @@ def write_sidecar(path: Path, outcome: Restored, wish: Wish, made: dict[str, Any
         "Sources": [Path(outcome.input).name],
         "Restoration": said,
     }
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(path, content)

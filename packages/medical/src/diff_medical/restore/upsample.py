@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
 
 import numpy as np
 import torch
@@ -24,6 +23,7 @@ from diff_medical.enhancer.bounds import TISSUE_HU
 from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
 from diff_medical.noise.model import Noise
+from diff_medical.restore.outcome import Profile
 from diff_medical.restore.plug_and_play import falling, plug_and_play
 from diff_medical.scan.intensity import Modality, recognise, scale
 from diff_medical.scan.spacing import Spacing
@@ -32,11 +32,10 @@ from diff_medical.slices.passes import Passes
 from diff_medical.slices.slabs import slab_axes
 from diff_medical.slices.volume import VolumeDenoiser
 
-__all__ = ["Along", "Profile", "SliceMeasurement", "Upsampled", "finer_spacing",
+__all__ = ["Along", "SliceMeasurement", "Upsampled", "finer_spacing",
            "slice_profile", "thick_axis", "upsample"]  # fmt: skip
 
 Array = NDArray[np.float32]
-Profile = Literal["gaussian", "box"]
 LEVELS = falling(0.3, 0.02, 8)
 """Noise levels of the prior, from what interpolation leaves open to what a scan's noise is."""
 LEAST_NOISE = 0.002  # of the bright level: noise below it is that of rounding and of the model

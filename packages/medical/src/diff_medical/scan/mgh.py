@@ -50,7 +50,7 @@ def rewritten(image: Any, stored: NDArray[Any]) -> Any:
     that the format does not have.
     """
     if stored.dtype.newbyteorder("=") not in DTYPES:
-        raise ValueError(f"MGH has no voxels of type {stored.dtype}; name a .nii.gz file with -o")
+        raise ValueError(f"MGH has no voxels of type {stored.dtype}; name a .nii.gz file as output")
     header: Any = image.header.copy()
     header.set_data_dtype(stored.dtype)
     voxels: Any = stored

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
-
-from diff_core.denoiser import Denoiser
-from diff_medical.slices.network import network_of
 from diff_medical.slices.slabs import slab_axes, slabs
 
-__all__ = ["QUALITIES", "Passes", "Quality", "passes_for", "predicted_seconds"]
+__all__ = ["QUALITIES", "Passes", "Quality", "passes_for"]
 
 Quality = Literal["draft", "default", "best"]
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
 
 THIN = 8  # an axis with fewer slices is only ever stacked, never part of the network's plane
-PROBE = (2, 128)  # slabs and edge of the planes on which the network is timed
 
 
 @dataclass(frozen=True)
@@ -85,20 +79,3 @@ def passes_for(
     if quality == "best" and len(axes) == 1:
         turns = 4
     return Passes(axes, stride, turns, slices)
-
-
-@torch.no_grad()
-def predicted_seconds(denoiser: Denoiser, passes: Passes, shape: Sequence[int]) -> float:
-    """Return about how many seconds the network needs for a volume of `shape`, by timing it on a
-    small one.
-    """
-    network = network_of(denoiser)
-    count, edge = PROBE
-    weight = next(network.parameters())
-    slab = weight.new_zeros(count, network.slices, edge, edge)
-    t = torch.tensor(0.5, device=weight.device)
-    denoiser(slab, t)  # the first call makes ready what later ones use
-    begun = time.perf_counter()
-    denoiser(slab, t).cpu()
-    pixels = passes.pixels(shape)
-    return (time.perf_counter() - begun) * pixels / (count * edge * edge)

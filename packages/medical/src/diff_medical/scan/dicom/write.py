@@ -75,7 +75,7 @@ def write_series(
 
 def _unwritable(why: str) -> ValueError:
     return ValueError(
-        f"its header cannot be written again as DICOM ({why}); name a .nii.gz file with -o"
+        f"its header cannot be written again as DICOM ({why}); name a .nii.gz file as output"
     )
 
 

@@ -45,6 +45,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from diff_core.evaluate import mean_interval
 from diff_core.files import replacing
 from diff_core.train import TrainConfig, train
 from diff_medical import Enhancer, Settings
@@ -53,7 +54,7 @@ from diff_medical.data.patches import Patches
 from diff_medical.data.reading import read_scan
 from diff_medical.data.studies import Row, find_scans
 from diff_medical.data.volumes import build_corpus
-from diff_medical.metrics.scores import interval, score
+from diff_medical.metrics.scores import score
 from diff_medical.noise.level import estimate
 from diff_medical.noise.low_dose import Dose, noise_textures
 from diff_medical.scan.intensity import WINDOWS, scale
@@ -282,7 +283,9 @@ def compare(options: argparse.Namespace, rows: list[Row], redcnn: RedCnn | None)
         print(f"\n{share:.0%} of the dose, window {window}: {scan}{told}\n")
         print("| method | PSNR dB | SSIM | error HU | CPU-s / Mvoxel |\n|---|---|---|---|---|")
         for name, one in table.items():
-            columns = [interval(list(values)) for values in zip(*one.windows[window], strict=True)]
+            columns = [
+                mean_interval(list(values)) for values in zip(*one.windows[window], strict=True)
+            ]
             cells = [
                 f"{c.mean:.{d}f} ± {c.mean - c.low:.{d}f}"
                 for c, d in zip(columns, (2, 4, 2), strict=True)

@@ -8,8 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from diff_core.evaluate import mean_interval
 from diff_medical.evaluate import main
-from diff_medical.metrics.scores import interval, score
+from diff_medical.metrics.scores import score
 
 Write = Callable[..., Path]
 Err = pytest.CaptureFixture[str]
@@ -64,7 +65,7 @@ def test_folders_give_mean_and_interval(write_scan: Write, tmp_path: Path, capsy
         scores.append(score(CLEAN, estimate).psnr)
     assert main([str(tmp_path / "ref"), str(tmp_path / "est")]) == 0
     said = capsys.readouterr().out
-    expected = interval(scores)
+    expected = mean_interval(scores)
     assert "mean over 3 volumes, 95 % interval" in said
     assert f"PSNR {expected.mean:.5g} dB [{expected.low:.5g}, {expected.high:.5g}]" in said
 

@@ -9,7 +9,8 @@ from skimage.metrics import (
     structural_similarity,
 )
 
-from diff_medical.metrics.scores import interval, score
+from diff_core.evaluate import mean_interval
+from diff_medical.metrics.scores import score
 
 
 def pair(shape: tuple[int, ...] = (24, 20, 18)) -> tuple[np.ndarray, np.ndarray]:
@@ -93,10 +94,10 @@ def test_slice_scores_as_two_dimensional() -> None:
 
 def test_interval_is_students() -> None:
     values = [30.0, 31.0, 33.5, 29.0]
-    found = interval(values)
+    found = mean_interval(values)
     low, high = stats.t.interval(0.95, 3, np.mean(values), stats.sem(values))
     assert (found.low, found.high, found.count) == (pytest.approx(low), pytest.approx(high), 4)
-    assert np.isnan(interval([1.0]).low)
+    assert np.isnan(mean_interval([1.0]).low)
 
 
 @pytest.mark.parametrize(

@@ -27,7 +27,12 @@ COMMAND = "diff_medical.evaluate"
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "clean.nii.gz enhanced.nii.gz": "Print the scores of a scan against its reference.",
+        "clean/ enhanced/ --csv scores.csv": "Score the scans of two folders, by their names.",
+    }
+)
 def evaluate(
     reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or folder.")],
     estimate: Annotated[
@@ -205,7 +210,8 @@ def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) ->
 
 def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
     """JSON has no NaN and no infinity: null."""
-    from diff_medical.metrics.scores import METRICS, interval
+    from diff_core.evaluate import mean_interval
+    from diff_medical.metrics.scores import METRICS
 
     def strict(row: Mapping[str, object]) -> str:
         bare = {
@@ -217,12 +223,13 @@ def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
     for row in _rows(rows, window):
         yield strict(row)
     for metric in METRICS if len(rows) > 1 else ():
-        found = interval([getattr(scores, metric) for _, scores in rows])
+        found = mean_interval([getattr(scores, metric) for _, scores in rows])
         yield strict({"metric": metric, **asdict(found)})
 
 
 def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
-    from diff_medical.metrics.scores import METRICS, interval
+    from diff_core.evaluate import mean_interval
+    from diff_medical.metrics.scores import METRICS
 
     units = {"psnr": " dB"}
     shown = f"window {window}; " if window else ""
@@ -244,7 +251,7 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
             f"{' or '.join(f'{d}-D' for d in dims)} SSIM)"
         )
         for metric in METRICS:
-            found = interval([float(getattr(s, metric)) for _, s in rows])
+            found = mean_interval([float(getattr(s, metric)) for _, s in rows])
             yield (
                 f"  {metric.upper()} {found.mean:.5g}{units.get(metric, '')} "
                 f"[{found.low:.5g}, {found.high:.5g}]"

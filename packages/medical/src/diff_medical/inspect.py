@@ -22,7 +22,12 @@ SHOWN = 24  # scans in the picture
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "scans/": "List the scans of a folder and what is wrong with them.",
+        "scans/ -o overview.png": "Draw the middle plane of each scan too.",
+    }
+)
 def inspect(
     folder: Annotated[Path, typer.Argument(help="Folder of NIfTI scans, BIDS or DICOM.")],
     output: Annotated[

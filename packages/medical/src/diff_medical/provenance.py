@@ -42,7 +42,12 @@ class _Files(FileKind):
 FILES = _Files("scans or pictures", (*SCANS.suffixes, *PICTURES.suffixes))
 
 
-@app.command()
+@app.command(
+    examples={
+        "scan.nii.gz": "Report whether the scan is synthetic.",
+        "folder/ --recursive --json": "Print one JSON object for each file below a folder.",
+    }
+)
 def provenance(
     inputs: Annotated[
         list[str],
@@ -78,7 +83,7 @@ def provenance(
 
 
 def _told(paths: Iterable[Path], failures: Failures, *, as_json: bool) -> Iterator[Told]:
-    """What each says; those that cannot be read are failures."""
+    """Yield the provenance of each file; those that cannot be read are failures."""
     for path in paths:
         try:
             one = tell(path)

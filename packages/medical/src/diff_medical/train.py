@@ -35,6 +35,10 @@ training_command(
     shipped=path_of("enhance"),
     command=COMMAND,
     help="Train a denoiser for all noise levels from a folder of scans.",
+    examples={
+        "--data scans/ --out run/": "Train on the scans of a folder; the result is in run/.",
+        "--data scans/ --out run/ --start-from shipped": "Train the shipped enhancer on.",
+    },
 )
 
 
@@ -47,6 +51,10 @@ training_command(
     shipped=path_of("generate"),
     command=COMMAND,
     help="Train a generator of synthetic slices from a folder of scans of several people.",
+    examples={
+        "--data scans/ --out run/": "Train on the scans of a folder; the result is in run/.",
+        "--data scans/ --out run/ --resume": "Go on with a training that was stopped.",
+    },
 )
 training_command(
     app,
@@ -57,6 +65,10 @@ training_command(
     shipped=path_of("generate_volume"),
     command=COMMAND,
     help="Train a generator of small synthetic volumes from a folder of scans of several people.",
+    examples={
+        "--data scans/ --out run/": "Train on the scans of a folder; the result is in run/.",
+        "--data scans/ --out run/ corpus.size=32": "Train on smaller volumes.",
+    },
 )
 
 

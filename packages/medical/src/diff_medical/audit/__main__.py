@@ -26,7 +26,13 @@ LEAST_VOLUMES = 8
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "--train scans/ --heldout others/ --samples out/": "Look for copies among the samples.",
+        "--train scans/ --heldout others/ --samples out/ -o audit/": "Keep the record and the "
+        "pairs that are most alike.",
+    }
+)
 def audit(
     train: Annotated[Path, typer.Option(help="Folder of the scans that were trained on.")],
     heldout: Annotated[Path, typer.Option(help="Folder of like scans of other people.")],
@@ -109,7 +115,7 @@ def audit(
 
 @dataclass(frozen=True)
 class _Given:
-    """What is audited, as the options say it."""
+    """The options of an audit."""
 
     train: Path
     heldout: Path
@@ -126,7 +132,7 @@ def _audit(
     given: _Given, settings: Settings, device: str, failures: Failures, progress: Bar
 ) -> dict[str, Any]:
     """Reads, compares, writes; returns what is printed."""
-    from diff_core.files import replacing
+    from diff_core.files import write_json
     from diff_core.io import read_card
     from diff_medical.audit import report
     from diff_medical.audit.compare import compare
@@ -190,8 +196,7 @@ def _audit(
     record["seconds"] = round(time.monotonic() - begun, 1)
     if given.output is not None:
         given.output.mkdir(parents=True, exist_ok=True)
-        with replacing(given.output / "audit.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(given.output / "audit.json", record)
         report.picture(given.output / "worst.png", verdict, samples, train)
     if given.card is not None:
         report.write_card(given.card, report.scores(verdict, samples))

@@ -113,7 +113,7 @@ def lines(verdict: Verdict, samples: Images, train: Images, heldout: Images) -> 
 
 
 def scores(verdict: Verdict, samples: Images) -> dict[str, float]:
-    """What a card holds of an audit."""
+    """Return the scores of an audit for a card."""
     found = {
         AUDITED: float(verdict.passed),
         "audit samples": float(len(samples)),

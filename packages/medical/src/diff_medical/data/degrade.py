@@ -24,7 +24,8 @@ Noise = Literal["none", "gaussian", "rician", "noncentral chi"]
 
 @dataclass(frozen=True)
 class Degradation:
-    """What is done to a slab (S, H, W) in normalised units. Probabilities are per item; 0 is off.
+    """The degradation of a slab (S, H, W) in normalised units. Probabilities are per item; 0 is
+    off.
 
     noise:      of MR: none, Gaussian, of one coil (Rician) or of several (non-central chi)
     sigma:      its range, log-uniform, in units of the bright level; of each channel of a coil
@@ -76,12 +77,12 @@ class Degradation:
 
     @property
     def is_on(self) -> bool:
-        """Whether anything is done at all."""
+        """True if anything is done at all."""
         return self.noise != "none" or self.wears or self.low_dose > 0
 
     @property
     def wears(self) -> bool:
-        """Whether `wear` does anything, for which it needs whole slices."""
+        """True if `wear` does anything, for which it needs whole slices."""
         return any((self.bias, self.motion, self.blur))
 
 

@@ -1,4 +1,4 @@
-"""What a network of scans is trained on, as the options of the training commands."""
+"""The scans that a network is trained on, as the options of the training commands."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Scans", "StrictScans"]
 
 @dataclass(frozen=True)
 class Scans:
-    """What a network is trained on."""
+    """The scans that a network is trained on."""
 
     data: Annotated[Path, typer.Option(help="Folder of NIfTI scans, MR and CT.")]
     manifest: Annotated[

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from diff_medical.scan.kinds import SCANS
 from diff_medical.scan.sections import upright
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["Loaded", "Reading", "load_scan", "read_scan", "resampled", "voxels"]
 
@@ -22,7 +23,7 @@ Array = NDArray[np.float32]
 
 @dataclass(frozen=True)
 class Reading:
-    """How a scan becomes an array.
+    """The way from a scan to an array.
 
     missing:     what is done about NaN and infinity: "refuse" the scan, or set them to "zero"
     orientation: "stored" keeps the axes of the file; "RAS" turns them to right, front, head
@@ -57,14 +58,14 @@ class Loaded:
     """
 
     values: Array
-    spacing: tuple[float, float, float]
+    spacing: Spacing
     orientation: str
     volumes: int
     affine: NDArray[np.floating] | None
     notes: tuple[str, ...]
 
 
-def read_scan(path: Path) -> tuple[Array, tuple[float, float, float]]:
+def read_scan(path: Path) -> tuple[Array, Spacing]:
     """The first volume of a scan as (X, Y, Z) float32 in scan units, and its spacing in mm.
 
     Raises ValueError if the file cannot be read or holds no finite volume.
@@ -134,8 +135,8 @@ def _codes(affine: NDArray[np.floating]) -> str:
 
 
 def resampled(
-    values: Array, spacing: tuple[float, float, float], to: float
-) -> tuple[Array, tuple[float, float, float], tuple[str, ...]]:
+    values: Array, spacing: Spacing, to: float
+) -> tuple[Array, Spacing, tuple[str, ...]]:
     """A volume with voxels of `to` mm, its new spacing, and what is to be said of it.
 
     Linear between voxels; finer ones are blurred first by the Gaussian of `skimage.resize`, so
@@ -154,8 +155,9 @@ def resampled(
     return np.ascontiguousarray(made, np.float32), (x, y, z), (note,)
 
 
-def voxels(spacings: Collection[tuple[float, float, float]]) -> tuple[str, str]:
-    """Of several scans: how large their voxels are, and a warning, "" where they are much alike.
+def voxels(spacings: Collection[Spacing]) -> tuple[str, str]:
+    """Return the voxel sizes of several scans in words, and a warning, "" where they are much
+    alike.
 
     spacings: mm, at least one
     """

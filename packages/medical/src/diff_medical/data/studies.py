@@ -72,7 +72,7 @@ class Study:
     left_out: tuple[tuple[Path, str], ...] = ()
 
     def remarks(self) -> tuple[str, ...]:
-        """What is left out, counted by its reason; of many reasons the commonest."""
+        """Return what is left out, counted by its reason; of many reasons the commonest."""
         reasons = Counter(why for _, why in self.left_out).most_common(REASONS)
         rest = len(self.left_out) - sum(count for _, count in reasons)
         lines = [f"{count} left out: {why}" for why, count in reasons]
@@ -124,7 +124,7 @@ def find_study(data: Path, manifest: Path | None = None, *, real: bool = False) 
 
 
 def is_synthetic(path: Path) -> bool:
-    """Whether a scan is marked as synthetic; one that cannot be read is not."""
+    """Return True for a scan that is marked as synthetic, False for one that cannot be read."""
     from diff_medical.marks.told import tell
 
     try:

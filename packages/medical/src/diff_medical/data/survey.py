@@ -1,4 +1,4 @@
-"""What a folder of scans holds: subjects, modalities, sizes, orientations, and what is wrong."""
+"""The content of a folder of scans: subjects, modalities, sizes, orientations, and faults."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from diff_medical.data.reading import Loaded, load_scan, voxels
 from diff_medical.data.studies import SYNTHETIC, Row, find_study, is_synthetic
 from diff_medical.scan.intensity import recognise
 from diff_medical.scan.sections import upright
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["Found", "Survey", "survey"]
 
@@ -37,7 +38,7 @@ class Found:
     notes: tuple[str, ...] = ()
     modality: str = ""
     shape: tuple[int, ...] = ()
-    spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    spacing: Spacing = (0.0, 0.0, 0.0)
     orientation: str = ""
     low: float = float("nan")
     high: float = float("nan")
@@ -72,7 +73,7 @@ class Survey:
 
     @property
     def voxels(self) -> int:
-        """Of all scans that can be used."""
+        """The number of voxels of all scans that can be used."""
         return sum(int(np.prod(one.shape)) for one in self.found if one.shape)
 
     def remarks(self) -> tuple[str, ...]:

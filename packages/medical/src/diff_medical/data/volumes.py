@@ -23,6 +23,7 @@ from diff_medical.data.studies import CorpusError, Row, find_scans
 from diff_medical.noise.low_dose import Levels, Textures, noise_textures
 from diff_medical.scan.intensity import CT_OFFSET, CT_SCALE, Modality, recognise, scale
 from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.spacing import THICK, Spacing
 from diff_medical.slices.slabs import slab_axes
 
 __all__ = [
@@ -61,7 +62,7 @@ class Volume:
     array: NDArray[np.float16]
     centres: NDArray[np.int16]
     axes: tuple[int, ...]
-    spacing: tuple[float, float, float]
+    spacing: Spacing
     noise: float
     weight: float
     textures: Textures | None = None
@@ -151,8 +152,8 @@ def _textures(
     cache: Path,
     warn: Callable[[str], None],
 ) -> Textures:
-    """Of axial slices; made and written if they are not there. Those of a binned copy are the
-    binned ones of the scan.
+    """Return the noise textures of axial slices, made and written if they are not there. Those of
+    a binned copy are the binned ones of the scan.
     """
     paths = [cache / f"{entry['name']}.{kind}.npy" for kind in Textures._fields]
     if not all(path.is_file() for path in paths):
@@ -180,7 +181,7 @@ def _textures(
 def _levels(
     entry: dict[str, Any], array: NDArray[np.float16], textures: Textures, cache: Path
 ) -> Levels:
-    """What the enhancer would estimate; kept beside the textures."""
+    """Return the noise levels that the enhancer would estimate; they are kept on the disk."""
     from diff_medical.noise.level import estimate
 
     path = cache / f"{entry['name']}.levels.json"
@@ -200,7 +201,7 @@ def _levels(
 
 
 def _entries(row: Row, cache: Path, reading: Reading) -> list[dict[str, Any]]:
-    """What the cache knows of a scan; fills it if need be."""
+    """Return the cache's entries of a scan; fill the cache if need be."""
     if not row.path.is_file():
         raise ValueError("no such file")
     # a DICOM series is all the files of its folder
@@ -237,7 +238,9 @@ def _copies(row: Row, name: str, cache: Path, reading: Reading) -> Iterator[dict
         notes.append(f"{wild} voxels are beyond {OUTLIER:g} times the bright level, and cut there")
     noise = float(detail_sigma(normal, fine_axes(normal.shape, spacing)))
     for factor in (1.0, 1.5, 2.0):
-        axes = tuple(a for a in range(3) if spacing[a] <= 2 * min(spacing) and normal.shape[a] > 4)
+        axes = tuple(
+            a for a in range(3) if spacing[a] <= THICK * min(spacing) and normal.shape[a] > 4
+        )
         if factor > 1 and any(
             spacing[a] * factor > COARSEST or normal.shape[a] / factor < SMALLEST for a in axes
         ):

@@ -24,7 +24,7 @@ CT_FULL = 1000.0  # HU that percent of noise are of; of MR it is the maximum
 
 @dataclass(frozen=True)
 class Coverage:
-    """How often the truth lies within `uncertainty` of the estimate.
+    """The share of voxels whose truth lies within `uncertainty` of the estimate.
 
     percent: noise level in percent of the scan's maximum; of 1000 HU for CT
     dose:    share of the noise that the truth has, which the enhancer was told to keep; None where

@@ -1,4 +1,4 @@
-"""What is measured of every enhancement: how it was bounded, and whether what it took away looks
+"""The measurements of every enhancement: how it was bounded, and whether what it removed looks
 like noise.
 """
 
@@ -44,7 +44,7 @@ class Checks:
     gain: float | None = None
 
     def remarks(self) -> tuple[str, ...]:
-        """What of this a user should look at."""
+        """Return the findings that a user should look at."""
         said: list[str] = []
         worst = max((w for w in self.whiteness if w is not None), default=0.0)
         if worst > SUSPICIOUS:

@@ -54,7 +54,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Findings:
-    """What was found out about a volume.
+    """The findings about a volume.
 
     noise:     the noise that was assumed, in the units of the volume
     modality:  "mr" or "ct"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from diff_medical.enhancer.checks import Checks
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["Outcome"]
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What was done to one file; `--json` prints it.
+    """The record of what was done to one file; `--json` prints it.
 
     sigma, distribution, coils, correlation, method: the noise, in the units of the scan (`Noise`)
     dtype, policy: datatype written, and why
@@ -29,7 +30,7 @@ class Outcome:
     output: str
     products: tuple[str, ...]
     shape: tuple[int, ...]
-    spacing: tuple[float, float, float]
+    spacing: Spacing
     modality: str
     sigma: float
     distribution: str

@@ -1,4 +1,4 @@
-"""What a user may choose of an enhancement."""
+"""The settings of an enhancement."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Settings"]
 
 @dataclass(frozen=True)
 class Settings:
-    """How to enhance.
+    """The settings of an enhancement.
 
     modality:    "auto" recognises CT by its Hounsfield units of air
     noise:       "gaussian", "rician", "ncchi:N" (sum of squares of N coils), "poisson-ct" (of CT,
@@ -126,5 +126,5 @@ class Settings:
 
     @property
     def declares_level(self) -> bool:
-        """Whether the noise level is given, not estimated."""
+        """True if the noise level is given, not estimated."""
         return self.sigma is not None or self.percent is not None

@@ -1,4 +1,4 @@
-"""How far the enhanced volume may be from the truth, voxel by voxel, and what it gains.
+"""The uncertainty of an enhanced volume, voxel by voxel, and its expected gain.
 
 Both come from the derivative of the denoiser, which is probed with random signs.
 
@@ -54,7 +54,9 @@ def pushed(noisy: Tensor, sigma: Tensor, signs: Tensor) -> Tensor:
 
 
 def slope(moved: Tensor, mean: Tensor, sigma: Tensor, signs: Tensor) -> Tensor:
-    """What one probe says of the diagonal of dD / dy: `moved` is D of what was `pushed`."""
+    """Return one probe's estimate of the diagonal of dD / dy; `moved` is D of what was
+    `pushed`.
+    """
     return signs * (moved - mean) / (STEP * sigma)
 
 

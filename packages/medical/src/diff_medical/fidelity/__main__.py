@@ -23,7 +23,12 @@ COMMAND = "diff_medical.fidelity"
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "--real scans/ --samples out/": "Measure how far samples are from real scans.",
+        "--real scans/ --samples out/ --json": "Print the same as one JSON object.",
+    }
+)
 def fidelity(
     real: Annotated[Path, typer.Option(help="Folder of real scans, of two people at least.")],
     samples: Annotated[Path, typer.Option(help="Folder of what was generated.")],
@@ -103,7 +108,7 @@ def fidelity(
 
 @dataclass(frozen=True)
 class _Given:
-    """What is measured, as the options say it."""
+    """The options of a measurement."""
 
     real: Path
     samples: Path

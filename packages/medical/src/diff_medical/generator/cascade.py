@@ -87,7 +87,7 @@ class Cascade(nn.Module):
         return self.coarse if name == "coarse" else self.detail
 
     def coarse_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the coarse stage is trained on: `x_0`, `vector`, `channels`.
+        """Return the training batch of the coarse stage: `x_0`, `vector`, `channels`.
 
         batch: `x_0` (B, outer.channels, *S), packed scans; `vector`; and `channels` from
                `pack_extra` if there are extra ones

@@ -32,7 +32,7 @@ class Kinds:
 
     @staticmethod
     def request(choice: Choice) -> Request:
-        """What a choice is asked for by."""
+        """Return the request for a choice."""
         return Request(choice.modality, choice.body, choice.plane)
 
     def find(self, request: Request) -> Choice:

@@ -41,7 +41,7 @@ COARSE, BLURRING, DETAIL = -1, -2, -3  # streams of a seed: both starts, and wha
 
 @dataclass(frozen=True)
 class Sampling:
-    """How scans are drawn.
+    """The way scans are drawn.
 
     steps:       calls of the network in each of the two stages, from 1
     guidance:    weight of classifier-free guidance of the coarse stage: 1 none, above 1

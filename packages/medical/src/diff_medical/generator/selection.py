@@ -83,7 +83,7 @@ def honest(card: Card, kinds: Sequence[Choice]) -> str:
 
 
 def audit_of(card: Card) -> str:
-    """What the card says of the audit for copies of training scans (`diff_medical.audit`)."""
+    """Return the card's words on the audit for copies of training scans (`diff_medical.audit`)."""
     if AUDITED not in card.scores:
         return "not audited for copies"
     if card.scores[AUDITED]:

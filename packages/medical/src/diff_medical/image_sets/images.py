@@ -49,7 +49,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Draw:
-    """Of one kind: samples (n,), and of both sides (people, scans of each), as many."""
+    """A draw of one kind: samples (n,), and of both sides (people, scans of each), as many."""
 
     samples: Indices
     train: Indices
@@ -73,7 +73,9 @@ class Draw:
 
 @dataclass(frozen=True)
 class Pool:
-    """Of one kind: samples, and of each person of both sides the scans that may be drawn."""
+    """The pool of one kind: samples, and the scans of each person of both sides that may be
+    drawn.
+    """
 
     samples: Indices
     train: tuple[Indices, ...]

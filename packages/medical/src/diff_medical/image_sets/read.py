@@ -1,4 +1,4 @@
-"""What an audit reads: scans of training, held-out scans and samples, as images of one size.
+"""The input of an audit: scans of training, held-out scans and samples, as images of one size.
 
 Scans are cut as the generator's corpus cuts them (`diff_medical.generator.data.cutting`): to
 slices, or one volume, at the resolution and field of view of the generator. Samples of just its
@@ -51,7 +51,7 @@ class Sources:
     selection: Selection = field(default_factory=Selection)
 
     def rows(self) -> tuple[list[Row], list[Row]]:
-        """Of train and held-out. Raises ValueError for a folder without any."""
+        """Return the rows of train and held-out. Raises ValueError for a folder without any."""
         if self.train.resolve() == self.heldout.resolve():
             found = find_study(self.train, self.manifest).rows
             sides = (
@@ -78,7 +78,7 @@ def _rows_below(folder: Path, manifest: Path | None) -> list[Row]:
 
 
 def cutting_of(recipe: dict[str, Any], size: int, spatial: int, thickness: float) -> Cutting:
-    """How a generator's training scans were cut, without the margin for augmentation."""
+    """Return the cutting of a generator's training scans, without the margin for augmentation."""
     said = recipe.get("corpus")
     views = said.get("views") if isinstance(said, dict) else None
     return Cutting(size, spatial, dict(views or {}), step=thickness, margin=1.0)
@@ -191,8 +191,8 @@ def _sample(path: Path, cutting: Cutting) -> Iterator[tuple[NDArray[np.float32],
 
 
 def _said(path: Path) -> tuple[Request, float | None]:
-    """What the mark of a synthetic scan says, or its name; plane "" until the image tells. And
-    its bright level, if it is one of ours.
+    """Return the request that the mark of a synthetic scan, or its name, reports (plane "" until
+    the image shows it), and its bright level, if it is one of ours.
     """
     mark = tell(path).mark
     said = mark.conditions if mark else {}

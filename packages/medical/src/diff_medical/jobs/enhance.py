@@ -73,7 +73,7 @@ class Ready:
 
     @property
     def is_derivative(self) -> bool:
-        """Whether the output is a derivative of a BIDS scan, which has a sidecar."""
+        """True if the output is a derivative of a BIDS scan, which has a sidecar."""
         return _is_derivative(self.scan.path, self.target)
 
     @property

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diff_core.files import refuse_existing, replacing
+from diff_core.files import refuse_existing, replacing, write_json
 from diff_medical.marks.mark import NAME, Mark
 from diff_medical.scan.bids import sidecar_path
 
@@ -39,7 +38,7 @@ class Plan:
 
     @property
     def seeds(self) -> range:
-        """Of the scans."""
+        """The seeds of the scans."""
         return range(self.sampling.seed, self.sampling.seed + len(self.requests))
 
     def targets(self) -> list[Path]:
@@ -125,9 +124,7 @@ def write(path: Path, made: Made, mark: Mark) -> None:
     Each is whole or absent, and the sidecar is there before the scan.
     """
     units = "HU" if made.request.modality == "ct" else "arbitrary"
-    with replacing(sidecar_path(path)) as partial:
-        text = json.dumps({**mark.record(), "Units": units}, indent=2)
-        partial.write_text(text + "\n", encoding="utf-8")
+    write_json(sidecar_path(path), {**mark.record(), "Units": units})
     if not path.suffix:
         from diff_medical.generator.output.dicom import write_series
 

@@ -1,4 +1,4 @@
-"""What the options of `python -m diff_medical.enhance` may say."""
+"""The options of `python -m diff_medical.enhance` that need parsing."""
 
 from __future__ import annotations
 
@@ -31,7 +31,8 @@ def level(text: str) -> tuple[float | None, float | None, Path | None]:
 
 
 def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:
-    """Whether one of `chosen` is given; wrong usage if two are, or one beside one of `others`.
+    """Return True if one of `chosen` is given; it is wrong usage if two are, or one beside one of
+    `others`.
 
     Values by name of the option, None or false where it is not given.
     """

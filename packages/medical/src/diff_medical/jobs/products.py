@@ -12,7 +12,7 @@ __all__ = ["Products"]
 
 @dataclass(frozen=True)
 class Products:
-    """What else to write.
+    """The further files to write.
 
     residual:    whether to write input - output, beside the output
     uncertainty: file for the standard deviation of the error of each voxel (NIfTI, float32)

@@ -1,4 +1,4 @@
-"""What is said of an enhanced scan beside its numbers."""
+"""The remarks on an enhanced scan beside its numbers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def policy(scan: Scan, float32: bool) -> str:
 
 
 def remarks(scan: Scan, result: Findings, settings: Settings, *, float32: bool) -> tuple[str, ...]:
-    """What a user should know of a result: what limits it, and which checks it failed."""
+    """Return what a user should know of a result: what limits it, and which checks it failed."""
     found: list[str] = []
     noise = result.noise
     step = abs(scan.scaling[0])
@@ -47,6 +47,7 @@ def remarks(scan: Scan, result: Findings, settings: Settings, *, float32: bool) 
     if full and fine and result.modality == "ct":
         found.append(
             f"its noise is as fine as its pixels (correlation {noise.correlation:.2f}), as sharp "
-            "kernels make it: the noise of a full dose is removed with the rest, unless a dose is given"
+            "kernels make it: the noise of a full dose is removed with the rest, unless a dose "
+            "is given"
         )
     return (*found, *(result.checks.remarks() if result.checks else ()))

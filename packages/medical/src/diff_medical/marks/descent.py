@@ -1,4 +1,5 @@
-"""What is made of a synthetic scan is synthetic too, and says so wherever the scan did.
+"""The marks of descendants: the result of a synthetic scan is synthetic too, and marked wherever
+the scan was.
 
 Headers and tags are marked in memory as soon as the scan is open, so that every file that keeps
 them keeps the mark: the result, the residual, the uncertainty. Pictures, pages and sidecars are
@@ -7,13 +8,12 @@ told.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
 from nibabel.freesurfer.mghformat import MGHImage
 
-from diff_core.files import replacing
+from diff_core.files import write_json
 from diff_medical.marks.mark import NOTICE
 from diff_medical.marks.told import Told, tell
 from diff_medical.scan.bids import sidecar_path
@@ -49,7 +49,7 @@ def mark_descendant(scan: Scan) -> Told | None:
 
 
 def record(told: Told | None) -> dict[str, Any]:
-    """What a sidecar says of it; nothing of a scan that is not synthetic."""
+    """Return the record for a sidecar; nothing for a scan that is not synthetic."""
     if told is None:
         return {}
     return told.mark.record() if told.mark else {"Synthetic": True, "Description": NOTICE}
@@ -63,5 +63,4 @@ def unmarkable(told: Told | None, *targets: Path) -> tuple[Path, ...]:
 def write_records(told: Told | None, sidecars: tuple[Path, ...]) -> None:
     """Writes the record into each of `sidecars`, whole or not at all."""
     for path in sidecars:
-        with replacing(path) as partial:
-            partial.write_text(json.dumps(record(told), indent=2) + "\n", encoding="utf-8")
+        write_json(path, record(told))

@@ -20,7 +20,7 @@ def sign(one: Any, mark: Mark | None) -> None:
 
 
 def signs(path: Path) -> dict[str, Mark | None]:
-    """What the tags say: where, and the mark; None for "synthetic" without one.
+    """Return the marks in the tags, by their place; None for "synthetic" without a mark.
 
     Raises ValueError for a file that is not DICOM, or without pydicom.
     """

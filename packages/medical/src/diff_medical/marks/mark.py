@@ -31,7 +31,7 @@ def software() -> str:
 
 @dataclass(frozen=True)
 class Mark:
-    """What a synthetic scan, or a picture of several, says of itself.
+    """The mark of a synthetic scan, or of a picture of several.
 
     fingerprint: of the model's file (`diff_core.files.fingerprint`)
     seed:        of the scan; of the first of several
@@ -119,7 +119,7 @@ class Mark:
 
 
 def is_named_synthetic(path: Path) -> bool:
-    """Whether the name of the file says that it is synthetic."""
+    """Return True for a file whose name marks it as synthetic."""
     return re.search(rf"{NAME}(?![a-zA-Z0-9])", path.name) is not None
 
 

@@ -35,7 +35,7 @@ def sign(header: Any, mark: Mark | None) -> None:
 
 
 def signs(path: Path) -> dict[str, Mark | None]:
-    """What the header says: where, and the mark; None for "synthetic" without one.
+    """Return the marks in the header, by their place; None for "synthetic" without a mark.
 
     Raises ScanError for a file that is no NIfTI file.
     """

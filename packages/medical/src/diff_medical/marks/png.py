@@ -40,7 +40,7 @@ def write(path: Path, pixels: NDArray[np.uint8], mark: Mark | None) -> None:
 
 
 def signs(path: Path) -> dict[str, Mark | None]:
-    """What a picture says: where, and the mark; None for "synthetic" without one.
+    """Return the marks in a picture, by their place; None for "synthetic" without a mark.
 
     The stamp is looked for where no text tells. Raises ValueError for a file that is no picture.
     """

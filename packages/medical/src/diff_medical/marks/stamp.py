@@ -60,7 +60,9 @@ def stamp(picture: NDArray[np.uint8], scale: int = 1) -> None:
 
 
 def is_stamped(picture: NDArray[np.uint8]) -> bool:
-    """Whether the word stands anywhere in a picture (H, W), grey levels, at scale 1, 2 or 3."""
+    """Return True if the word stands anywhere in a picture (H, W), grey levels, at scale 1, 2 or
+    3.
+    """
     from skimage.feature import match_template
 
     for scale in _SCALES:

@@ -27,7 +27,7 @@ NOTHING = "no mark found, which does not prove that it is real"
 
 @dataclass(frozen=True)
 class Told:
-    """What a file says of where it comes from.
+    """The provenance that a file reports.
 
     synthetic: True, or None where nothing tells
     mark:      which model of ours made it, if a mark says so
@@ -74,7 +74,8 @@ class Told:
 
 
 def tell(path: Path) -> Told:
-    """What a NIfTI, DICOM, PNG or JPEG file, its name and its sidecar say of where it comes from.
+    """Return the provenance that a NIfTI, DICOM, PNG or JPEG file, its name and its sidecar
+    report.
 
     Of other files only name and sidecar are read. Raises ValueError (ScanError) or OSError for a
     file that cannot be read.
@@ -103,7 +104,7 @@ def _fullest(marks: list[Mark]) -> Mark | None:
 
 
 def _inside(path: Path) -> dict[str, Mark | None]:
-    """What the file itself says."""
+    """Return the marks in the file itself."""
     if NIFTI.matches(path):
         from diff_medical.marks.nifti import signs
 

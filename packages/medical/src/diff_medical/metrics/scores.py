@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from diff_medical.metrics.structure import edge_sharpness, multiscale_ssim, slice_ssim
 
-__all__ = ["BETTER", "METRICS", "Interval", "Scores", "interval", "score"]
+__all__ = ["BETTER", "METRICS", "Scores", "score"]
 
 Array = NDArray[np.floating]
 
@@ -50,18 +50,6 @@ class Scores:
     ms_ssim: float = float("nan")
     scales: int = 0
     edges: float = float("nan")
-
-
-@dataclass(frozen=True)
-class Interval:
-    """Mean over `count` values with its 95 % interval (Student's t); no interval for a single
-    value.
-    """
-
-    mean: float
-    low: float
-    high: float
-    count: int
 
 
 def score(
@@ -141,19 +129,6 @@ def score(
         dims=sum(n > 1 for n in reference.shape),
         **more,
     )
-
-
-def interval(values: list[float]) -> Interval:
-    """Mean of `values` (at least one) and its 95 % interval."""
-    from scipy.stats import t
-
-    if not values:
-        raise ValueError("values is empty; expected at least one number")
-    mean = float(np.mean(values))
-    if len(values) < 2 or not np.isfinite(values).all():
-        return Interval(mean, float("nan"), float("nan"), len(values))
-    half = float(t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / np.sqrt(len(values)))
-    return Interval(mean, mean - half, mean + half, len(values))
 
 
 def _ssim(reference: Array, estimate: Array, data_range: float) -> tuple[float, Array]:

@@ -1,4 +1,4 @@
-"""How noisy is a CT scan, and where? The level in soft tissue, and its map over the slices.
+"""The noise of a CT scan: its level in soft tissue, and its map over the slices.
 
 Level: the mode of the local standard deviation in soft tissue, which also sees noise that is
 correlated between voxels. O. Christianson et al., "Automated technique to measure noise in
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from diff_medical.noise.model import Region
 from diff_medical.scan import scratch
+from diff_medical.scan.spacing import Spacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -57,9 +58,7 @@ def soft_tissue(volume: Array, axes: tuple[int, ...]) -> Region | None:
     return Region(within, _window_correlation(within, step), float(tissue.mean()))
 
 
-def noise_map(
-    volume: Array, spacing: tuple[float, float, float], sigma: float
-) -> NDArray[np.float32]:
+def noise_map(volume: Array, spacing: Spacing, sigma: float) -> NDArray[np.float32]:
     """The whole map of a CT volume (X, Y, Z) that `NoiseMap.of` makes."""
     made = NoiseMap.of(lambda planes: volume[:, :, planes], volume.shape, spacing, sigma)
     return made(slice(0, volume.shape[2]))
@@ -95,7 +94,7 @@ class NoiseMap:
         cls,
         read: Callable[[slice], Array],
         shape: tuple[int, ...],
-        spacing: tuple[float, float, float],
+        spacing: Spacing,
         sigma: float,
     ) -> NoiseMap:
         """The map of a CT volume (X, Y, Z), whose planes along Z `read` gives, where the noise is

@@ -1,4 +1,4 @@
-"""How noisy is a scan? Blind estimates of the noise standard deviation, robust to anatomy, padding
+"""The noise level of a scan: blind estimates of the standard deviation, robust to anatomy, padding
 and zero filling.
 
 MR: the median absolute second difference along every finely sampled axis (a stencil blind to
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from diff_medical.noise.ct import MAD_TO_SD, soft_tissue
 from diff_medical.noise.model import Distribution, Noise, Region
 from diff_medical.noise.stabilise import stabiliser
+from diff_medical.scan.spacing import THICK, Spacing
 
 __all__ = [
     "Noise",
@@ -36,14 +37,13 @@ Mask = NDArray[np.bool_]
 
 _SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0]) / np.sqrt(6)
 _PROBE_VOXELS = 1 << 24
-_THICK = 2.0  # spacing ratio above which a slice axis carries anatomy, not redundancy
 _WHITE = 0.4  # correlation of neighbours below which a background counts as white
 _TOO_SMOOTH = 0.75  # correlation of neighbours above which a "background" is anatomy
 
 
 def estimate(
     volume: Array,
-    spacing: tuple[float, float, float],
+    spacing: Spacing,
     *,
     modality: Literal["mr", "ct"] = "mr",
     distribution: Distribution | Literal["auto"] = "auto",
@@ -92,12 +92,12 @@ def estimate(
     return Noise(sigma, "gaussian", "fine detail")
 
 
-def fine_axes(shape: tuple[int, ...], spacing: tuple[float, float, float]) -> tuple[int, ...]:
+def fine_axes(shape: tuple[int, ...], spacing: Spacing) -> tuple[int, ...]:
     """The axes along which neighbours show the same anatomy: at least 3 samples, spacing at most
     twice the finest.
     """
     finest = min((s for s, n in zip(spacing, shape, strict=True) if n >= 3), default=0.0)
-    return tuple(a for a in range(3) if shape[a] >= 3 and spacing[a] <= _THICK * finest)
+    return tuple(a for a in range(3) if shape[a] >= 3 and spacing[a] <= THICK * finest)
 
 
 def detail_sigma(volume: Array, axes: tuple[int, ...]) -> float:

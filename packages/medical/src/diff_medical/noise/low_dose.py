@@ -88,7 +88,9 @@ class Levels(NamedTuple):
     electronic: float
 
     def at(self, weights: tuple[float, float]) -> float:
-        """Of the scan with the noise of a lower dose, of `Dose.weights`, added to its own."""
+        """Return the level of the scan with the noise of a lower dose, of `Dose.weights`, added to
+        its own.
+        """
         return math.hypot(self.scan, weights[0] * self.photon, weights[1] * self.electronic)
 
 

@@ -1,4 +1,4 @@
-"""What is known of the noise of a scan."""
+"""The model of the noise of a scan."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Noise:
 
     @property
     def is_magnitude(self) -> bool:
-        """Whether it is that of magnitudes, which are never negative and biased near 0."""
+        """True for the noise of magnitudes, which are never negative and biased near 0."""
         return self.distribution in ("rician", "ncchi")
 
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from diff_core.files import replacing
 from diff_medical.marks.mark import NOTICE, Mark
 from diff_medical.scan.sections import PLACES, Section, colour_limit, flat, grey_levels, sections
+from diff_medical.scan.spacing import Spacing
 
 if TYPE_CHECKING:
     from diff_medical.marks.told import Told
@@ -29,7 +30,7 @@ WIDTH = 11.0  # inches
 def before_after(
     noisy: Array,
     enhanced: Array,
-    spacing: tuple[float, float, float],
+    spacing: Spacing,
     path: str | os.PathLike[str],
     modality: str = "mr",
     affine: NDArray[np.floating] | None = None,

@@ -7,7 +7,6 @@ the patient's face.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 
 from diff_medical.enhancer.bounds import BOUND
 from diff_medical.enhancer.checks import SUSPICIOUS
-from diff_medical.pages.page import card, image, montage, section, slider, write_page
+from diff_medical.pages.page import Card, Mood, Page, Part, image, montage, slider, write_page
 from diff_medical.scan.sections import colour_limit, flat, grey_levels, sections
+from diff_medical.scan.spacing import Spacing
 
 if TYPE_CHECKING:
     from diff_medical.enhancer.enhancer import Enhanced
@@ -35,11 +35,11 @@ def write_report(
     path: Path,
     before: Array,
     result: Enhanced,
-    spacing: tuple[float, float, float],
+    spacing: Spacing,
     affine: NDArray[np.floating],
     outcome: Outcome,
 ) -> None:
-    """Writes the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all."""
+    """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all."""
     volumes = [before, result.volume]
     if result.uncertainty is not None and result.uncertainty.any():
         volumes.append(result.uncertainty)
@@ -49,14 +49,13 @@ def write_report(
     limit = colour_limit(flat(removed), high - low)
     unit = "HU" if result.modality == "ct" else "units of the scan"
     parts = [
-        section(
+        Part(
             "Before and after",
             "Drag across an image, or use the arrow keys: left of the line is the scan before, "
             f"right of it the result. Grey levels {low:.4g} to {high:.4g} {unit}.",
             [slider(plane, low, high) for plane in planes],
-            planes,
         ),
-        section(
+        Part(
             "What was removed",
             "Before minus after. It should look like noise and nothing else: outlines of anatomy "
             f"in here were lost from the result. Blue −{limit:.3g} to red {limit:.3g} {unit}."
@@ -66,14 +65,13 @@ def write_report(
                 image(plane, gone, "RdBu_r", -limit, limit, "removed")
                 for plane, gone in zip(planes, removed, strict=True)
             ],
-            planes,
         ),
     ]
     if len(volumes) > 2:
         doubt = [p.middle(2) for p in planes]
         top = max(float(np.quantile(flat(doubt), 0.999)), 1e-12)
         parts.append(
-            section(
+            Part(
                 "Uncertainty",
                 "Standard deviation of the error of each voxel, as the network has it: the truth "
                 "should lie within twice of it in about 19 of 20 voxels. Black 0 to yellow "
@@ -82,62 +80,63 @@ def write_report(
                     image(plane, values, "inferno", 0.0, top, "uncertainty")
                     for plane, values in zip(planes, doubt, strict=True)
                 ],
-                planes,
             )
         )
-    parts.append(montage(planes, low, high))
     foot = (
         f"No voxel was moved by more than {BOUND:g} standard deviations of the noise. Planes show "
         "the middle of the volume, the patient's left on the left."
     )
-    write_page(
-        path,
-        title=Path(outcome.input).name,
+    verdict, mood = _verdict(outcome)
+    page = Page(
         what="Noise removed",
         made=f"diff-medical {outcome.code}, {outcome.model}",
         synthetic=outcome.synthetic,
-        verdict=_verdict(outcome),
-        cards=_cards(result, high - min(low, 0.0) if unit != "HU" else 0.0),
+        verdict=verdict,
+        mood=mood,
+        cards=list(_cards(result, high - min(low, 0.0) if unit != "HU" else 0.0)),
         notes=outcome.notes,
-        sections=parts,
-        facts=_facts(outcome),
+        parts=parts,
+        strips=montage(planes, low, high),
+        facts=list(_facts(outcome)),
         foot=foot,
     )
+    write_page(path, Path(outcome.input).name, page)
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: Outcome) -> tuple[str, Mood]:
     if outcome.unchanged:
-        return f'<p class="verdict">Left as it was: {escape(outcome.unchanged)}.</p>'
-    worries = len(outcome.checks.remarks()) if outcome.checks else 0
-    if worries:
-        return '<p class="verdict look">Look at what was removed: a check is out of range.</p>'
-    return '<p class="verdict fine">Noise removed; all checks within their range.</p>'
+        return f"Left as it was: {outcome.unchanged}.", ""
+    if outcome.checks and outcome.checks.remarks():
+        return "Look at what was removed: a check is out of range.", "look"
+    return "Noise removed; all checks within their range.", "fine"
 
 
-def _cards(result: Enhanced, contrast: float) -> Iterator[str]:
+def _cards(result: Enhanced, contrast: float) -> Iterator[Card]:
     noise, checks = result.noise, result.checks
     kind = f"{noise.distribution}, {noise.coils} coils" if noise.coils > 1 else noise.distribution
     share = f", {noise.sigma / contrast:.1%} of the grey levels" if contrast > 0 else ""
-    yield card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}")
+    yield Card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}")
     if checks is None:
         return
     if checks.gain is not None:
         gain = f"{checks.gain:.1f} dB"
-        yield card("Expected gain", gain, "estimated without a reference", True)
+        yield Card("Expected gain", gain, "estimated without a reference", "fine")
     text = " / ".join("–" if w is None else f"{w:+.2f}" for w in checks.whiteness)
     worst = max((w for w in checks.whiteness if w is not None), default=0.0)
     most = f"at most {SUSPICIOUS}"
-    yield card(
-        "Removed: neighbours", text, f"correlation along x / y / z; {most}", worst <= SUSPICIOUS
-    )
+    yield Card("Removed: neighbours", text, f"correlation along x / y / z; {most}", _mood(worst))
     edges = f"{checks.edges:+.2f}"
-    yield card("Removed: edges", edges, f"correlation; {most}", checks.edges <= SUSPICIOUS)
+    yield Card("Removed: edges", edges, f"correlation; {most}", _mood(checks.edges))
     spread = f"{checks.spread:.2f}"
-    yield card("Removed: strength", spread, "standard deviation in units of noise")
-    yield card(
+    yield Card("Removed: strength", spread, "standard deviation in units of noise")
+    yield Card(
         "Held back", f"{checks.bounded:.2%} / {checks.broad:.2%}",
         "of voxels, by the bounds on single voxels / on broad changes",
     )  # fmt: skip
+
+
+def _mood(correlation: float) -> Mood:
+    return "fine" if correlation <= SUSPICIOUS else "look"
 
 
 def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:

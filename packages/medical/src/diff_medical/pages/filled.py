@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.pages.page import card, image, section, slider, write_page
+from diff_medical.pages.page import Card, Page, Part, image, slider, write_page
 from diff_medical.restore.inpaint import Inpainted
 from diff_medical.restore.outcome import Restored
 from diff_medical.scan.sections import flat, grey_levels, sections
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["write_report"]
 
@@ -23,11 +24,11 @@ def write_report(
     before: Array,
     filled: Inpainted,
     hole: NDArray[np.bool_],
-    spacing: tuple[float, float, float],
+    spacing: Spacing,
     affine: NDArray[np.floating],
     outcome: Restored,
 ) -> None:
-    """Writes the page on what was filled in the `hole` of `before` (X, Y, Z) to `path`, whole or
+    """Write the page on what was filled in the `hole` of `before` (X, Y, Z) to `path`, whole or
     not at all. What stood in the hole may be NaN.
     """
     inside = hole.astype(np.float32)
@@ -36,14 +37,13 @@ def write_report(
     unit = "HU" if filled.modality == "ct" else "units of the scan"
     levels = f"Grey levels {low:.4g} to {high:.4g} {unit}."
     parts = [
-        section(
+        Part(
             "Before and after",
             "Drag across an image, or use the arrow keys: left of the line is the scan before, "
             f"right of it the result. Planes go through the middle of what was filled. {levels}",
             [slider(plane, low, high) for plane in planes],
-            planes,
         ),
-        section(
+        Part(
             "What was filled",
             "The voxels of the mask alone, on the same grey levels: all of this is invented, and "
             "no measurement stands behind it. A lesion that was in there is not brought back.",
@@ -51,28 +51,27 @@ def write_report(
                 image(p, np.where(p.middle(2) > 0, p.middle(1), low), "gray", low, high, "filled")
                 for p in planes
             ],
-            planes,
         ),
     ]
-    write_page(
-        path,
-        title=Path(outcome.input).name,
+    page = Page(
         what="Holes filled",
         made=f"diff-medical {outcome.code}, {outcome.model}",
         synthetic=outcome.synthetic,
-        verdict='<p class="verdict look">The voxels of the mask are invented, not measured.</p>',
+        verdict="The voxels of the mask are invented, not measured.",
+        mood="look",
         cards=[
-            card("Filled", f"{filled.filled:.2%}", f"of the voxels: {int(hole.sum()):,}"),
-            card(
+            Card("Filled", f"{filled.filled:.2%}", f"of the voxels: {int(hole.sum()):,}"),
+            Card(
                 "Noise level", f"{filled.noise.sigma:.4g}", "of the scan; what was filled has none"
             ),
-            card("Everything else", "as it was", "bit by bit, where the datatype is kept", True),
+            Card("Everything else", "as it was", "bit by bit, where the datatype is kept", "fine"),
         ],
         notes=outcome.notes,
-        sections=parts,
-        facts=_facts(outcome),
+        parts=parts,
+        facts=list(_facts(outcome)),
         foot="Planes go through what was filled, the patient's left on the left.",
     )
+    write_page(path, Path(outcome.input).name, page)
 
 
 def _facts(outcome: Restored) -> Iterator[tuple[str, str]]:

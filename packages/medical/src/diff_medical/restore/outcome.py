@@ -1,4 +1,4 @@
-"""What may be restored of a scan, and what is said of one that was."""
+"""The wish for a restoration, and the record of one."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diff_core.files import write_json
+from diff_medical.scan.spacing import Spacing
 
 Profile = Literal["gaussian", "box"]
 """The profile of a slice, see `diff_medical.restore.upsample.slice_profile`."""
@@ -16,7 +17,7 @@ __all__ = ["Profile", "Restored", "Wish", "write_sidecar"]
 
 @dataclass(frozen=True)
 class Wish:
-    """What to restore: one of the three.
+    """The restoration to make: one of the three.
 
     factor:  so many times as many slices
     spacing: voxel size in mm, of which only that across thick slices may differ from the scan's
@@ -25,19 +26,20 @@ class Wish:
     """
 
     factor: int | None = None
-    spacing: tuple[float, float, float] | None = None
+    spacing: Spacing | None = None
     hole: Path | None = None
     profile: Profile = "gaussian"
 
     @property
     def word(self) -> str:
-        """What is done: "upsampled" or "inpainted"."""
+        """The word for what is done: "upsampled" or "inpainted"."""
         return "upsampled" if self.hole is None else "inpainted"
 
 
 @dataclass(frozen=True)
 class Restored:
-    """What was done to one file; `--json` prints it, and a JSON file beside the output keeps it.
+    """The record of what was done to one file; `--json` prints it, and a JSON file beside the
+    output keeps it.
 
     shape, spacing: of the output
     sigma:    of the noise of the scan, in its units
@@ -52,7 +54,7 @@ class Restored:
     output: str
     restored: str
     shape: tuple[int, ...]
-    spacing: tuple[float, float, float]
+    spacing: Spacing
     modality: str
     sigma: float
     misfit: float | None
@@ -66,7 +68,7 @@ class Restored:
     seconds: float
 
     def line(self) -> str:
-        """What the command says of it."""
+        """Return the line that the command prints."""
         if self.invented is not None:
             what = f"{self.invented:.2%} of the voxels filled: invented, not measured"
         else:
@@ -76,7 +78,7 @@ class Restored:
 
 
 def write_sidecar(path: Path, outcome: Restored, wish: Wish, made: dict[str, Any]) -> None:
-    """What was done, in words and numbers; of a synthetic scan how it was `made`."""
+    """Write the record in words and numbers; for a synthetic scan with how it was `made`."""
     if wish.hole is None:
         about = (
             "Slices between the measured ones, made by a neural network so that they fit them; "

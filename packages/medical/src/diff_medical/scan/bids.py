@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from diff_core.command import Job
-from diff_core.files import replacing
+from diff_core.files import write_json
 from diff_medical.scan.kinds import NIFTI
 
 __all__ = ["dataset_of", "is_bids", "is_derivative", "named", "sidecar_path", "write_sidecar"]
@@ -25,12 +25,14 @@ NAME = re.compile(r"sub-[a-zA-Z0-9]+(_[a-zA-Z0-9]+-[a-zA-Z0-9+]+)*_[a-zA-Z0-9]+"
 
 
 def is_bids(path: Path) -> bool:
-    """Whether a file is named as BIDS names scans: sub-LABEL[_KEY-VALUE...]_SUFFIX.nii.gz."""
+    """Return True for a file that is named as BIDS names scans:
+    sub-LABEL[_KEY-VALUE...]_SUFFIX.nii.gz.
+    """
     return NIFTI.matches(path) and NAME.fullmatch(NIFTI.split(path.name)[0]) is not None
 
 
 def is_derivative(path: Path) -> bool:
-    """Whether a file is what this package made of a BIDS scan."""
+    """Return True for a file that this package made of a BIDS scan."""
     return is_bids(path) and re.search(r"_desc-(denoised|residual)_", path.name) is not None
 
 
@@ -102,13 +104,13 @@ def write_sidecar(
         "Sources": [f"bids::{place}"],
         "Enhancement": {"Name": PIPELINE, "Version": version, **_portable(done)},
     }
-    _write(sidecar_path(target), said)
+    write_json(sidecar_path(target), said)
     if root is None:
         return
     derived = root / "derivatives" / PIPELINE
     if derived in target.resolve().parents and not (derived / DESCRIPTION).exists():
         generator = {"Name": PIPELINE, "Version": version}
-        _write(
+        write_json(
             derived / DESCRIPTION,
             {
                 "Name": f"{PIPELINE}: scans without noise",
@@ -121,12 +123,7 @@ def write_sidecar(
 
 
 def _portable(done: Mapping[str, Any]) -> dict[str, Any]:
-    """What was done, without paths of this computer."""
+    """Return the record without paths of this computer."""
     return {
         key: value for key, value in done.items() if key not in ("input", "output", "products")
     }
-
-
-def _write(path: Path, content: Mapping[str, Any]) -> None:
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

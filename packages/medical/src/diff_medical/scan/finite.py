@@ -28,7 +28,7 @@ def zeroed(scan: Scan) -> int:
 
 
 def _is_safe(scan: Scan) -> bool:
-    """Whether every value of the datatype is a number, also after slope and intercept."""
+    """Return True if every value of the datatype is a number, also after slope and intercept."""
     if scan.dtype.kind == "f":
         return False
     slope, inter = scan.scaling
@@ -38,7 +38,9 @@ def _is_safe(scan: Scan) -> bool:
 
 
 def _bad(scan: Scan) -> tuple[int, tuple[int, ...]]:
-    """How many voxels are not finite, and the first of them: in the order of planes along Z."""
+    """Return the number of voxels that are not finite, and the first of them, in the order of
+    planes along Z.
+    """
     bad, where = 0, ()
     thickness = max(1, PLANES // (scan.grid[0] * scan.grid[1]))
     for index in range(scan.volumes):

@@ -1,4 +1,4 @@
-"""What can be wrong with a NIfTI file before its voxels are read, and its geometry."""
+"""The checks of a NIfTI file before its voxels are read, and its geometry."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from diff_medical.scan.kinds import SCANS
 from diff_medical.scan.refusal import ScanError, damaged
+from diff_medical.scan.spacing import Spacing
 
 __all__ = [
     "check_length",
@@ -63,7 +64,9 @@ def open_image(path: Path) -> tuple[Any, Any]:
 
 
 def first_bytes(path: Path, count: int, *, packed: bool) -> bytes:
-    """Of a scan, unpacked; fewer if it is shorter. ScanError where they cannot be read."""
+    """Return the first bytes of a scan, unpacked; fewer if it is shorter. Raises ScanError where
+    they cannot be read.
+    """
     try:
         with (
             damaged(path, "the gzip stream is cut short or damaged", "copy it again"),
@@ -75,13 +78,13 @@ def first_bytes(path: Path, count: int, *, packed: bool) -> bytes:
 
 
 def is_packed(path: Path) -> bool:
-    """Whether the name is that of a gzip-compressed scan: .nii.gz or .mgz."""
+    """Return True for the name of a gzip-compressed scan: .nii.gz or .mgz."""
     return path.name.lower().endswith((".gz", ".mgz"))
 
 
 def check_packing(path: Path) -> bool:
-    """Whether a file is gzip-compressed; ScanError where its name says otherwise, or where there
-    is no such file, or nothing in it.
+    """Return True for a file that is gzip-compressed. Raises ScanError where its name says
+    otherwise, or where there is no such file, or nothing in it.
     """
     if not path.exists():
         raise ScanError(path, "no such file", "check the name")
@@ -117,9 +120,7 @@ def _quiet() -> Generator[None]:
         logger.level = level
 
 
-def geometry(
-    path: Path, header: Any, axes: int
-) -> tuple[tuple[float, float, float], tuple[str, ...]]:
+def geometry(path: Path, header: Any, axes: int) -> tuple[Spacing, tuple[str, ...]]:
     """Voxel sizes, and what is odd about the geometry. The sform counts, then the qform, then
     pixdim alone.
     """

@@ -46,7 +46,9 @@ def recognise(volume: NDArray[np.floating]) -> Modality:
 
 
 def is_ct(low: float, below: float) -> bool:
-    """Whether a volume is CT by its least value and its share of voxels below CT_AIR."""
+    """Return True for a volume that is CT by its least value and the share of voxels below
+    CT_AIR.
+    """
     return low < CT_AIR and below > 0.01
 
 
@@ -70,7 +72,9 @@ def scale(volume: NDArray[np.floating], modality: Modality) -> Scale:
 
 
 def step_of(size: int) -> int:
-    """Of a volume of that many voxels, every how many-th, in C order, the scale is taken from."""
+    """Return the step in C order between the voxels that the scale is taken from, for a volume of
+    that many voxels.
+    """
     return max(1, size // 4_000_000)
 
 

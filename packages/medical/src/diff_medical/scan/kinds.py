@@ -14,7 +14,7 @@ SCANS = FileKind(".nii, .nii.gz, .mgz or .mgh files", (*NIFTI.suffixes, *MGH.suf
 
 
 def is_dicom(path: Path) -> bool:
-    """Whether the file has DICOM's mark."""
+    """Return True for a file that has DICOM's mark."""
     try:
         with path.open("rb") as file:
             return file.read(132)[128:] == b"DICM"

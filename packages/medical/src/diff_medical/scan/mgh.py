@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from diff_medical.scan.header import check_packing, first_bytes
 from diff_medical.scan.refusal import ScanError, damaged
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["as_nifti", "open_mgh", "rewritten"]
 
@@ -23,7 +24,7 @@ FLAG = slice(28, 30)  # of them, whether the orientation is known
 DTYPES: tuple[np.dtype[Any], ...] = tuple(np.dtype(name) for name in ("u1", "i2", "i4", "f4"))
 
 
-def open_mgh(path: Path) -> tuple[Any, tuple[float, float, float], tuple[str, ...]]:
+def open_mgh(path: Path) -> tuple[Any, Spacing, tuple[str, ...]]:
     """nibabel's MGHImage, its voxel sizes, and what is odd about its geometry.
 
     Raises ScanError for what is no MGH file or has no usable geometry.
@@ -50,7 +51,9 @@ def rewritten(image: Any, stored: NDArray[Any]) -> Any:
     that the format does not have.
     """
     if stored.dtype.newbyteorder("=") not in DTYPES:
-        raise ValueError(f"MGH has no voxels of type {stored.dtype}; name a .nii.gz file as output")
+        raise ValueError(
+            f"MGH has no voxels of type {stored.dtype}; name a .nii.gz file as output"
+        )
     header: Any = image.header.copy()
     header.set_data_dtype(stored.dtype)
     voxels: Any = stored

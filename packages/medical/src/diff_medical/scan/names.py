@@ -13,8 +13,8 @@ TAGS = ("_enhanced", "_residual", "_upsampled", "_inpainted")
 
 
 def is_made_here(path: Path) -> bool:
-    """Whether a file, or the folder of a DICOM series, is called like an output of this package,
-    and what it was made from lies beside it.
+    """Return True for a file, or the folder of a DICOM series, that is named like an output of
+    this package and lies beside what it was made from.
     """
     name, _ = SCANS.split(path.name) if SCANS.matches(path) else (path.name, "")
     for tag in TAGS:

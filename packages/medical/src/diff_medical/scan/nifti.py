@@ -27,6 +27,7 @@ from diff_medical.scan.intensity import Modality
 from diff_medical.scan.kinds import MGH
 from diff_medical.scan.mgh import as_nifti, open_mgh, rewritten
 from diff_medical.scan.refusal import ScanError, damaged
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["WHOLE", "Scan", "ScanError", "Voxels", "check_kind", "on_grid", "read", "write"]
 
@@ -48,7 +49,7 @@ class Scan:
 
     path: Path
     image: Any
-    spacing: tuple[float, float, float]
+    spacing: Spacing
     notes: tuple[str, ...] = ()
     modality: Modality | None = None
     nan_to_zero: bool = False
@@ -80,7 +81,7 @@ class Scan:
 
     @property
     def is_oriented(self) -> bool:
-        """Whether the file says how the scan lies in the patient."""
+        """True if the file says how the scan lies in the patient."""
         header = self.image.header
         if isinstance(self.image, MGHImage):
             return int(header["goodRASFlag"]) == 1
@@ -88,7 +89,7 @@ class Scan:
 
     @property
     def is_large(self) -> bool:
-        """Whether a volume is too large to be held in memory."""
+        """True if a volume is too large to be held in memory."""
         return int(np.prod(self.grid, dtype=np.int64)) > scratch.LARGE
 
     @cached_property

@@ -1,4 +1,5 @@
-"""What other libraries raise where the bytes of a file are damaged: all kinds of errors, one line.
+"""The refusals of files: errors of one line, also for all that other libraries raise where bytes
+are damaged.
 
 zipfile, zlib, pydicom and nibabel name no error for damage: it shows as whatever their parsing
 stumbled over. What the system has to say (no permission, no room) stays as it is.

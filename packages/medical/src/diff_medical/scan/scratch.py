@@ -46,7 +46,7 @@ def empty(shape: tuple[int, ...], dtype: DTypeLike, *, large: bool = True) -> ND
 
 
 class Stream(Protocol):
-    """What `unpacked` reads, as gzip.GzipFile is one."""
+    """A stream that `unpacked` reads, as gzip.GzipFile is one."""
 
     def read(self, size: int, /) -> bytes: ...
 
@@ -54,7 +54,8 @@ class Stream(Protocol):
 
 
 def unpacked(source: Stream, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArray[Any]:
-    """What of a stream follows, as a large array in Fortran order; EOFError if it is too short.
+    """Return the rest of a stream as a large array in Fortran order. Raises EOFError if it is too
+    short.
 
     The stream is read to its end, where a gzip stream compares its checksum.
     """

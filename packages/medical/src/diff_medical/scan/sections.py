@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_medical.scan.spacing import Spacing
+
 __all__ = [
     "PLACES",
     "Section",
@@ -54,7 +56,7 @@ class Section:
 
 def sections(
     volumes: Sequence[Array],
-    spacing: tuple[float, float, float],
+    spacing: Spacing,
     affine: NDArray[np.floating] | None,
     *,
     through: NDArray[np.bool_] | None = None,
@@ -89,8 +91,8 @@ def sections(
 
 
 def upright(
-    volume: NDArray[Any], spacing: tuple[float, float, float], affine: NDArray[np.floating] | None
-) -> tuple[NDArray[Any], tuple[float, float, float]]:
+    volume: NDArray[Any], spacing: Spacing, affine: NDArray[np.floating] | None
+) -> tuple[NDArray[Any], Spacing]:
     """Volume and voxel sizes with the axes in the order right, front, head."""
     from nibabel.orientations import apply_orientation, io_orientation
 

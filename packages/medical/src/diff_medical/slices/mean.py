@@ -11,6 +11,7 @@ from torch import Tensor
 
 from diff_core.denoiser import Denoiser
 from diff_core.progress import Progress, parts
+from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.memory import within_memory
 from diff_medical.slices.network import SIGMA_MAX, SlabNetwork, network_of
 from diff_medical.slices.passes import Passes
@@ -29,7 +30,7 @@ def posterior_mean(
     denoiser: Denoiser,
     volume: Tensor,
     sigma: float,
-    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    spacing: Spacing = (1.0, 1.0, 1.0),
     *,
     axes: Sequence[int] | None = None,
     stride: int | None = None,
@@ -181,7 +182,7 @@ class _Planes:
 
 
 def _tiles(length: int, tile: int, network: SlabNetwork) -> Iterator[tuple[slice, slice, slice]]:
-    """What to read, what to write, and where in what was read that lies: along one axis.
+    """Yield what to read, what to write, and where in what was read that lies: along one axis.
 
     Tiles start on the network's coarsest grid and read its reach beyond what they write.
     """

@@ -1,4 +1,4 @@
-"""What to do where memory runs out: the same again in smaller tiles."""
+"""The way out where memory runs out: the same again in smaller tiles."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WORDS = ("out of memory", "not enough memory", "can't allocate memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of torch or of Python says that memory, of any device, ran out."""
+    """Return True for an error of torch or of Python by which memory, of any device, ran out."""
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(w in str(error).lower() for w in WORDS)
@@ -47,7 +47,7 @@ def within_memory(
 
 
 def remark(network: object) -> tuple[str, ...]:
-    """What a user should know of the memory that a network had."""
+    """Return what a user should know of the memory that a network had."""
     edge = getattr(network, "tile", None)
     if edge is None:
         return ()

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.slabs import slab_axes, slabs
 
 __all__ = ["QUALITIES", "Passes", "Quality", "passes_for"]
@@ -18,7 +19,7 @@ THIN = 8  # an axis with fewer slices is only ever stacked, never part of the ne
 
 @dataclass(frozen=True)
 class Passes:
-    """How a volume is cut into slabs, whose estimates are averaged.
+    """The way a volume is cut into slabs, whose estimates are averaged.
 
     axes:   along which slabs are stacked, one set of planes for each
     stride: slices between slabs, 1 to slices - 2, see `diff_medical.slices.slabs`; the smaller,
@@ -55,9 +56,7 @@ class Passes:
         )
 
 
-def passes_for(
-    quality: Quality, shape: Sequence[int], spacing: tuple[float, float, float], slices: int
-) -> Passes:
+def passes_for(quality: Quality, shape: Sequence[int], spacing: Spacing, slices: int) -> Passes:
     """Return the passes of a quality over a volume (X, Y, Z) with voxels of `spacing` mm, for a
     network of `slices` slices.
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["Slab", "slab_axes", "slabs", "thin_slab"]
+from diff_medical.scan.spacing import THICK, Spacing
 
-THICK = 2.0  # spacing ratio above which neighbouring slices along an axis show different anatomy
+__all__ = ["Slab", "slab_axes", "slabs", "thin_slab"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def thin_slab(depth: int, slices: int) -> tuple[int, ...]:
     return tuple(min(max(position - before, 0), depth - 1) for position in range(slices))
 
 
-def slab_axes(spacing: tuple[float, float, float]) -> tuple[int, ...]:
+def slab_axes(spacing: Spacing) -> tuple[int, ...]:
     """The axes along which slabs are stacked: all of near-isotropic voxels, else the thick one.
 
     spacing in mm, of a volume (X, Y, Z). Near-isotropic is a ratio of at most 2.

@@ -51,8 +51,8 @@ def levels(low: float, high: float) -> tuple[float, ...]:
 
 
 def share_of_level(sigma: Tensor, nodes: tuple[float, ...], number: int) -> Tensor:
-    """How much of the value of voxels of noise level `sigma` comes from the level `number` of the
-    two or more `nodes`; over all of them the shares add up to 1.
+    """Return the share of the level `number` of the two or more `nodes` in the value of voxels of
+    noise level `sigma`; over all of them the shares add up to 1.
     """
     place = (torch.log(sigma) - math.log(nodes[0])) / math.log(nodes[1] / nodes[0])
     return (1 - (place - number).abs()).clamp_min(0)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from diff_core.denoiser import Denoiser
-from diff_core.train.job import means
-from diff_medical.data.reading import Reading
-from diff_medical.data.studies import Row
-from diff_medical.enhancer.training.validation import held_out_scans
+from diff_medical.data.reading import Loaded
+from diff_medical.enhancer.training.validation import HeldOut
 from diff_medical.metrics.scores import score
 from diff_medical.noise.level import estimate
 from diff_medical.noise.low_dose import Dose, noise_textures
-from diff_medical.scan.intensity import WINDOWS, scale
+from diff_medical.scan.intensity import WINDOWS, Modality, scale
+from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.mean import posterior_mean
 
 __all__ = ["DoseCase", "DoseValidation"]
@@ -37,12 +36,10 @@ class DoseCase:
     clean: NDArray[np.float32]
     noisy: tuple[NDArray[np.float32], ...]
     levels: tuple[float, ...]
-    spacing: tuple[float, float, float]
+    spacing: Spacing
 
     @classmethod
-    def of(
-        cls, name: str, scan: NDArray[np.floating], spacing: tuple[float, float, float]
-    ) -> DoseCase:
+    def of(cls, name: str, scan: NDArray[np.floating], spacing: Spacing) -> DoseCase:
         """The middle of a CT scan (X, Y, Z)."""
         depth = scan.shape[2]
         first = max(0, (depth - SLICES) // 2)
@@ -61,29 +58,18 @@ class DoseCase:
 
 
 @dataclass(frozen=True)
-class DoseValidation:
+class DoseValidation(HeldOut[DoseCase]):
     """PSNR (dB) in the windows of the chest and the abdomen, data range 1.
 
     Of the middle SLICES slices of each scan the middle SIDE x SIDE pixels count. The noise is that
     of SHARES of the dose, simulated in the projections, its level the blind estimate.
     """
 
-    cases: tuple[DoseCase, ...]
+    modality: ClassVar[Modality] = "ct"
 
     @classmethod
-    def of(
-        cls,
-        rows: Sequence[Row],
-        *,
-        warn: Callable[[str], None] = print,
-        reading: Reading = Reading(),  # noqa: B008
-    ) -> DoseValidation:
-        """The CT scans of the split "val" among `rows`; those that cannot be read go to `warn`."""
-        found = held_out_scans(rows, "ct", warn, reading)
-        return cls(tuple(DoseCase.of(name, scan.values, scan.spacing) for name, scan in found))
-
-    def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
-        return {name: round(value, 4) for name, value in means(self.each(denoiser)).items()}
+    def case(cls, name: str, scan: Loaded) -> DoseCase:
+        return DoseCase.of(name, scan.values, scan.spacing)
 
     def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
         """The scores of each scan."""

@@ -1,4 +1,4 @@
-"""How the enhancer is trained: its recipe, and the job that a recipe and scans make."""
+"""The training of the enhancer: its recipe, and the job that a recipe and scans make."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
 
 
 def _geometry(volumes: Sequence[Volume], reading: Reading) -> Iterator[str]:
-    """What is done about spacing and orientation, which is never silent."""
+    """Yield what is done about spacing and orientation, which is never silent."""
     scans = {volume.scan: volume.spacing for volume in reversed(volumes)}  # the finest copy
     sizes, warning = voxels(scans.values())
     kept = "as stored" if reading.spacing is None else f"resampled to {reading.spacing:g} mm"

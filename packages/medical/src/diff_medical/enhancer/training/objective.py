@@ -1,4 +1,4 @@
-"""What the slice network is trained to do: E[x_0 | x_t] of every slice of a slab."""
+"""The training objective of the slice network: E[x_0 | x_t] of every slice of a slab."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import ClassVar, Generic, Self, TypeVar
 
 import numpy as np
 import torch
@@ -18,10 +19,13 @@ from diff_medical.data.reading import Loaded, Reading, load_scan
 from diff_medical.data.studies import Row
 from diff_medical.metrics.scores import score
 from diff_medical.scan.intensity import Modality, recognise, scale
+from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.mean import posterior_mean
 from diff_medical.slices.network import network_of
 
-__all__ = ["Case", "Validation", "held_out_scans"]
+__all__ = ["Case", "HeldOut", "Validation", "held_out_scans"]
+
+C = TypeVar("C")
 
 LEVELS = (0.05, 0.10)
 CROP = 160
@@ -35,7 +39,7 @@ class Case:
 
     name: str
     clean: NDArray[np.float32]
-    spacing: tuple[float, float, float]
+    spacing: Spacing
 
     def noisy(self, level: float) -> NDArray[np.float32]:
         """With Gaussian noise of `level` of the maximum, the same at each call."""
@@ -62,18 +66,14 @@ def held_out_scans(
 
 
 @dataclass(frozen=True)
-class Validation:
-    """PSNR (dB) and SSIM (`diff_medical.metrics`), data range = maximum of the scan, all voxels.
+class HeldOut(Generic[C]):
+    """Scores of an enhancer on the held-out scans of one modality.
 
-    Called as validation(denoiser, step). The scan is the central CROP x CROP x CROP voxels, the
-    noise Gaussian, its level LEVELS of the maximum of the whole scan and known to the denoiser.
-
-    exact: whether `posterior_mean` takes its own stride; if not, each slice of a direction is
-           estimated once
+    Called as validation(denoiser, step).
     """
 
-    cases: tuple[Case, ...]
-    exact: bool = False
+    cases: tuple[C, ...]
+    modality: ClassVar[Modality]
 
     @classmethod
     def of(
@@ -82,22 +82,51 @@ class Validation:
         *,
         warn: Callable[[str], None] = print,
         reading: Reading = Reading(),  # noqa: B008
-    ) -> Validation:
-        """The MR scans of the split "val" among `rows`; those that cannot be read go to `warn`."""
-        cases: list[Case] = []
-        for name, scan in held_out_scans(rows, "mr", warn, reading):
-            if scan.values.max() > 0:
-                starts = [max(0, (n - CROP) // 2) for n in scan.values.shape]
-                window = tuple(slice(start, start + CROP) for start in starts)
-                clean = scan.values[window] / scan.values.max()
-                cases.append(Case(name, clean, scan.spacing))
-        return cls(tuple(cases))
+    ) -> Self:
+        """Return the validation on the scans of the split "val" among `rows`; those that cannot be
+        read go to `warn`.
+        """
+        scans = held_out_scans(rows, cls.modality, warn, reading)
+        made = (cls.case(name, scan) for name, scan in scans)
+        return cls(tuple(case for case in made if case is not None))
+
+    @classmethod
+    def case(cls, name: str, scan: Loaded) -> C | None:
+        """Return the case of a scan, None for one that has nothing to score."""
+        raise NotImplementedError
 
     def __call__(self, denoiser: Denoiser, step: int) -> dict[str, float]:
         return {name: round(value, 4) for name, value in means(self.each(denoiser)).items()}
 
     def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
-        """The scores of each scan."""
+        """Return the scores of each scan."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Validation(HeldOut[Case]):
+    """PSNR (dB) and SSIM (`diff_medical.metrics`), data range = maximum of the scan, all voxels.
+
+    The scan is the central CROP x CROP x CROP voxels, the
+    noise Gaussian, its level LEVELS of the maximum of the whole scan and known to the denoiser.
+
+    exact: whether `posterior_mean` takes its own stride; if not, each slice of a direction is
+           estimated once
+    """
+
+    exact: bool = False
+    modality: ClassVar[Modality] = "mr"
+
+    @classmethod
+    def case(cls, name: str, scan: Loaded) -> Case | None:
+        if not scan.values.max() > 0:
+            return None
+        starts = [max(0, (n - CROP) // 2) for n in scan.values.shape]
+        window = tuple(slice(start, start + CROP) for start in starts)
+        return Case(name, scan.values[window] / scan.values.max(), scan.spacing)
+
+    def each(self, denoiser: Denoiser) -> dict[str, list[float]]:
+        """Return the scores of each scan."""
         scores: dict[str, list[float]] = {}
         for level in LEVELS if self.cases else ():
             each = [self._score(denoiser, case, level) for case in self.cases]

@@ -80,7 +80,7 @@ class Augmentation:
 
     @staticmethod
     def size(spatial: int) -> int:
-        """How many numbers the network is told."""
+        """The count of numbers that the network is given."""
         return 4 + spatial
 
     @classmethod

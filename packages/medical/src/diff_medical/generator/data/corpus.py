@@ -64,7 +64,7 @@ class Selection:
 
 @dataclass(frozen=True)
 class Entry:
-    """What an image of a corpus is: `request` with its position, if that is known."""
+    """The description of an image of a corpus: `request` with its position, if that is known."""
 
     request: Request
     subject: str

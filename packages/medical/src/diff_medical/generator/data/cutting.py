@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from diff_medical.generator.request import NORMAL
 from diff_medical.generator.vocabulary import VIEWS, along
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["Cutting", "Piece", "cut_slices", "cut_volume"]
 
@@ -27,7 +28,7 @@ COVERED = 0.4  # share of the field of view that a plane must cover
 
 @dataclass(frozen=True)
 class Cutting:
-    """How scans are cut.
+    """The way scans are cut.
 
     size:    pixels or voxels along each axis
     spatial: 2 for slices of all planes that a scan shows well, 3 for one volume of each scan
@@ -77,9 +78,7 @@ class Piece:
     positions: Array
 
 
-def cut_slices(
-    channels: Array, spacing: tuple[float, float, float], body: str, cutting: Cutting
-) -> Iterator[Piece]:
+def cut_slices(channels: Array, spacing: Spacing, body: str, cutting: Cutting) -> Iterator[Piece]:
     """Slices of a scan (C, X, Y, Z) in RAS order, its first channel in tones.
 
     A plane is cut where the voxels in it are fine enough for the pixel and cover enough of the
@@ -113,9 +112,7 @@ def cut_slices(
             yield Piece(plane, images[shown], positions)
 
 
-def cut_volume(
-    channels: Array, spacing: tuple[float, float, float], body: str, cutting: Cutting
-) -> Iterator[Piece]:
+def cut_volume(channels: Array, spacing: Spacing, body: str, cutting: Cutting) -> Iterator[Piece]:
     """The one volume of a scan, if its voxels are fine enough and cover enough."""
     view = cutting.view(body)
     pitch = view / cutting.size
@@ -133,9 +130,7 @@ def cut_volume(
     yield Piece("", made.transpose(1, 0, 3, 2)[None], np.full(1, np.nan, np.float32))
 
 
-def _box(
-    tones: Array, spacing: tuple[float, float, float], view: float
-) -> tuple[list[float], list[float]]:
+def _box(tones: Array, spacing: Spacing, view: float) -> tuple[list[float], list[float]]:
     """Where the body begins and ends along each axis, mm from the first voxel's outer face.
 
     What is taller than the field of view loses its lower end: of a head scan that is the neck.

@@ -38,7 +38,7 @@ class Pairing:
         return (self.labels or 1) if self.suffix else 0
 
     def is_extra(self, path: Path) -> bool:
-        """Whether a file is the second of a pair."""
+        """Return True for a file that is the second of a pair."""
         return bool(self.suffix) and SCANS.split(path.name)[0].endswith(f"_{self.suffix}")
 
     def encode(self, values: NDArray[np.floating], modality: str = "mr") -> NDArray[np.float32]:

@@ -22,7 +22,7 @@ __all__ = ["Balance", "ScanSamples", "held_out", "vocabulary_of"]
 
 @dataclass(frozen=True)
 class Balance:
-    """How often each kind of scan is drawn, and how often its words are left out.
+    """The frequency with which each kind of scan is drawn, and with which its words are left out.
 
     power: the weight of a kind (modality and part of the body) is the number of its training
            images to this power: 1 as they come, 0 all kinds alike; within a kind each scan weighs

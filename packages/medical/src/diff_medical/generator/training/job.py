@@ -1,4 +1,4 @@
-"""How the generator is trained: its recipe, and the job that a recipe and scans make.
+"""The training of the generator: its recipe, and the job that a recipe and scans make.
 
 One module for slices and volumes: `corpus.spatial` of the recipe says which.
 """
@@ -74,7 +74,7 @@ class Levels:
 
 @dataclass(frozen=True)
 class Noise:
-    """Of both stages; `share` of a batch's items trains the stage of detail."""
+    """The noise levels of both stages; `share` of a batch's items trains the stage of detail."""
 
     coarse: Levels = field(default_factory=Levels)
     detail: Levels = field(default_factory=Levels)
@@ -117,12 +117,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     )
     model = _model(recipe, corpus)
     samples = ScanSamples(corpus, model, recipe.augment, recipe.balance, recipe.train.seed)
-    prior = network_of(model.coarse).prior
-    if prior is not None:
-        count = min(PRIOR[recipe.corpus.spatial], 8 * len(corpus.of("train")))
-        fitted = [samples[FRESH + i] for i in range(count)]
-        packed = model.inner.pack(torch.stack([item["x_0"][:1] for item in fitted]))
-        prior.fit(list(packed[:, :1]), [item["vector"] for item in fitted])
+    _fit_prior(model, samples, min(PRIOR[recipe.corpus.spatial], 8 * len(corpus.of("train"))))
     judged = {
         name: list(held_out(corpus, model, split, JUDGED[recipe.corpus.spatial]))
         for name, split in (("held-out", "val"), ("training", "train"))
@@ -158,10 +153,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
                 "subjects": len(subjects),
                 "scans": len(scans),
                 kind: len(corpus.of("train")),
-                "choices": [
-                    {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
-                    for c in corpus.choices()
-                ],
+                "choices": _choices(corpus),
                 "channels": asdict(recipe.channels),
             },
             data=tuple(row.path.name for row in used),
@@ -193,6 +185,24 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
         ),
         dtype=torch.float16,
     )  # fmt: skip
+
+
+def _choices(corpus: Corpus) -> list[dict[str, object]]:
+    """Return the kinds of scan that a model can be asked for, for its card."""
+    return [
+        {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}
+        for c in corpus.choices()
+    ]
+
+
+def _fit_prior(model: Cascade, samples: ScanSamples, count: int) -> None:
+    """Fit the linear prior of the coarse stage, if it has one, to `count` items of training."""
+    prior = network_of(model.coarse).prior
+    if prior is None:
+        return
+    fitted = [samples[FRESH + i] for i in range(count)]
+    packed = model.inner.pack(torch.stack([item["x_0"][:1] for item in fitted]))
+    prior.fit(list(packed[:, :1]), [item["vector"] for item in fitted])
 
 
 def _model(recipe: Recipe, corpus: Corpus) -> Cascade:
@@ -241,7 +251,7 @@ def _losses(
 
 
 def _expectation(subjects: int) -> str:
-    """What can be expected of so many people's scans."""
+    """Return what can be expected of so many people's scans."""
     if subjects < 20:
         said = "samples will be variations of these people; audit them before sharing"
     elif subjects < 200:

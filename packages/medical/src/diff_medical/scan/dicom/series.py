@@ -122,7 +122,9 @@ def _unreadable(why: str) -> ValueError:
 
 
 def _said(path: Path) -> dict[str, str]:
-    """What a file says of its series, "" where it says nothing; ValueError if it is damaged."""
+    """Return the tags of a file that concern its series, "" where one is missing. Raises
+    ValueError if the file is damaged.
+    """
     header = reader()(path, stop_before_pixels=True, specific_tags=list(HEADER))
     with foreign(_unreadable), quiet():
         return {name: _text(header.get(name)) for name in HEADER}

@@ -53,7 +53,7 @@ class Stack:
 
     @property
     def is_large(self) -> bool:
-        """Whether the volume is too large to be held in memory."""
+        """True if the volume is too large to be held in memory."""
         return int(np.prod(self.shape, dtype=np.int64)) > scratch.LARGE
 
     def stored(self) -> NDArray[Any]:
@@ -95,7 +95,7 @@ class Stack:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """What the header of a slice says, as numbers.
+    """The header of a slice, as numbers.
 
     turn:   (2, 3) directions along a row and along a column, LPS
     place:  (3,) of the first pixel, mm
@@ -196,7 +196,9 @@ def _numbers(one: Any) -> _Numbers:
 
 
 def _dtype(one: Any) -> np.dtype[Any]:
-    """Of the pixels: floats, where it is not said whether whole numbers have a sign."""
+    """Return the datatype of the pixels: floats, where the header does not say whether whole
+    numbers have a sign.
+    """
     signed, size = one.get("PixelRepresentation"), max(8, int(one.BitsAllocated)) // 8
     return np.dtype(f"{'f' if signed is None else 'iu'[int(signed) == 0]}{size}")
 

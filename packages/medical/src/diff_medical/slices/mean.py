@@ -13,7 +13,7 @@ from diff_core.denoiser import Denoiser
 from diff_core.progress import Progress, parts
 from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.memory import within_memory
-from diff_medical.slices.network import SIGMA_MAX, SlabNetwork, network_of
+from diff_medical.slices.network import SlabNetwork, network_of, sigma_max_of
 from diff_medical.slices.passes import Passes
 from diff_medical.slices.slabs import Slab, slab_axes, slabs
 
@@ -39,10 +39,10 @@ def posterior_mean(
     out: Tensor | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """E[x_0 | volume = x_0 + sigma z] of (X, Y, Z), on the scale of `diff_medical.scan.intensity`.
+    """Return E[x_0 | volume = x_0 + sigma z] of (X, Y, Z), on the scale of `diff_medical.scan.intensity`.
 
     sigma:    standard deviation of the noise on the same scale, >= 0; 0 returns the volume. Above
-              SIGMA_MAX, where the network ends, volume and sigma are scaled down together.
+              the level where the network ends, volume and sigma are scaled down together.
     spacing:  mm; decides the stacking directions unless `axes` gives them: all three for
               near-isotropic voxels, whose estimates are averaged, else the thick one alone
     stride:   slices between windows, see `diff_medical.slices.slabs`; by default as many as a
@@ -96,7 +96,7 @@ def mean_over(
     mean = torch.zeros_like(volume) if out is None else out.zero_()
     if sigma == 0:
         return mean.copy_(volume)
-    shrink = max(1.0, sigma / SIGMA_MAX)
+    shrink = max(1.0, sigma / sigma_max_of(denoiser))
     network = network_of(denoiser)
     device = next(network.parameters()).device
     t = denoiser.schedule.time(torch.tensor(-math.log(sigma / shrink), device=device))

@@ -20,10 +20,13 @@ __all__ = [
     "SlabNetwork",
     "in_full",
     "network_of",
+    "sigma_max_of",
     "slab_denoiser",
 ]
 
-SIGMA_MAX = 0.5  # of the bright level of a scan, which `diff_medical.scan.intensity` maps to 1
+SIGMA_MAX = 0.5
+"""The highest noise level of the shipped network, of the bright level of a scan, which
+`diff_medical.scan.intensity` maps to 1."""
 
 
 class SlabNetwork(nn.Module):
@@ -100,6 +103,11 @@ def network_of(denoiser: Denoiser) -> SlabNetwork:
     return network
 
 
+def sigma_max_of(denoiser: Denoiser) -> float:
+    """Return the noise level at which a denoiser ends, on the scale of the network."""
+    return float(denoiser.schedule.sigma(torch.ones((), dtype=torch.float64)))
+
+
 @contextmanager
 def in_full(network: object) -> Generator[None]:
     """Within the block a `SlabNetwork` computes in the precision of its weights: where its results
@@ -124,11 +132,14 @@ def slab_denoiser(
     channels: Sequence[int] = (32, 64, 96, 128),
     blocks: int | Sequence[int] = 2,
     shuffle: int = 1,
+    *,
+    sigma_max: float = SIGMA_MAX,
+    sigma_data: float = 0.5,
 ) -> Preconditioned:
     """An untrained D(x_t; sigma) = E[x_0 | x_t] on slabs (B, slices, H, W), x_t = x_0 + sigma z.
 
-    The path is variance exploding, sigma(t) = SIGMA_MAX t, in the units of
+    The path is variance exploding, sigma(t) = sigma_max t, in the units of
     `diff_medical.scan.intensity`.
     """
     network = SlabNetwork(slices, channels, blocks, shuffle)
-    return Preconditioned(network, Edm(sigma_max=SIGMA_MAX), sigma_data=0.5)
+    return Preconditioned(network, Edm(sigma_max=sigma_max), sigma_data=sigma_data)

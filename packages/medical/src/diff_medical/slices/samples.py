@@ -11,7 +11,7 @@ from diff_core.denoiser import Denoiser
 from diff_core.grid import karras
 from diff_core.noise import Keyed
 from diff_core.sample import Ancestral, sample
-from diff_medical.slices.network import SIGMA_MAX
+from diff_medical.slices.network import sigma_max_of
 from diff_medical.slices.passes import Passes
 from diff_medical.slices.volume import VolumeDenoiser
 
@@ -38,7 +38,7 @@ def sample_mean(
     With few steps the draws lie too close together: their spread is no uncertainty.
     Score-Based Generative Modeling through Stochastic Differential Equations (Song et al., 2021).
     """
-    shrink = max(1.0, sigma / SIGMA_MAX)  # the network ends at SIGMA_MAX: scale both down
+    shrink = max(1.0, sigma / sigma_max_of(denoiser))  # where the network ends, scale both down
     level = sigma / shrink
     volumes = VolumeDenoiser(denoiser, passes, progress)
     times = karras(volumes.schedule, steps, sigma_min=level / FLOOR, sigma_max=level)

@@ -81,7 +81,10 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
     Raises ValueError if there is nothing to train on, or as `build_corpus` does.
     """
     network = recipe.network
-    denoiser = slab_denoiser(**dataclasses.asdict(network))
+    noise = recipe.objective
+    denoiser = slab_denoiser(
+        **dataclasses.asdict(network), sigma_max=noise.high, sigma_data=noise.sigma_data
+    )
     study = find_study(inputs.data, inputs.manifest, real=not recipe.synthetic)
     rows, reading = study.rows, recipe.reading
     low_dose = recipe.degradation.low_dose > 0
@@ -118,6 +121,7 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
             purpose="Posterior mean of an MR or CT slab given its noise level, for denoising.",
             signal={
                 "slices": network.slices,
+                "sigma_max": noise.high,
                 "unit": "MR: 99.5th percentile of the foreground; CT: (HU + 1000) / 1500",
             },
             data=tuple(row.path.name for row in used),
@@ -131,7 +135,9 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
 
     def validate(average: Preconditioned, step: int) -> dict[str, float]:
         scores = validation(average, step) | doses(average, step)
-        return scores | validation.level_losses(average, network.slices)
+        return scores | validation.level_losses(
+            average, network.slices, recipe.objective.sigma_data
+        )
 
     def show(average: Preconditioned, step: int) -> dict[str, Tensor]:
         return {"noisy, denoised, clean": validation.picture(average)}

@@ -28,7 +28,7 @@ class SlabDenoising:
     where it is 0, noise is added to y. The outermost slices, which lack context on one side and
     are used only at the ends of a stack, count `outer` times as much as the others.
 
-    low, high:   range of sigma, drawn log-uniformly
+    low, high:   range of sigma, drawn log-uniformly; the network ends at `high`
     middle:      half of the samples come from this narrower range, where most scans are
     correlated:  share of samples whose noise is mildly correlated between neighbouring pixels, as
                  an interpolating scanner leaves it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Self, TypeVar
@@ -21,7 +22,7 @@ from diff_medical.metrics.scores import score
 from diff_medical.scan.intensity import Modality, recognise, scale
 from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.mean import posterior_mean
-from diff_medical.slices.network import network_of
+from diff_medical.slices.network import network_of, sigma_max_of
 
 __all__ = ["Case", "HeldOut", "Validation", "held_out_scans"]
 
@@ -134,15 +135,19 @@ class Validation(HeldOut[Case]):
                 scores[f"{metric} {level:.0%}"] = list(values)
         return scores
 
-    def level_losses(self, denoiser: Denoiser, slices: int) -> dict[str, float]:
+    def level_losses(
+        self, denoiser: Denoiser, slices: int, sigma_data: float = 0.5
+    ) -> dict[str, float]:
         """The training loss in bins of log-SNR, on slabs of the scans; none if all are thinner."""
         slabs = [slab for case in self.cases for slab in _slabs(case, slices)]
         if not slabs:
             return {}
         x_0 = torch.from_numpy(np.stack(slabs)).to(next(denoiser.parameters()).device)
         generator = torch.Generator().manual_seed(0)
-        weight = edm_weight(0.5)
-        return snr_loss(denoiser, [{"x_0": x_0}], EDGES, generator, weight=weight).scores()
+        weight = edm_weight(sigma_data)
+        lowest = -math.log(sigma_max_of(denoiser))
+        edges = [edge for edge in EDGES if edge >= lowest]
+        return snr_loss(denoiser, [{"x_0": x_0}], edges, generator, weight=weight).scores()
 
     def picture(self, denoiser: Denoiser) -> torch.Tensor:
         """The middle of the first scan, (1, X, 3 Y) in [0, 1]: noisy, denoised and clean."""

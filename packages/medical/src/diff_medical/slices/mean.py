@@ -39,7 +39,9 @@ def posterior_mean(
     out: Tensor | None = None,
     progress: Progress | None = None,
 ) -> Tensor:
-    """Return E[x_0 | volume = x_0 + sigma z] of (X, Y, Z), on the scale of `diff_medical.scan.intensity`.
+    """Return E[x_0 | volume = x_0 + sigma z] of (X, Y, Z).
+
+    The scale is that of `diff_medical.scan.intensity`.
 
     sigma:    standard deviation of the noise on the same scale, >= 0; 0 returns the volume. Above
               the level where the network ends, volume and sigma are scaled down together.

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diff_core.checkpoint.description import Json
 from diff_core.denoiser import Preconditioned
 from diff_core.evaluate import snr_loss
 from diff_core.io import Card
@@ -187,7 +188,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     )  # fmt: skip
 
 
-def _choices(corpus: Corpus) -> list[dict[str, object]]:
+def _choices(corpus: Corpus) -> list[Json]:
     """Return the kinds of scan that a model can be asked for, for its card."""
     return [
         {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(c).items()}

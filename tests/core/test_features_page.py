@@ -11,7 +11,9 @@ DOCS = ROOT / "docs" / "core"
 
 
 def test_every_test_named_on_the_page_exists() -> None:
-    named = re.findall(r"`((?:\w+/)?test_\w+\.py)::(test_\w+)`", (DOCS / "features.md").read_text())
+    named = re.findall(
+        r"`((?:\w+/)?test_\w+\.py)::(test_\w+)`", (DOCS / "features.md").read_text()
+    )
     assert len(named) > 80
     missing = [
         f"{file}::{test}"

@@ -25,11 +25,11 @@ PAGE = Page(
     drop="a scan",
     suffixes=(*SCANS.suffixes, ".zip"),
     qualities={
-        "draft": "One look at every voxel.",
-        "default": "4.5 looks, in three directions; 3 looks at thick slices.",
-        "best": "9 looks, in three directions; 12 looks at thick slices.",
+        "draft": "One direction, each voxel once.",
+        "default": "Three directions averaged; thick slices in their own.",
+        "best": "More estimates in each direction; thick slices turned four ways.",
     },
-    amount="Share of the change that is made",
+    amount="The fraction of the noise to remove",
     action="Remove noise",
     dark=True,
 )

@@ -76,7 +76,7 @@ class Recipe:
 
 
 def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]:
-    """The enhancer's job; the scans are read into `out`/corpus once.
+    """Return the enhancer's job; the scans are read into `out`/corpus once.
 
     Raises ValueError if there is nothing to train on, or as `build_corpus` does.
     """
@@ -127,10 +127,7 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
             data=tuple(row.path.name for row in used),
             licences=tuple(row.licence for row in used),
             scores={name: round(v, 4) for name, v in means(cases(average, step)).items()},
-            limits="For research; not a medical device. Trained on white and mildly correlated "
-            "Gaussian noise"
-            + (", and on that of low-dose CT" if low_dose else "")
-            + ": stabilise the variance of any other first.",
+            limits=_limits(low_dose),
         )
 
     def validate(average: Preconditioned, step: int) -> dict[str, float]:
@@ -157,6 +154,15 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
         ),
         dtype=torch.float16,
         show=show if validation.cases else None,
+    )
+
+
+def _limits(low_dose: bool) -> str:
+    """Return the limits of the network, for its card."""
+    more = ", and on that of low-dose CT" if low_dose else ""
+    return (
+        "For research; not a medical device. Trained on white and mildly correlated Gaussian "
+        f"noise{more}: stabilise the variance of any other first."
     )
 
 

@@ -107,7 +107,7 @@ class Recipe:
 
 
 def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
-    """The generator's job; the scans are cut into `out`/corpus once.
+    """Return the generator's job; the scans are cut into `out`/corpus once.
 
     Raises CorpusError if there is nothing to train on, or a single subject.
     """

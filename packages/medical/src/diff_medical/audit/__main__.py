@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, bar, options, require_new, run, use
+from diff_medical.image_sets import options as sets
 
 if TYPE_CHECKING:
     from diff_core.command import Bar
@@ -34,38 +35,23 @@ app = App()
     }
 )
 def audit(
-    train: Annotated[Path, typer.Option(help="Folder of the scans that were trained on.")],
-    heldout: Annotated[Path, typer.Option(help="Folder of like scans of other people.")],
-    samples: Annotated[Path, typer.Option(help="Folder of what was generated.")],
-    manifest: Annotated[
-        Path | None,
-        typer.Option(help="JSON lines: file, split, modality, body, subject, of both folders."),
-    ] = None,
-    subject: Annotated[
-        str,
-        typer.Option(
-            metavar="REGEX",
-            help="Who was scanned, from file names: what the groups match. Default: the training "
-            "recipe's; else manifest, BIDS, DICOM, or each file for itself.",
-        ),
-    ] = "",
+    train: Annotated[Path, typer.Option(help="The folder of the training scans.")],
+    heldout: Annotated[Path, typer.Option(help="A folder of like scans of other people.")],
+    samples: sets.Samples,
+    manifest: sets.Manifest = None,
+    subject: sets.Subject = "",
     output: Annotated[
         Path | None,
         typer.Option(
             "-o", "--output", help="Folder for audit.json and worst.png; made if need be."
         ),
     ] = None,
-    volume: Annotated[
-        bool, typer.Option("--volume", help="The samples are volumes of the generator of volumes.")
-    ] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="The generator whose features are used, if it is not the shipped one."),
-    ] = None,
+    volume: sets.Volume = False,
+    weights: sets.Weights = None,
     draws: Annotated[
         int, typer.Option(min=1, help="Draws of as many train people as are held out.")
     ] = 25,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the draws.")] = 0,
     card: Annotated[
         Path | None,
         typer.Option(
@@ -75,7 +61,7 @@ def audit(
     overwrite: options.Overwrite = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: sets.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdict and errors.")] = False,
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,

@@ -1,8 +1,9 @@
-"""Rules of style that no linter here holds: short functions, docstrings that name a thing."""
+"""Rules of style that no linter here holds: short functions, plain docstrings and errors."""
 
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -50,6 +51,26 @@ def parameters(function: Function) -> int:
     return len([a for a in counted if a.arg not in ("self", "cls")])
 
 
+def is_of_commands(tree: ast.Module) -> bool:
+    """Whether a module belongs to the command line: it imports typer."""
+    for node in ast.walk(tree):
+        names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
+        names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+        if "typer" in names:
+            return True
+    return False
+
+
+def flags(tree: ast.Module) -> Iterator[tuple[int, str]]:
+    """Line and text of each error of the library that speaks of an option of the command line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Raise) and node.exc and not is_of_commands(tree):
+            for part in ast.walk(node.exc):
+                if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                    if re.search(r"(?<![\w-])--[a-z]", part.value):
+                        yield part.lineno, part.value
+
+
 def faults(text: str, where: str = "") -> list[str]:
     """Every rule that the text of a module breaks, with its place."""
     tree = ast.parse(text)
@@ -60,6 +81,8 @@ def faults(text: str, where: str = "") -> list[str]:
             found.append(f"{name} has {lines} lines; at most {LINES}")
         if (count := parameters(function)) > PARAMETERS:
             found.append(f"{name} has {count} parameters; at most {PARAMETERS}")
+    for line, said in flags(tree):
+        found.append(f"{where}:{line} an error of the library names an option: {said!r}")
     for node in ast.walk(tree):
         if isinstance(node, Documented) and (doc := ast.get_docstring(node)):
             word = doc.split(maxsplit=1)[0].rstrip(",.:;") if doc.split() else ""
@@ -107,6 +130,10 @@ MANY = ", ".join(f"a{i}" for i in range(PARAMETERS + 1))
         ('def f():\n    """Of a thing."""', "f: its docstring begins with 'Of'"),
         ('class A:\n    """How, if at all."""', "A: its docstring begins with 'How'"),
         ('class A:\n    def f(self):\n        """Whether."""', "begins with 'Whether'"),
+        ("raise ValueError('add --overwrite')", "names an option"),
+        ("def f():\n    raise Bad(p, f'{x} is bad', 'give --sigma')", "names an option"),
+        ("import typer\nraise typer.BadParameter('add --overwrite')", ""),
+        ("raise ValueError('add overwrite=True -- or not')", ""),
         ('"""Often used. What it is."""\ndef f():\n    """The whole."""', ""),
     ],
 )

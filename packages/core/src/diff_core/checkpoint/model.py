@@ -76,7 +76,7 @@ def save(
     *,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Writes weights and card to a safetensors file, whole or not at all.
+    """Write weights and card to a safetensors file, whole or not at all.
 
     `dtype` (torch.float16 halves the size) stores floating-point weights in another precision;
     `load` brings them back as float32.

@@ -13,7 +13,7 @@ __all__ = ["Skipped", "claimed"]
 
 @dataclass(frozen=True)
 class Skipped:
-    """An input that was left out. why: as in "exists", said of its output."""
+    """An input that was left out. why: a clause about its output, as in "exists"."""
 
     input: str
     output: str
@@ -31,7 +31,7 @@ def claimed(target: Path) -> Generator[bool]:
 
     The claim is a lock on a hidden file beside the target, which goes with the claim; the system
     takes the lock from a process that dies. True without a lock where none can be had: on drives
-    without locks, and in folders that take no files, which the writer tells of.
+    without locks, and in folders that take no files, which the writer reports.
     """
     from filelock import FileLock, Timeout
 

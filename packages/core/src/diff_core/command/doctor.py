@@ -46,7 +46,7 @@ class Doctor:
     trials: Mapping[str, Callable[[], object]]
 
     def examine(self, *, as_json: bool = False) -> int:
-        """Prints every check; 0 if none is bad, else 1."""
+        """Print every check; 0 if none is bad, else 1."""
         code = 0
         for check in self.checks():
             code |= check.state == "bad"

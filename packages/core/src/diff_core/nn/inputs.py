@@ -31,7 +31,7 @@ class Inputs:
     token_dim: int = 0
 
     def check(self, x: Tensor, time: Tensor, cond: Condition, weight: Tensor) -> None:
-        """Raises ValueError naming the argument, what was given and what was expected.
+        """Raise ValueError naming the argument, what was given and what was expected.
 
         weight: a parameter of the network, which says its device and precision
 

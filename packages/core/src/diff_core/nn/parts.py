@@ -25,7 +25,7 @@ __all__ = ["MagnitudeParts", "Parts", "UsualParts"]
 
 
 class Parts(Protocol):
-    """Makes the parts of a U-Net over `spatial` axes."""
+    """Make the parts of a U-Net over `spatial` axes."""
 
     def embedding(self, vector_dim: int) -> nn.Module: ...
     def stem(self, in_channels: int, width: int) -> nn.Module: ...

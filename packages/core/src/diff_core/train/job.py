@@ -17,7 +17,7 @@ __all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 M = TypeVar("M", bound=nn.Module)
 
 Collate = Callable[[Sequence[dict[str, Tensor]]], dict[str, Tensor]]
-"""Makes a batch of items."""
+"""Make a batch of items."""
 
 Loss = Callable[[Any, dict[str, Tensor], torch.Generator], Tensor]
 """loss(model, batch, generator) -> (B,): an `Objective` of any model. The generator is on the CPU

@@ -112,7 +112,7 @@ def _fields(kind: Any) -> dict[str, Any] | None:
 
 
 def _check(kind: Any, settings: Any, where: str, above: str = "") -> None:
-    """Raises ValueError for a key that is not a field, here or in a section below."""
+    """Raise ValueError for a key that is not a field, here or in a section below."""
     known = _fields(kind)
     if known is None or not isinstance(settings, Mapping):
         return

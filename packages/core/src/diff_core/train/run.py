@@ -54,7 +54,7 @@ class Options:
 def run_job(
     module: Any, recipe_path: Path, overrides: Sequence[str], inputs: Any, options: Options
 ) -> None:
-    """Reads the recipe, builds what `module` describes, trains, and writes OUT/NAME.safetensors.
+    """Read the recipe, build what `module` describes, train, and write OUT/NAME.safetensors.
 
     The plan goes to standard output. Raises what `read_recipe`, `module.build` and `train` do.
     """
@@ -81,8 +81,8 @@ def run_job(
 
 
 def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
-    """Keeps the recipe in OUT; of a run that goes on, says what is not as it was. What changes in
-    `train` the loop tells, which knows what of it decides about the numbers.
+    """Keep the recipe in OUT, and report the differences of a run that goes on. The loop reports
+    changes in `train`: it knows which of them change the numbers.
 
     Raises CheckpointError if OUT holds the state of another model: its recipe then stays.
     """
@@ -144,7 +144,7 @@ def _train(
 
 
 def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:
-    """Gives a model the weights of a checkpoint, and returns the checkpoint's card.
+    """Give a model the weights of a checkpoint, and return the checkpoint's card.
 
     grow: the model may have parameters that the checkpoint lacks, and further rows (of the first
           axis) of those it has, and keeps them as they are: blocks of a kind that begins as the

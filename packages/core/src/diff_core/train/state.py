@@ -130,7 +130,7 @@ class State:
         return self.directory / _NAME
 
     def save(self, progress: Progress, *, keep: int = 1, write: bool = True) -> None:
-        """Writes a checkpoint, whole or not at all; all processes must call it, one writes.
+        """Write a checkpoint, whole or not at all; all processes must call it, one writes.
 
         The last `keep` stay, those before the last as `state-STEP.safetensors`. Raises OSError.
         """
@@ -214,7 +214,7 @@ def _copy(path: Path, to: Path) -> None:
 
 
 def refuse_other(path: Path, description: Json) -> None:
-    """Raises CheckpointError for a checkpoint that is damaged, or not of the model described."""
+    """Raise CheckpointError for a checkpoint that is damaged, or not of the model described."""
     _refuse_other(path, read_tensors(path, only_metadata=True)[0], description)
 
 

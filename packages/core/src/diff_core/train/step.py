@@ -48,7 +48,7 @@ class Outcome:
 
 
 class _Objective(nn.Module):
-    """Makes of the loss a module, so that what a launcher wraps (DDP, FSDP) is all of a step.
+    """The loss as a module, so that what a launcher wraps (DDP, FSDP) is all of a step.
 
     The objective sees the model itself, whatever methods of it it calls.
     """

@@ -150,7 +150,7 @@ def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlett
 
 
 async def _receive(request: Request, path: Path, most: int) -> int:
-    """Writes the body to `path`, and returns its bytes."""
+    """Write the body to `path`, and return the number of its bytes."""
     size = 0
     with path.open("xb") as file:
         async for chunk in request.stream():
@@ -162,7 +162,7 @@ async def _receive(request: Request, path: Path, most: int) -> int:
 
 
 async def _drain(request: Request) -> None:
-    """Takes in some of a body that is refused: a sender that is cut off sees no answer."""
+    """Take in some of a body that is refused: a sender that is cut off sees no answer."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)

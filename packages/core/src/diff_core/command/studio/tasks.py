@@ -38,10 +38,10 @@ class Made:
 
 
 Work = Callable[[Path, Choices, Progress], Made]
-"""Makes something of a file, beside it; calls back with the share done, 0 to 1.
+"""Make something of a file, beside it; calls back with the share done, 0 to 1.
 
 The file is named relative to the working directory, which is a folder of its own. What it raises
-is told to the user.
+is reported to the user.
 """
 
 
@@ -141,7 +141,7 @@ class Tasks:
         }  # fmt: skip
 
     def stop(self, task: Task) -> None:
-        """Takes it out of the queue, or stops the work at its next sign of progress."""
+        """Take it out of the queue, or stop the work at its next sign of progress."""
         task.stop.set()
         if task.state == "waiting":
             task.state = "stopped"

@@ -44,7 +44,7 @@ app = umbrella(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, "diff-medical", arguments, program="diff-medical")
 
 

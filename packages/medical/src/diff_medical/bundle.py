@@ -59,7 +59,7 @@ def bundle(
 
 
 def write_bundle(folder: Path, weights: Path | None = None) -> None:
-    """Writes the bundle of `weights`, by default those of the package, whole or not at all.
+    """Write the bundle of `weights`, by default those of the package, whole or not at all.
 
     Raises FileExistsError where `folder` exists, diff_core.io.CheckpointError for weights that
     cannot be used.
@@ -214,7 +214,7 @@ def _licence() -> str:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

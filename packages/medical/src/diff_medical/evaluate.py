@@ -259,7 +259,7 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

@@ -167,7 +167,7 @@ def generate(
 
 
 def _list(generator: Generator, *, as_json: bool) -> None:
-    """Prints what the model knows."""
+    """Print what the model knows."""
     from diff_medical.generator.selection import honest, listed
 
     choices = generator.kinds.choices
@@ -188,7 +188,7 @@ def _make(
     quiet: bool,
     as_json: bool,
 ) -> None:
-    """Makes the scans and draws them, telling of each when it is written."""
+    """Make the scans and draw them; print each when it is written."""
     from diff_medical.generator.selection import audit_of, honest
     from diff_medical.jobs.generate import make
     from diff_medical.marks.mark import together
@@ -227,7 +227,7 @@ def _make(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

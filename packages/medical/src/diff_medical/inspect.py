@@ -43,7 +43,7 @@ def inspect(
     ] = False,
     debug: options.Debug = False,
 ) -> int:
-    """Tell what a folder of scans holds: layout, subjects, modality, spacing, noise, faults.
+    """Report what a folder of scans holds: layout, subjects, modality, spacing, noise, faults.
 
     Nothing is changed. Exit code: 0 all scans can be used, 1 some cannot, 2 wrong usage.
     """
@@ -151,7 +151,7 @@ def draw(found: Survey, path: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

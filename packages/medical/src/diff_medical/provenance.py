@@ -60,7 +60,7 @@ def provenance(
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,
 ) -> int:
-    """Tell whether scans and pictures are synthetic, and which model made them, from which seed.
+    """Report whether scans and pictures are synthetic, and which model made them, from which seed.
 
     Looks at headers, tags, texts, sidecars, names, and for the mark drawn into pictures. "No mark
     found" does not prove that a scan is real: marks can be lost or removed. Nothing is changed.
@@ -103,7 +103,7 @@ def _series(path: Path) -> Path:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

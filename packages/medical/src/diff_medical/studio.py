@@ -78,7 +78,7 @@ studio_command(app, PAGE, _load, _work, distribution="diff-medical", command=COM
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
+    """Run the command and return its exit code."""
     return run(app, COMMAND, arguments)
 
 

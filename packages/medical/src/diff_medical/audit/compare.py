@@ -75,12 +75,12 @@ class Verdict:
 
     @property
     def copied(self) -> int:
-        """Samples that are copies by any measure."""
+        """The samples that are copies by any measure."""
         return len({index for found in self.copies.values() for index in found})
 
     @property
     def reasons(self) -> tuple[str, ...]:
-        """Why it fails; empty if it passes."""
+        """Return the reasons why it fails; empty if it passes."""
         level = LEVEL / max(1, len(self.nearer))
         made = [
             f"samples are nearer to train than to held-out scans by {name}: P = {t.share:.2f} "
@@ -109,7 +109,7 @@ def compare(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Verdict:
-    """Audits samples.
+    """Audit samples.
 
     features: (n, D) of n images; None to do without. It is asked for no more train and held-out
               images than the tests draw from

@@ -52,7 +52,8 @@ def mirrors(axes: int) -> list[tuple[int, ...]]:
 
 
 def paired(one: Array, others: Array, shift: int = SHIFT) -> Array:
-    """(N,): the largest correlation, over shifts, of images (N, *S) with their others (N, *S).
+    """Return (N,), the largest correlation, over shifts, of images (N, *S) with their others (N,
+    *S).
 
     Without mirroring. An image without contrast correlates 0 with everything. Raises ValueError
     for other shapes, or fewer than four pixels left of an axis when `shift` is taken off both its

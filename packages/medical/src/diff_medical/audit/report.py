@@ -20,7 +20,9 @@ __all__ = ["lines", "picture", "record", "scores", "write_card"]
 def record(
     verdict: Verdict, samples: Images, train: Images, heldout: Images, context: dict[str, Any]
 ) -> dict[str, Any]:
-    """For JSON: the verdict with the names of files, and how it was found (`context`)."""
+    """Return the record for JSON: the verdict with the names of files, and how it was found
+    (`context`).
+    """
     return {
         "passed": verdict.passed,
         "reasons": list(verdict.reasons),
@@ -126,7 +128,7 @@ def scores(verdict: Verdict, samples: Images) -> dict[str, float]:
 
 
 def write_card(checkpoint: Path, found: dict[str, float]) -> None:
-    """Replaces what the card of a checkpoint says of an audit, atomically; weights stay as they
+    """Replace the scores of an audit in the card of a checkpoint, atomically; weights stay as they
     are. Raises `diff_core.io.CheckpointError` or OSError.
     """
     import dataclasses
@@ -143,7 +145,7 @@ def write_card(checkpoint: Path, found: dict[str, float]) -> None:
 
 
 def picture(path: Path, verdict: Verdict, samples: Images, train: Images) -> None:
-    """Draws the worst pairs: each sample above the training scan that it is most like.
+    """Draw the worst pairs: each sample above the training scan that it is most like.
 
     Of volumes the middle axial plane. The suffix of `path` decides the format.
     """

@@ -49,8 +49,8 @@ class Likeness:
 
 
 def blocks(shape: Sequence[int], patch: int, shift: int) -> list[Block]:
-    """Where patches lie in an image, each with `shift` pixels around it: half a patch apart or a
-    little less, from end to end. One block, the image, if `patch` is 0 or does not fit.
+    """Return the places of patches in an image, each with `shift` pixels around it: half a patch
+    apart or a little less, from end to end. One block, the image, if `patch` is 0 or does not fit.
     """
     whole = patch + 2 * shift
     if not patch or min(shape) < whole:
@@ -73,7 +73,8 @@ def likeness(
     body: NDArray[np.bool_] | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> Likeness:
-    """Details (`match.detail`) of N samples (N, *S) against those of M scans (M, *S).
+    """Return the likeness of details (`match.detail`) of N samples (N, *S) against those of M
+    scans (M, *S).
 
     body: (N, *S) what of the samples is body; patches with less than INSIDE of it are like nothing
     """
@@ -116,7 +117,7 @@ def likeness(
 
 
 def nearest(one: Array, others: Array, found: Likeness) -> tuple[Array, NDArray[np.int64]]:
-    """For each sample (N, *S) its most alike scan of (M, *S), compared at full resolution.
+    """Return for each sample (N, *S) its most alike scan of (M, *S), compared at full resolution.
 
     found: the likeness of the two, whose best few candidates are compared
 

@@ -67,14 +67,16 @@ class Nearer:
 
     @property
     def probability(self) -> float:
-        """That fresh samples would come out like this: the larger of both, if both can tell."""
+        """The probability that fresh samples would come out like this: the larger of both, if both
+        can tell.
+        """
         return max(self.chance, self.exchanged) if self.decisive else self.chance
 
 
 def exchange(
     votes: Sequence[NDArray[np.int64]], trained: Sequence[NDArray[np.bool_]], seed: int = 0
 ) -> tuple[float, float]:
-    """Probability of as many votes for trained people, and the least that it could be.
+    """Return the probability of as many votes for trained people, and the least that it could be.
 
     votes:   for each kind of scan, (G,) the samples whose nearest scan is of that person
     trained: for each kind, (G,) whether the person is one of training; as many as not

@@ -89,7 +89,7 @@ class Degradation:
 def wear(
     planes: Array, degradation: Degradation, modality: str, rng: np.random.Generator
 ) -> tuple[Array, Array]:
-    """Whole slices (S, H, W) to (target, worn): both shaded, one moved and coarsened too."""
+    """Return (target, worn) of whole slices (S, H, W): both shaded, one moved and coarsened."""
     target = planes
     if modality == "mr" and degradation.bias and rng.random() < degradation.bias:
         target = target * bias_field(target.shape, degradation.bias_sd, rng)
@@ -128,7 +128,8 @@ def bias_field(shape: tuple[int, ...], sd: float, rng: np.random.Generator) -> A
 
 
 def move(planes: Array, degradation: Degradation, rng: np.random.Generator) -> Array:
-    """Magnitude slices (S, H, W) of a patient who moves between groups of phase-encoding lines.
+    """Return magnitude slices (S, H, W) of a patient who moves between groups of phase-encoding
+    lines.
 
     R. Shaw et al., "MRI k-space motion artefact augmentation: model robustness and task-specific
     uncertainty", MIDL 2019. The lines run along the last axis, in order; those around the middle
@@ -160,8 +161,8 @@ def move(planes: Array, degradation: Degradation, rng: np.random.Generator) -> A
 
 
 def coarsen(planes: Array, factor: float, axis: int) -> Array:
-    """Slices (S, H, W) with only the inner 1 / factor of k-space along an axis, as a scanner that
-    fills the rest with zeros gives them; same size.
+    """Return the slices (S, H, W) with only the inner 1 / factor of k-space along an axis, as a
+    scanner that fills the rest with zeros gives them; same size.
     """
     spectrum = np.fft.rfft(planes, axis=axis)
     kept = np.fft.rfftfreq(planes.shape[axis]) <= 0.5 / factor

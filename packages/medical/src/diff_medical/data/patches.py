@@ -136,7 +136,8 @@ class Patches:
 def cut(
     array: NDArray[np.floating], axis: int, centre: NDArray[np.int64], depth: int, size: int | None
 ) -> NDArray[np.floating]:
-    """(depth, size, size) near `centre`, stacked along `axis`; planes that are small reflect.
+    """Return (depth, size, size) near `centre`, stacked along `axis`; planes that are small
+    reflect.
 
     size: None for whole planes
     """
@@ -148,7 +149,9 @@ def cut(
 def crop(
     planes: NDArray[np.floating], centre: NDArray[np.int64], size: int
 ) -> NDArray[np.floating]:
-    """(S, size, size) of planes (S, H, W) near `centre` (2,); planes that are small reflect."""
+    """Return (S, size, size) of planes (S, H, W) near `centre` (2,); planes that are small
+    reflect.
+    """
     rows, columns = (
         slice(first := _start(n, size, int(middle)), first + size)
         for n, middle in zip(planes.shape[1:], centre, strict=True)
@@ -164,7 +167,8 @@ def _start(count: int, length: int, middle: int) -> int:
 def augment(
     slab: NDArray[np.float32], contrast: bool, rng: np.random.Generator
 ) -> tuple[NDArray[np.float32], float]:
-    """Random flips, transposition and gain; with `contrast` also a gamma curve and inversion.
+    """Apply random flips, transposition and gain; with `contrast` also a gamma curve and
+    inversion.
 
     Returns the slab and the gain.
     """

@@ -75,7 +75,7 @@ def read_scan(path: Path) -> tuple[Array, Spacing]:
 
 
 def load_scan(path: Path, volume: int = 0, reading: Reading = Reading()) -> Loaded:  # noqa: B008
-    """One volume of a NIfTI file, or the DICOM series of a file.
+    """Return one volume of a NIfTI file, or the DICOM series of a file.
 
     Raises ValueError if it cannot be read, has no such volume, holds colours or complex numbers,
     has no usable geometry, or holds NaN or infinity where `reading` refuses them.

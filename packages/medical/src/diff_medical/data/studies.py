@@ -98,7 +98,7 @@ def find_scans(data: Path, manifest: Path | None = None, *, real: bool = False) 
 
 
 def find_study(data: Path, manifest: Path | None = None, *, real: bool = False) -> Study:
-    """As `find_scans`, with the layout and what was left out."""
+    """Return the study of `find_scans`, with the layout and what was left out."""
     if not data.is_dir():
         raise CorpusError(f"{data}: no such folder")
     if manifest is None and (data / "manifest.jsonl").is_file():

@@ -47,7 +47,7 @@ class Found:
     height: float = 1.0
 
     def entry(self) -> dict[str, Any]:
-        """For printing."""
+        """Return the row that is printed."""
         return {
             "scan": self.row.path.name,
             "split": self.row.split,
@@ -77,7 +77,9 @@ class Survey:
         return sum(int(np.prod(one.shape)) for one in self.found if one.shape)
 
     def remarks(self) -> tuple[str, ...]:
-        """On the sizes of voxels and the orientations of the scans that can be used."""
+        """Return remarks on the sizes of voxels and the orientations of the scans that can be
+        used.
+        """
         usable = [one for one in self.found if not one.problem]
         if not usable:
             return ()
@@ -97,7 +99,7 @@ def survey(
     *,
     progress: Callable[[float], None] | None = None,
 ) -> Survey:
-    """Reads every scan below a folder.
+    """Read every scan below a folder.
 
     Raises ValueError if there is no such folder, it holds nothing to train on, or a subject is in
     two splits.

@@ -266,7 +266,9 @@ def _copies(row: Row, name: str, cache: Path, reading: Reading) -> Iterator[dict
 
 
 def bin_axes(volume: NDArray[np.float32], axis: int, factor: float) -> NDArray[np.float32]:
-    """Means of `factor` (1.5 or 2) neighbouring voxels along an axis; a remainder is dropped."""
+    """Return the means of `factor` (1.5 or 2) neighbouring voxels along an axis; a remainder is
+    dropped.
+    """
     doubled = np.repeat(volume, 2, axis=axis)
     width = round(2 * factor)
     length = doubled.shape[axis] // width

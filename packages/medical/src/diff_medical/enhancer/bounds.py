@@ -48,7 +48,7 @@ TISSUE_HU = (-1024.0, 3000.0)
 
 
 def nothing_to_do(low: float, high: float, sigma: float, bright: float, *, declared: bool) -> str:
-    """Why a volume stays as it is, "" if it does not.
+    """Return why a volume stays as it is, "" if it does not.
 
     low, high: its least and greatest value
     sigma:     its noise level, which somebody `declared` or which was estimated
@@ -64,14 +64,15 @@ def nothing_to_do(low: float, high: float, sigma: float, bright: float, *, decla
 
 
 def too_little(gain: float) -> str:
-    """Why a volume stays as it is whose expected gain, dB, is below LEAST_GAIN."""
+    """Return why a volume stays as it is whose expected gain, dB, is below LEAST_GAIN."""
     return f"the expected gain is {gain:.2f} dB"
 
 
 def bound_residual(
     noisy: Array, estimate: Array, sigma: float | Array
 ) -> tuple[NDArray[np.float32], float]:
-    """`estimate` kept within BOUND sigma of `noisy`, and the share of voxels that had to be.
+    """Return `estimate` kept within BOUND sigma of `noisy`, and the share of voxels that had to
+    be.
 
     sigma: one number, or one a voxel
     """
@@ -90,8 +91,8 @@ def bound_broad(
     shape: tuple[int, ...] | None = None,
     inner: tuple[slice, ...] = (),
 ) -> tuple[NDArray[np.float32], float]:
-    """`estimate` with broad changes cut down to what white noise explains, and the share of voxels
-    where they were.
+    """Return `estimate` with broad changes cut down to what white noise explains, and the share of
+    voxels where they were.
 
     The average of white noise over a Gaussian window of standard deviation s along d axes has
     standard deviation sigma / (2 sqrt(pi) s)^(d/2). What goes beyond BROAD_BOUND times that is
@@ -122,7 +123,9 @@ def _smooth(values: Array, axes: tuple[int, ...], widths: list[float]) -> NDArra
 
 
 def constant_regions(volume: Array) -> Mask:
-    """Voxels whose whole neighbourhood (3 x 3 x 3) has one value: padding, masks, clipped air."""
+    """Return the voxels whose whole neighbourhood (3 x 3 x 3) has one value: padding, masks,
+    clipped air.
+    """
     from scipy.ndimage import maximum_filter1d, minimum_filter1d
 
     low = high = volume
@@ -133,5 +136,5 @@ def constant_regions(volume: Array) -> Mask:
 
 
 def outside_tissue(volume: Array) -> Mask:
-    """Voxels of a CT (HU) that are padding or metal."""
+    """Return the voxels of a CT (HU) that are padding or metal."""
     return (volume <= TISSUE_HU[0]) | (volume > TISSUE_HU[1])

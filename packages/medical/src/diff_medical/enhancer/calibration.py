@@ -60,7 +60,8 @@ def validation_scans(path: Path) -> list[Path]:
 def coverage(
     enhancer: Enhancer, path: Path, percents: Sequence[float], *, crop: int, seed: int = 0
 ) -> list[Coverage]:
-    """Coverage on the middle block of a scan, at most `crop` voxels wide, at each noise level.
+    """Return the coverage on the middle block of a scan, at most `crop` voxels wide, at each noise
+    level.
 
     White Gaussian noise of a known level is added to the scan as it is, which stands for the
     truth: its own noise counts as anatomy. CT is noisy at any dose, so it is enhanced a second

@@ -92,7 +92,7 @@ class Settings:
 
     @property
     def change(self) -> float:
-        """Share of what the network takes for noise that is taken away.
+        """The fraction of the estimated noise that is removed.
 
         Where noise of variance s^2 has a part of the share a that is to stay, as a full dose has
         it (the variance goes with 1 / dose), the expected value of that part is a times the noise:

@@ -49,7 +49,7 @@ def signs_of(shape: tuple[int, ...], seed: int, number: int, *, first: int = 0) 
 
 
 def pushed(noisy: Tensor, sigma: Tensor, signs: Tensor) -> Tensor:
-    """Where the denoiser is probed."""
+    """Return the volume at which the denoiser is probed."""
     return noisy + STEP * sigma * signs
 
 
@@ -73,8 +73,8 @@ def spread_of(diagonal: Tensor, sigma: Tensor, axes: tuple[int, ...]) -> Tensor:
 
 
 def of_full_dose(spread: Tensor, sigma: Tensor, dose: float) -> Tensor:
-    """Standard deviation of the scan of a full dose, its noise included, around its expected value
-    (`diff_medical.enhancer.settings.Settings.change`).
+    """Return the standard deviation of the scan of a full dose, its noise included, around its
+    expected value (`diff_medical.enhancer.settings.Settings.change`).
 
     x + n_full = (1 - a) x + a y + e, where e is what y and x leave open of n_full: it has variance
     a (1 - a) sigma^2.
@@ -86,7 +86,8 @@ def of_full_dose(spread: Tensor, sigma: Tensor, dose: float) -> Tensor:
 
 
 def expected_gain(estimate: Estimate, noisy: Tensor, sigma: float, seed: int) -> float:
-    """dB by which D(noisy) is expected to be nearer to the truth than `noisy`, on its middle.
+    """Return the dB by which D(noisy) is expected to be nearer to the truth than `noisy`, on its
+    middle.
 
     C. Stein, "Estimation of the mean of a multivariate normal distribution", 1981; the divergence
     with one random probe as in S. Ramani et al., "Monte-Carlo SURE", 2008.
@@ -103,6 +104,6 @@ def expected_gain(estimate: Estimate, noisy: Tensor, sigma: float, seed: int) ->
 
 
 def middle_block(shape: tuple[int, ...]) -> tuple[slice, ...]:
-    """Where in a volume the gain is estimated."""
+    """Return the block of a volume on which the gain is estimated."""
     starts = [max(0, (n - BLOCK) // 2) for n in shape]
     return tuple(slice(start, start + BLOCK) for start in starts)

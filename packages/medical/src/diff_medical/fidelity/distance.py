@@ -37,7 +37,8 @@ LOWEST, HIGHEST = 1 / 32, 1 / 4  # cycles a pixel between which a slope is fitte
 
 
 def frechet(x: Array, y: Array) -> float:
-    """Squared Frechet distance of features (N, D) and (M, D), covariances with N - 1 and M - 1.
+    """Return the squared Frechet distance of features (N, D) and (M, D), covariances with N - 1
+    and M - 1.
 
     The trace of the root is the sum of the singular values of X' Y'^T, where X', Y' are the
     centred features over sqrt(N - 1), sqrt(M - 1): no root of a D x D matrix, no rounding to
@@ -52,12 +53,12 @@ def frechet(x: Array, y: Array) -> float:
 
 
 def cubic(x: Array, y: Array) -> Array:
-    """(N, M): (x . y / D + 1)^3."""
+    """Return (N, M): (x . y / D + 1)^3."""
     return (x @ y.T / x.shape[1] + 1) ** 3
 
 
 def median_rbf(x: Array, y: Array) -> Kernel:
-    """exp(-|a - b|^2 / m^2), where m is the median distance within the two sets together."""
+    """Return exp(-|a - b|^2 / m^2), where m is the median distance within both sets."""
     from scipy.spatial.distance import cdist, pdist
 
     median = float(np.median(pdist(np.concatenate([x, y]))))
@@ -70,7 +71,7 @@ def median_rbf(x: Array, y: Array) -> Kernel:
 
 
 def kernel_mmd(x: Array, y: Array, kernel: Kernel = cubic) -> float:
-    """Squared MMD, unbiased. Raises ValueError as `frechet` does."""
+    """Return the squared MMD, unbiased. Raises ValueError as `frechet` does."""
     _check(x, y)
     x, y = x.astype(np.float64), y.astype(np.float64)
     within = [(k.sum() - np.trace(k)) / (len(k) * (len(k) - 1))
@@ -87,7 +88,7 @@ def wasserstein(x: Array, y: Array, width: float) -> float:
 
 
 def spectrum_distance(x: Array, y: Array) -> float:
-    """dB, of power spectra (N, R) and (M, R) over R radii, each above 0."""
+    """Return the distance in dB of power spectra (N, R) and (M, R) over R radii, each above 0."""
     ratio = 10 * np.log10(x.mean(0) / y.mean(0))
     return float(np.sqrt(np.square(ratio).mean()))
 

@@ -17,7 +17,8 @@ TURN, ZOOM, MOVE, GAMMA = 8.0, 0.06, 3.0, 0.15  # degrees, share, pixels, expone
 
 
 def gaussian(images: Images, like: Images, seed: int = 0) -> Images:
-    """As many images as `like`, of its kinds, from the normal distribution of the training ones.
+    """Return as many images as `like`, of its kinds, from the normal distribution of the training
+    ones.
 
     Mean and covariance of each kind, all principal components: mean + X' w with X' the centred
     images over sqrt(N - 1), and w white noise of N entries, is a draw from exactly that.
@@ -34,8 +35,8 @@ def gaussian(images: Images, like: Images, seed: int = 0) -> Images:
 
 
 def augmented(images: Images, like: Images, seed: int = 0) -> Images:
-    """As many, of training images turned, zoomed, moved, mirrored half the time, and with another
-    contrast: copies, whose fidelity is nearly perfect.
+    """Return as many images, of training images turned, zoomed, moved, mirrored half the time, and
+    with another contrast: copies, whose fidelity is nearly perfect.
     """
     rng = np.random.default_rng(seed)
     made = np.zeros_like(like.values)

@@ -40,7 +40,7 @@ class Summary:
         return cls(features, histograms(images), spectra(images), diversity(images, seed))
 
     def part(self, rows: NDArray[np.int64]) -> Summary:
-        """Some of the images; the similarity is of all."""
+        """Return some of the images; the similarity is of all."""
         return Summary(
             self.features[rows], self.histograms[rows], self.spectra[rows], self.similarity
         )
@@ -50,7 +50,7 @@ class Summary:
 
 
 def histograms(images: NDArray[np.float32]) -> Array:
-    """(N, BINS) counts of tones from 0 to RANGE; what is beyond counts at the ends."""
+    """Return (N, BINS) counts of tones from 0 to RANGE; what is beyond counts at the ends."""
     places = (images.reshape(len(images), -1).clip(0, RANGE) / RANGE * BINS).astype(np.int64)
     places = places.clip(0, BINS - 1) + np.arange(len(images))[:, None] * BINS
     counts = np.bincount(places.reshape(-1), minlength=len(images) * BINS)
@@ -58,12 +58,13 @@ def histograms(images: NDArray[np.float32]) -> Array:
 
 
 def radii_of(size: int) -> Array:
-    """Radii, cycles a pixel, of `spectra`: 1 / size to 1 / 2."""
+    """Return the radii, cycles a pixel, of `spectra`: 1 / size to 1 / 2."""
     return np.arange(1, size // 2 + 1) / size
 
 
 def spectra(images: NDArray[np.float32]) -> Array:
-    """(N, R) mean power of images (N, *S) with equal axes at each of the radii, Hann window.
+    """Return (N, R) mean power of images (N, *S) with equal axes at each of the radii, Hann
+    window.
 
     Never 0: a floor far below the rounding of the images is added.
     """
@@ -86,7 +87,7 @@ def spectra(images: NDArray[np.float32]) -> Array:
 
 
 def diversity(images: NDArray[np.float32], seed: int = 0, most: int = 100) -> Array:
-    """(P,) MS-SSIM of disjoint pairs of images (N, *S), P = N / 2 but at most `most`.
+    """Return (P,) MS-SSIM of disjoint pairs of images (N, *S), P = N / 2 but at most `most`.
 
     Z. Wang et al., "Multiscale structural similarity for image quality assessment", 2003, by
     MONAI, with as many of the five scales as fit the size. Alike samples of a generator that has

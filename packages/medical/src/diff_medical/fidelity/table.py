@@ -67,7 +67,7 @@ class Value:
 
 
 def measure(real: Summary, other: Summary, size: int, *, seed: int = 0) -> dict[str, Value]:
-    """Every measure of `other` against `real`, images of `size` pixels.
+    """Return every measure of `other` against `real`, images of `size` pixels.
 
     The RBF kernel has one width, that of both sets, for the whole and its halves. Raises
     ValueError for sets of fewer than 12 images.
@@ -92,7 +92,7 @@ def measure(real: Summary, other: Summary, size: int, *, seed: int = 0) -> dict[
 
 
 def table(rows: dict[str, dict[str, Value]]) -> list[str]:
-    """Lines: a measure each, a set of images a column."""
+    """Return the lines of a table: a measure each, a set of images a column."""
     names = list(rows)
     width = 30  # the longest value with its interval, and a space
     lines = ["".join([f"{'':20}", *(name.rjust(width) for name in names)])]

@@ -75,11 +75,11 @@ class Cascade(nn.Module):
 
     @property
     def spatial(self) -> int:
-        """2 for slices, 3 for volumes."""
+        """The number of axes: 2 for slices, 3 for volumes."""
         return self.outer.spatial
 
     def forward(self, stage: str, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
-        """E[x_0 | x_t] of a stage."""
+        """Return E[x_0 | x_t] of a stage."""
         return self.stage(stage)(x_t, t, cond)
 
     def stage(self, name: str) -> Preconditioned:
@@ -105,20 +105,20 @@ class Cascade(nn.Module):
         return {"x_0": batch["x_0"][:, 1:], "vector": batch["vector"], "channels": given}
 
     def given(self, coarse: Tensor, noise: Tensor | None, extra: Tensor | None) -> Tensor:
-        """`Condition.channels` of the stage of detail."""
+        """Return `Condition.channels` of the stage of detail."""
         said = coarse if noise is None else coarse + BLUR * noise
         return said if extra is None else torch.cat([said, extra], 1)
 
     def pack_extra(self, images: Tensor) -> Tensor:
-        """Aligned scans or label maps (B, extra, *S) beside the packed scan, of like scale."""
+        """Return aligned scans or label maps (B, extra, *S) beside the packed scan, in scale."""
         return _of_one_scale(images, self.spatial, self.outer.levels)
 
     def coarse_extra(self, extra: Tensor | None) -> Tensor | None:
-        """`Condition.channels` of the coarse stage, of what `pack_extra` returns."""
+        """Return `Condition.channels` of the coarse stage, of what `pack_extra` returns."""
         return None if extra is None else _of_one_scale(extra, self.spatial, self.inner.levels)
 
     def features(self, images: Tensor, sigma: float) -> Tensor:
-        """(B, D) of scans (B, 1, *S): the bottlenecks of both networks, at a noise level."""
+        """Return (B, D) of scans (B, 1, *S): the bottlenecks of both networks, at one level."""
         packed = self.outer.pack(images)
         none = torch.from_numpy(self.vocabulary.vector(None)).to(images)
         batch = {"x_0": packed, "vector": none.expand(len(packed), -1)}

@@ -19,7 +19,7 @@ class Kinds:
 
     @classmethod
     def of(cls, card: Card) -> Kinds:
-        """Raises ValueError if the card is not a generator's."""
+        """Return the kinds of a card. Raises ValueError if the card is not a generator's."""
         try:
             rows = cast("list[dict[str, Any]]", card.signal["choices"])
             made = [

@@ -91,7 +91,7 @@ class Made:
 
     @property
     def volume(self) -> NDArray[np.float32]:
-        """(X, Y, Z): a slice is one voxel thick."""
+        """The values as (X, Y, Z): a slice is one voxel thick."""
         if self.values.ndim == 3:
             return self.values
         return np.expand_dims(self.values, NORMAL[self.request.plane])
@@ -136,11 +136,11 @@ class Generator:
 
     @property
     def spatial(self) -> int:
-        """2 for slices, 3 for volumes."""
+        """The number of axes: 2 for slices, 3 for volumes."""
         return self.model.spatial
 
     def choices(self) -> tuple[Request, ...]:
-        """Every kind of scan that it was trained on, the commonest first."""
+        """Return every kind of scan that it was trained on, the commonest first."""
         return tuple(self.counts)
 
     def __call__(
@@ -185,7 +185,8 @@ class Generator:
     def features(
         self, images: NDArray[np.floating], modality: Sequence[str], *, batch: int = 16
     ) -> NDArray[np.float32]:
-        """(N, D) of images (N, H, W) or (N, X, Y, Z): what the networks' bottlenecks hold of them.
+        """Return (N, D) of images (N, H, W) or (N, X, Y, Z): what the networks' bottlenecks hold
+        of them.
 
         Mean and standard deviation over positions, at noise level FEATURE_SIGMA without noise
         and without words. Images are in HU for the modality "ct", else in any unit, and are

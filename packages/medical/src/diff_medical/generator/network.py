@@ -119,7 +119,9 @@ class ScanNetwork(nn.Module):
         return torch.cat([made[:, : self.count] + gain * x, made[:, self.count :]], 1)
 
     def bottleneck(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
-        """(B, D): mean and standard deviation over positions of the coarsest level's features."""
+        """Return (B, D): mean and standard deviation over positions of the coarsest level's
+        features.
+        """
         found: list[Tensor] = []
         coarsest = self.unet.encoder[-1]
         handle = coarsest.register_forward_hook(
@@ -147,5 +149,5 @@ def _waves(size: Sequence[int], count: int) -> Tensor:
 
 
 def scan_denoiser(network: ScanNetwork, sigma_max: float = 80.0) -> Preconditioned:
-    """D(x_t; sigma) of packed scans, x_t = x_0 + sigma z, with sigma(t) = sigma_max t."""
+    """Return D(x_t; sigma) of packed scans, x_t = x_0 + sigma z, with sigma(t) = sigma_max t."""
     return Preconditioned(network, Edm(sigma_max=sigma_max), sigma_data=1.0)

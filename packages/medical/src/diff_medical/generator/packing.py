@@ -21,7 +21,7 @@ __all__ = ["Packing", "fit_packing", "haar", "inverse_haar"]
 
 
 def haar(x: Tensor, spatial: int, levels: int) -> Tensor:
-    """(B, C, *S) -> (B, C 2^(spatial levels), *S / 2^levels), an orthonormal transform.
+    """Return the orthonormal transform of (B, C, *S): (B, C 2^(spatial levels), *S / 2^levels).
 
     Every subband is split again at each level; the first channel is the mean of a block times the
     square root of its size. Raises ValueError unless 2^levels divides each of the last `spatial`
@@ -76,7 +76,7 @@ class Packing:
         return len(self.scales)
 
     def pack(self, images: Tensor) -> Tensor:
-        """(B, 1, *S) -> (B, channels, *S / 2^levels)."""
+        """Return (B, channels, *S / 2^levels) of (B, 1, *S)."""
         subbands = haar(images, self.spatial, self.levels)
         return (subbands - self._beside(self.means, images)) / self._beside(self.scales, images)
 

@@ -44,7 +44,7 @@ class LinearPrior(nn.Module):
         self.register_buffer("variance", torch.zeros(rank))
 
     def features(self, words: Tensor) -> Tensor:
-        """(B, F): a constant, the augmentation, and the place along each kind of scan."""
+        """Return (B, F): a constant, the augmentation, and the place along each kind of scan."""
         known = self.vocabulary
         counts = [len(known.modalities), len(known.bodies), len(known.planes)]
         places = known.size - sum(counts) - known.labels
@@ -64,7 +64,7 @@ class LinearPrior(nn.Module):
         return ((mean + share * (found - mean)) @ self.basis.T).reshape(x.shape).to(x)
 
     def fit(self, images: Sequence[Tensor], words: Sequence[Tensor]) -> None:
-        """From coarse subbands (1, *S) of training items and what was said of each."""
+        """Fit the prior to coarse subbands (1, *S) of training items and what was said of each."""
         flat = torch.stack([image.flatten() for image in images])
         components = torch.linalg.svd(flat, full_matrices=False).Vh[: self.basis.shape[1]]
         basis = torch.zeros_like(self.basis)

@@ -53,7 +53,7 @@ def _nearest(word: str, known: Iterable[str]) -> list[str]:
 
 
 def name_of(kind: Choice) -> str:
-    """As in "t1 head axial"."""
+    """Return the name of a choice, as in "t1 head axial"."""
     return " ".join(word for word in (kind.modality, kind.body, kind.plane) if word)
 
 
@@ -75,7 +75,9 @@ def listed(choices: Sequence[Choice]) -> list[str]:
 
 
 def honest(card: Card, kinds: Sequence[Choice]) -> str:
-    """One line: of how many people the model has seen scans, what it is not for, and its audit."""
+    """Return one line: of how many people the model has seen scans, what it is not for, and its
+    audit.
+    """
     said = f"learned from scans of {card.signal.get('subjects', 'an unknown number of')} people"
     if len(kinds) == 1:
         said += f", {kinds[0].subjects} of them in {name_of(kinds[0])}"

@@ -20,8 +20,8 @@ _TONE = (0.0, 0.2, 0.35, 0.85, 1.15, BRIGHTEST)
 def encode(
     values: NDArray[np.floating], modality: str, *, bright: float | None = None
 ) -> NDArray[np.float32]:
-    """Scan units to [0, 1.25]; of CT by a curve of straight lines, of MR in units of its bright
-    level (`diff_medical.scan.intensity.scale`), or of `bright` if that is given.
+    """Return tones, [0, 1.25], of scan units; of CT by a curve of straight lines, of MR in units
+    of its bright level (`diff_medical.scan.intensity.scale`), or of `bright` if that is given.
     """
     if modality == "ct":
         return np.interp(values, _HU, _TONE).astype(np.float32)
@@ -30,7 +30,9 @@ def encode(
 
 
 def decode(tones: NDArray[np.floating], modality: str) -> NDArray[np.float32]:
-    """[0, 1.25] to HU for CT, to 0 to 1000 for MR; what is beyond is cut off."""
+    """Return scan units of tones, [0, 1.25]: HU for CT, 0 to 1000 for MR; what is beyond is cut
+    off.
+    """
     tones = tones.clip(0, BRIGHTEST)
     made = np.interp(tones, _TONE, _HU) if modality == "ct" else tones * BRIGHT
     return made.astype(np.float32)

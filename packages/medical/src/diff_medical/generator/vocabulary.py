@@ -52,7 +52,7 @@ def modality_of(*texts: str) -> str:
 
 
 def body_of(*texts: str) -> str:
-    """As `modality_of`, the part of the body."""
+    """Return the part of the body, as `modality_of` does the modality."""
     return _first(_BODIES, texts)
 
 
@@ -84,14 +84,15 @@ class Vocabulary:
 
     @property
     def size(self) -> int:
-        """Length of the vector."""
+        """The length of the vector."""
         words = len(self.modalities) + len(self.bodies) + len(self.planes)
         return words + (len(position_features(0.5)) if self.planes else 0) + self.labels
 
     def vector(
         self, request: Request | None, augmentation: Sequence[float] = ()
     ) -> NDArray[np.float32]:
-        """(size,) float32; without a request all but the labels of the augmentation is zero.
+        """Return the vector (size,) float32; without a request all but the labels of the
+        augmentation is zero.
 
         Raises ValueError for a word that is not known.
         """

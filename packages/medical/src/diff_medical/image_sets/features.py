@@ -19,7 +19,7 @@ __all__ = ["network_features", "selection_of"]
 
 
 def network_features(generator: Generator, images: Images) -> NDArray[np.float32]:
-    """(N, D) of images: what the bottleneck of the network holds (`Generator.features`)."""
+    """Return (N, D) of images: what the bottleneck of the network holds (`Generator.features`)."""
     words = [entry.request.modality for entry in images.entries]
     values = [decode(image, word) for image, word in zip(images.values, words, strict=True)]
     return generator.features(np.stack(values), words)

@@ -29,16 +29,16 @@ class Images:
         return len(self.entries)
 
     def kind(self, index: int) -> Kind:
-        """Modality, body and plane; "" where one is not known."""
+        """Return modality, body and plane; "" where one is not known."""
         said = self.entries[index].request
         return said.modality, said.body, said.plane
 
     def part(self, indices: Indices) -> Images:
-        """Some of them."""
+        """Return some of them."""
         return Images(self.values[indices], tuple(self.entries[int(i)] for i in indices))
 
     def people(self, kind: Kind) -> list[Indices]:
-        """Indices of the images of a kind, by person; an unknown word fits any."""
+        """Return the indices of the images of a kind, by person; an unknown word fits any."""
         found: dict[str, list[int]] = {}
         for index, entry in enumerate(self.entries):
             pairs = zip(kind, self.kind(index), strict=True)
@@ -58,7 +58,8 @@ class Draw:
     def votes(
         self, to_train: Array, to_heldout: Array
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """(G,) samples whose most alike scan is of each person, and (G,) who is of training.
+        """Return (G,) samples whose most alike scan is of each person, and (G,) who is of
+        training.
 
         to_train, to_heldout: (N, T) and (N, H), likeness of all samples with all scans
         """
@@ -82,7 +83,7 @@ class Pool:
     heldout: tuple[Indices, ...]
 
     def draw(self, rng: np.random.Generator) -> Draw:
-        """As many people of both sides, and as many scans of each, evenly spread."""
+        """Return as many people of both sides, and as many scans of each, evenly spread."""
         count = min(len(self.train), len(self.heldout))
         sides = [
             [side[i] for i in rng.choice(len(side), count, replace=False)]
@@ -105,7 +106,7 @@ class Pools:
 
     @classmethod
     def of(cls, samples: Images, train: Images, heldout: Images) -> Pools:
-        """Sorts the samples by kind, and finds the people of each on both sides."""
+        """Sort the samples by kind, and find the people of each on both sides."""
         groups: dict[Kind, list[int]] = {}
         for index in range(len(samples)):
             groups.setdefault(samples.kind(index), []).append(index)
@@ -122,14 +123,14 @@ class Pools:
         return cls(kinds, untested)
 
     def picked(self) -> tuple[Indices, Indices]:
-        """Indices of all train, and all held-out, scans that may be drawn."""
+        """Return the indices of all train, and all held-out, scans that may be drawn."""
         pools = self.kinds.values()
         return _union([i for p in pools for i in p.train]), _union(
             [i for p in pools for i in p.heldout]
         )
 
     def sizes(self) -> dict[str, tuple[int, int]]:
-        """Samples of each kind, and people of either side in a draw."""
+        """Return the number of samples of each kind, and people of either side in a draw."""
         return {
             name: (len(pool.samples), min(len(pool.train), len(pool.heldout)))
             for name, pool in self.kinds.items()

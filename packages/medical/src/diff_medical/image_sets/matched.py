@@ -15,7 +15,7 @@ Indices = NDArray[np.int64]
 
 
 def halved(images: Images) -> tuple[Images, Images]:
-    """Two halves without a person in common, every second person of each kind.
+    """Return two halves without a person in common, every second person of each kind.
 
     A kind with scans of one person is left out. Raises ValueError if all are.
     """
@@ -45,7 +45,8 @@ def halved(images: Images) -> tuple[Images, Images]:
 def matched(
     sets: Mapping[str, Images], most: int, seed: int = 0
 ) -> tuple[dict[str, Indices], dict[str, int]]:
-    """Rows of each set, as many of each kind (of the first set's words) in all, at most `most`.
+    """Return rows of each set, as many of each kind (of the first set's words) in all, at most
+    `most`.
 
     Images of a kind that a set lacks are left out of all. Raises ValueError if fewer than 12
     images are left.

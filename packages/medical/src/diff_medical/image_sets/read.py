@@ -91,7 +91,7 @@ def read_scans(
     warn: Warn,
     cache: Path | None = None,
 ) -> tuple[Images, Images]:
-    """Train and held-out scans.
+    """Read train and held-out scans.
 
     samples: files of the samples, none of which may be among them
     cache:   folder in which the cut scans are kept for another time; None to keep nothing
@@ -134,7 +134,7 @@ def read_scans(
 def read_real(
     folder: Path, manifest: Path | None, selection: Selection, cutting: Cutting, warn: Warn
 ) -> Images:
-    """All scans below a folder, of two people at least; raises as `build_corpus` does."""
+    """Read all scans below a folder, of two people at least; raises as `build_corpus` does."""
     rows = _rows_below(folder, manifest)
     with tempfile.TemporaryDirectory(prefix="diff-fidelity-") as cache:
         corpus = build_corpus(rows, Path(cache), cutting, selection, warn=warn)
@@ -142,7 +142,9 @@ def read_real(
 
 
 def find_samples(folder: Path) -> list[Path]:
-    """NIfTI files and single DICOM files below a folder. Raises ValueError if there are none."""
+    """Return the NIfTI files and single DICOM files below a folder. Raises ValueError if there are
+    none.
+    """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
     files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
@@ -153,7 +155,9 @@ def find_samples(folder: Path) -> list[Path]:
 
 
 def read_samples(paths: Sequence[Path], cutting: Cutting, warn: Warn) -> Images:
-    """Samples; those that cannot be read are named to `warn`. Raises ValueError if none can."""
+    """Read the samples; those that cannot be read are named to `warn`. Raises ValueError if none
+    can.
+    """
     values: list[NDArray[np.float32]] = []
     entries: list[Entry] = []
     for path in paths:

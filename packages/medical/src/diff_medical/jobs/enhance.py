@@ -234,7 +234,7 @@ def prepare(
     if stack is not None:
         check_target(target)
         if float32:
-            raise ValueError("float32 needs a .nii.gz file as output; DICOM keeps its integers")
+            raise ValueError("float32 needs NIfTI, DICOM keeps its integers; name a .nii.gz file")
     if scan.modality is not None and settings.modality == "auto":
         settings = replace(settings, modality=scan.modality)
     for path in (target, *beyond):

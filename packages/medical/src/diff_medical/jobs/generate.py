@@ -42,20 +42,22 @@ class Plan:
         return range(self.sampling.seed, self.sampling.seed + len(self.requests))
 
     def targets(self) -> list[Path]:
-        """As in t1_head_axial_000012_desc-synthetic.nii.gz, where the number is the seed."""
+        """Return the files, as in t1_head_axial_000012_desc-synthetic.nii.gz, where the number is
+        the seed.
+        """
         return [
             self.folder / f"{_kind(request)}_{seed:06d}{NAME}{self._suffix(request)}"
             for request, seed in zip(self.requests, self.seeds, strict=True)
         ]
 
     def picture(self) -> Path:
-        """Where the contact sheet goes if nothing else is said."""
+        """Return the default place of the contact sheet."""
         kinds = sorted({_kind(request) for request in self.requests})
         kind = kinds[0] if len(kinds) == 1 else f"{len(kinds)}_kinds"
         return self.folder / f"{kind}_{self.seeds[0]:06d}-{self.seeds[-1]:06d}{NAME}.png"
 
     def refuse_existing(self, picture: Path, *, overwrite: bool) -> None:
-        """Raises FileExistsError for an output that is there; ValueError for a folder that holds
+        """Raise FileExistsError for an output that is there; ValueError for a folder that holds
         other things than a DICOM series, and for DICOM without pydicom.
         """
         from diff_medical.scan.dicom.series import reader
@@ -83,7 +85,7 @@ def _kind(request: Request) -> str:
 def make(
     generator: Generator, plan: Plan, progress: Callable[[float], None] | None = None
 ) -> Iterator[tuple[Path, Made, Mark]]:
-    """Makes and writes the scans, a batch at a time; gives each with its file when it is written.
+    """Make and write the scans, a batch at a time; yield each with its file when it is written.
 
     progress: called with the number of scans that are done, and shares of them
     """
@@ -119,7 +121,7 @@ def mark_of(generator: Generator, made: Made, sampling: Sampling) -> Mark:
 
 
 def write(path: Path, made: Made, mark: Mark) -> None:
-    """Writes a scan as NIfTI or DICOM, by the suffix of `path`, and its sidecar.
+    """Write a scan as NIfTI or DICOM, by the suffix of `path`, and its sidecar.
 
     Each is whole or absent, and the sidecar is there before the scan.
     """

@@ -30,7 +30,7 @@ class Inputs:
 def find_inputs(
     inputs: Sequence[str], failures: Failures, *, recursive: bool, skip: Callable[[Path], bool]
 ) -> Inputs:
-    """Folders that hold DICOM files, and .zip files, apart from all else.
+    """Return the folders that hold DICOM files, and .zip files, apart from all else.
 
     With `recursive`, every folder below a given one that holds DICOM files is a series. A single
     DICOM file is a failure: its folder has to be given.
@@ -59,7 +59,8 @@ def find_inputs(
 def plan_series(
     series: Sequence[tuple[Path, Path | None]], output: Path | None, tag: str, *, alone: bool
 ) -> list[Job]:
-    """Where each series goes: a folder of DICOM, or a NIfTI file if `output` is named as one.
+    """Return where each series goes: a folder of DICOM, or a NIfTI file if `output` is named as
+    one.
 
     Without `output` it goes beside the input, as its name + `tag`. `alone` says that there is
     nothing else to write: `output` is then the folder of the series itself.

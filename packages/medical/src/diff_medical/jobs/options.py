@@ -13,7 +13,7 @@ __all__ = ["alone", "level"]
 
 
 def level(text: str) -> tuple[float | None, float | None, Path | None]:
-    """(sigma, percent, map) of --sigma, of which one at most is not None."""
+    """Return (sigma, percent, map) of the option --sigma, of which one at most is not None."""
     if text == "auto":
         return None, None, None
     if SCANS.matches(Path(text)):

@@ -17,7 +17,7 @@ SHARP = 0.2  # correlation of neighbours below which noise of CT is that of a sh
 
 
 def policy(scan: Scan, float32: bool) -> str:
-    """In which numbers the voxels of a scan are written, and why."""
+    """Return in which numbers the voxels of a scan are written, and why."""
     if float32:
         return "32-bit floats, as asked"
     if scan.dtype.kind == "f" and not isinstance(scan, SeriesScan):

@@ -61,6 +61,6 @@ def unmarkable(told: Told | None, *targets: Path) -> tuple[Path, ...]:
 
 
 def write_records(told: Told | None, sidecars: tuple[Path, ...]) -> None:
-    """Writes the record into each of `sidecars`, whole or not at all."""
+    """Write the record into each of `sidecars`, whole or not at all."""
     for path in sidecars:
         write_json(path, record(told))

@@ -12,7 +12,7 @@ __all__ = ["sign", "signs"]
 
 
 def sign(one: Any, mark: Mark | None) -> None:
-    """Puts what is missing of the mark into the dataset of a slice, in place."""
+    """Put what is missing of the mark into the dataset of a slice, in place."""
     one.SyntheticData = "YES"
     old = str(one.get("ImageComments") or "")
     if mark and Mark.parse(old) is None:

@@ -25,7 +25,7 @@ _LINE_BYTES = 79
 
 
 def software() -> str:
-    """Name and version of this package."""
+    """Return the name and version of this package."""
     return _MAKER + version("diff-medical")
 
 
@@ -51,7 +51,7 @@ class Mark:
     count: int = 1
 
     def record(self) -> dict[str, Any]:
-        """For a sidecar."""
+        """Return the record for a sidecar."""
         return {
             "Synthetic": True,
             "Description": NOTICE,
@@ -69,7 +69,7 @@ class Mark:
         return json.dumps(self.record())
 
     def line(self) -> str:
-        """At most 79 bytes; conditions are cut where they do not fit."""
+        """Return the mark in at most 79 bytes; conditions are cut where they do not fit."""
         said = " ".join(
             f"{value:.3f}" if isinstance(value, float) else str(value)
             for value in self.conditions.values()

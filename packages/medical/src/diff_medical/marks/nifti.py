@@ -19,7 +19,7 @@ _DESCRIPTION = 79  # bytes
 
 
 def sign(header: Any, mark: Mark | None) -> None:
-    """Puts what is missing of the mark into a header, in place; without one, that it is synthetic.
+    """Put what is missing of the mark into a header, in place; without one, that it is synthetic.
 
     A description that says nothing of it gives way to the mark.
     """

@@ -23,7 +23,7 @@ Iptc4xmpExt:DigitalSourceType="http://cv.iptc.org/newscodes/digitalsourcetype/{_
 
 
 def write(path: Path, pixels: NDArray[np.uint8], mark: Mark | None) -> None:
-    """Writes grey levels (H, W) or colours (H, W, 3), which are stamped already, to `path`, PNG;
+    """Write grey levels (H, W) or colours (H, W, 3), which are stamped already, to `path`, PNG;
     not atomically. Without a mark it says that it is synthetic, not of which model.
     """
     from PIL import Image

@@ -43,7 +43,7 @@ PIXELS = _pixels()
 
 
 def stamp(picture: NDArray[np.uint8], scale: int = 1) -> None:
-    """Draws the word into the lower right corner of a picture, (H, W) or (H, W, 3), in place.
+    """Draw the word into the lower right corner of a picture, (H, W) or (H, W, 3), in place.
 
     scale: pixels of the picture for one of the word, 1 to 3
 

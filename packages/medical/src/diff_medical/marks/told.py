@@ -44,7 +44,7 @@ class Told:
     note: str = ""
 
     def record(self) -> dict[str, Any]:
-        """For printing as JSON."""
+        """Return the record that is printed as JSON."""
         said = self.mark.record() if self.mark else {}
         said.pop("Description", None)
         return {
@@ -58,7 +58,7 @@ class Told:
         }
 
     def text(self) -> str:
-        """For printing after the name of the file."""
+        """Return the text that is printed after the name of the file."""
         if not self.synthetic:
             return NOTHING
         by = "by what is not told"

@@ -17,7 +17,8 @@ __all__ = ["pairs", "score_file"]
 def pairs(
     reference: Path, estimate: Path, mask: Path | None, failures: Failures
 ) -> list[tuple[Path, Path, Path | None]]:
-    """Reference, estimate and mask of each comparison; what has no counterpart is a failure.
+    """Return the reference, estimate and mask of each comparison; what has no counterpart is a
+    failure.
 
     Raises ValueError where a file meets a folder.
     """

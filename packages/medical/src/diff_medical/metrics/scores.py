@@ -62,7 +62,8 @@ def score(
     window: tuple[float, float] | None = None,
     structure: bool = False,
 ) -> Scores:
-    """Scores of `estimate` against `reference`, both (X, Y, Z) or (X, Y), finite, same units.
+    """Return the scores of `estimate` against `reference`, both (X, Y, Z) or (X, Y), finite, same
+    units.
 
     data_range: the reference's maximum minus its minimum (all voxels) if not given
     mask:       voxels other than 0 count; SSIM is computed on the whole volume and averaged over

@@ -15,7 +15,8 @@ STRONGEST = 0.05  # share of voxels that count as edges
 
 
 def slice_ssim(reference: Array, estimate: Array, data_range: float) -> float:
-    """Mean over the slices along the last axis of the 2-D SSIM, as papers on slices give it.
+    """Return the mean over the slices along the last axis of the 2-D SSIM, as papers on slices
+    give it.
 
     scikit-image's, Gaussian window of sd 1.5 pixels. NaN where slices are smaller than 11 x 11.
     """
@@ -38,7 +39,7 @@ def slice_ssim(reference: Array, estimate: Array, data_range: float) -> float:
 
 
 def multiscale_ssim(reference: Array, estimate: Array, data_range: float) -> tuple[float, int]:
-    """(mean over slices of the 2-D MS-SSIM, scales): MONAI's.
+    """Return (mean over slices of the 2-D MS-SSIM, scales): MONAI's.
 
     Z. Wang, Simoncelli and Bovik, "Multiscale structural similarity for image quality assessment"
     (2003): five scales, or as many as fit the window into the slice, their weights brought to the
@@ -64,7 +65,8 @@ def multiscale_ssim(reference: Array, estimate: Array, data_range: float) -> tup
 
 
 def edge_sharpness(reference: Array, estimate: Array) -> float:
-    """Slope of the estimate across the reference's edges, over its own: below 1 is blurred.
+    """Return the slope of the estimate across the reference's edges, over its own: below 1 is
+    blurred.
 
     sum_E grad est . grad ref / sum_E |grad ref|^2 by central differences, E the twentieth of the
     voxels where |grad ref| is greatest. Noise adds nothing on average. NaN without any edge.

@@ -43,8 +43,8 @@ LIMITS = (0.5, 3.0)  # times the level in soft tissue: the range of a map
 
 
 def soft_tissue(volume: Array, axes: tuple[int, ...]) -> Region | None:
-    """Mode of the 7-by-7 standard deviation where all of the window is soft tissue (-150 to 250
-    HU); None if nowhere.
+    """Return the mode of the 7-by-7 standard deviation where all of the window is soft tissue
+    (-150 to 250 HU); None if nowhere.
     """
     plane = axes[:2]
     if len(plane) < 2:

@@ -49,8 +49,8 @@ def estimate(
     distribution: Distribution | Literal["auto"] = "auto",
     coils: int = 1,
 ) -> Noise:
-    """Noise of `volume` (X, Y, Z), finite, any unit; `spacing` in mm decides which axes count as
-    finely sampled.
+    """Return the noise of `volume` (X, Y, Z), finite, any unit; `spacing` in mm decides which axes
+    count as finely sampled.
 
     With "auto" the distribution is Rician if the volume has no negative value and a Rayleigh
     background, else Gaussian; "ncchi" needs the number of `coils`. CT is Gaussian, even or (
@@ -101,8 +101,8 @@ def fine_axes(shape: tuple[int, ...], spacing: Spacing) -> tuple[int, ...]:
 
 
 def detail_sigma(volume: Array, axes: tuple[int, ...]) -> float:
-    """Noise standard deviation from second differences along `axes`, over the flattest 30 % of the
-    foreground.
+    """Return the noise standard deviation from second differences along `axes`, over the flattest
+    30 % of the foreground.
     """
     from scipy.ndimage import convolve1d, gaussian_filter1d, uniform_filter1d
 

@@ -60,7 +60,8 @@ class Dose:
             )
 
     def weights(self, share: float) -> tuple[float, float]:
-        """Factors of the two textures for the noise that a `share` in (0, 1) of the dose adds.
+        """Return the factors of the two textures for the noise that a `share` in (0, 1) of the
+        dose adds.
 
         Its variance in the projections is (1 - a)/a e^p/I (1 + (1 + a)/a s^2 e^p/I).
         """
@@ -97,7 +98,7 @@ class Levels(NamedTuple):
 def noise_textures(
     slices: NDArray[np.floating], pixel: float, rng: np.random.Generator, *, views: int = 360
 ) -> Textures:
-    """Textures of axial slices (S, N, M) in HU, pixels of `pixel` mm.
+    """Return the textures of axial slices (S, N, M) in HU, pixels of `pixel` mm.
 
     The beam is parallel, over half a turn in `views` steps; a detector bin is as wide as a pixel.
     """
@@ -115,9 +116,9 @@ def noise_textures(
 
 
 def line_integrals(hounsfield: NDArray[np.floating], pixel: float, angles: Tensor) -> Tensor:
-    """(angles, detectors) of an axial slice (N, M) in HU: how much each ray is attenuated, as the
-    logarithm of a ratio, in 0 to 12. The slice is padded with air to a square; a detector bin is
-    as wide as a pixel, and there are enough for the diagonal.
+    """Return (angles, detectors) of an axial slice (N, M) in HU: how much each ray is attenuated,
+    as the logarithm of a ratio, in 0 to 12. The slice is padded with air to a square; a detector
+    bin is as wide as a pixel, and there are enough for the diagonal.
 
     A large slice is averaged over pixels first: attenuation along rays varies slowly.
     """
@@ -142,8 +143,8 @@ def line_integrals(hounsfield: NDArray[np.floating], pixel: float, angles: Tenso
 
 
 def back_project(sinogram: Tensor, angles: Tensor, size: int) -> Tensor:
-    """Filtered back-projection: line integrals (B, angles, detectors) in pixels, over half a turn,
-    to images (B, size, size) with the axes of `diff_core.operator.Radon`.
+    """Return the filtered back-projection: line integrals (B, angles, detectors) in pixels, over
+    half a turn, to images (B, size, size) with the axes of `diff_core.operator.Radon`.
 
     The ramp filter has a Hann window.
     """
@@ -160,8 +161,8 @@ def back_project(sinogram: Tensor, angles: Tensor, size: int) -> Tensor:
 
 
 def smear(rows: Tensor, angles: Tensor, size: int) -> Tensor:
-    """Back-projection without a filter: (B, angles, detectors) to (B, size, size), the mean over
-    angles times pi, linear between bins, which are a pixel apart.
+    """Return the back-projection without a filter: (B, angles, detectors) to (B, size, size), the
+    mean over angles times pi, linear between bins, which are a pixel apart.
     """
     detectors = rows.shape[-1]
     count = (detectors - 1) * FINER + 1

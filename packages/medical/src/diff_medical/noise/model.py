@@ -53,8 +53,8 @@ class Region:
 
 
 def parse_distribution(text: str) -> tuple[Distribution | Literal["auto"], int]:
-    """Distribution and coils of "auto", "gaussian", "rician", "ncchi:N" or "poisson-ct"; else
-    ValueError.
+    """Return distribution and coils of "auto", "gaussian", "rician", "ncchi:N" or "poisson-ct".
+    Raises ValueError for another.
     """
     if text in ("auto", "gaussian", "rician", "poisson-ct"):
         return text, 1

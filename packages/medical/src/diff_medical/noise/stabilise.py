@@ -48,8 +48,8 @@ class Stabiliser:
     a: Array
 
     def forward(self, magnitude: Array, sigma: float | Array) -> Array:
-        """f(magnitude / sigma), float32, same shape; magnitude in scanner units, >= 0; sigma > 0,
-        one number or one a voxel.
+        """Return f(magnitude / sigma), float32, same shape; magnitude in scanner units, >= 0;
+        sigma > 0, one number or one a voxel.
         """
         _check(sigma)
         scaled = np.asarray(magnitude, dtype=np.float32) / np.asarray(sigma, dtype=np.float32)

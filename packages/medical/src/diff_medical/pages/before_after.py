@@ -37,7 +37,7 @@ def before_after(
     *,
     told: Told | None = None,
 ) -> None:
-    """Draws the middle planes of two volumes (X, Y, Z), their difference, and slices through the
+    """Draw the middle planes of two volumes (X, Y, Z), their difference, and slices through the
     second into `path`.
 
     With the scan's `affine` (4, 4) the patient stands upright, facing up in axial planes, left on

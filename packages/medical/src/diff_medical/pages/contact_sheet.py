@@ -42,7 +42,7 @@ Pixels = NDArray[np.uint8]
 
 
 def contact_sheet(path: Path, made: Sequence[Made], mark: Mark, *, title: str = "") -> None:
-    """Draws slices, or the three middle planes of volumes, into `path` (PNG).
+    """Draw slices, or the three middle planes of volumes, into `path` (PNG).
 
     The patient faces up in axial planes, upright in the others, with the left on the left; in
     sagittal planes the front is on the right. Grey levels are those of each scan: for CT the

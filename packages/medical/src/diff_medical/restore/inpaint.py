@@ -62,7 +62,7 @@ def inpaint(
     noise: Noise | None = None,
     progress: Progress | None = None,
 ) -> Inpainted:
-    """`volume` (X, Y, Z) with new values where `mask` is not 0.
+    """Return `volume` (X, Y, Z) with new values where `mask` is not 0.
 
     spacing:  voxel size in mm
     mask:     of the same shape, at most half of it other than 0
@@ -107,8 +107,8 @@ def inpaint(
 
 
 def harmonic(volume: Array, hole: NDArray[np.bool_], spacing: Spacing) -> Array:
-    """`volume` with the smoothest filling of the hole: every voxel of it the mean of its six
-    neighbours, weighted by 1 / distance^2 (Laplace's equation).
+    """Return `volume` with the smoothest filling of the hole: every voxel of it the mean of its
+    six neighbours, weighted by 1 / distance^2 (Laplace's equation).
     """
     from scipy.sparse import coo_matrix
     from scipy.sparse.linalg import cg

@@ -16,7 +16,7 @@ __all__ = ["falling", "plug_and_play"]
 
 
 def falling(first: float, last: float, count: int) -> tuple[float, ...]:
-    """`count` noise levels from `first` to `last`, each the same share of the one before."""
+    """Return `count` noise levels from `first` to `last`, in equal ratios."""
     return tuple(first * (last / first) ** (k / max(1, count - 1)) for k in range(count))
 
 

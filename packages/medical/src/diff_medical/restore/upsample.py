@@ -97,7 +97,7 @@ class SliceMeasurement(Measurement):
         return squares.clamp_min(0), turned
 
     def correction(self, x: Tensor, ratio: Tensor) -> Tensor:
-        """A^T (A A^T + ratio I)^-1 (y - A x); the ratio is one number, above 0."""
+        """Return A^T (A A^T + ratio I)^-1 (y - A x); the ratio is one number, above 0."""
         squares, turned = self._factors
         operator = self.operator
         assert isinstance(operator, Along)
@@ -142,7 +142,7 @@ def thick_axis(shape: tuple[int, ...], spacing: Spacing) -> int:
 
 
 def finer_spacing(spacing: Spacing, axis: int, ratio: float) -> Spacing:
-    """Voxel size, of which that along `axis` is `ratio` times what it was."""
+    """Return the voxel size with that along `axis` `ratio` times what it was."""
     x, y, z = (s * ratio if a == axis else s for a, s in enumerate(spacing))
     return x, y, z
 
@@ -159,7 +159,7 @@ def upsample(
     noise: Noise | None = None,
     progress: Progress | None = None,
 ) -> Upsampled:
-    """`volume` (X, Y, Z), finite, with `count` slices in place of those along `axis`.
+    """Return `volume` (X, Y, Z), finite, with `count` slices in place of those along `axis`.
 
     spacing:  voxel size in mm
     axis:     by default that of the thick slices, which must be thick then

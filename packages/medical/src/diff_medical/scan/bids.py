@@ -45,7 +45,7 @@ def dataset_of(path: Path) -> Path | None:
 
 
 def named(jobs: Sequence[Job], output: Path | None) -> list[Job]:
-    """`jobs` with the targets of BIDS scans named as derivatives.
+    """Return `jobs` with the targets of BIDS scans named as derivatives.
 
     Without `output`, those of a dataset go into its derivatives/diff-medical, in the same tree;
     an `output` that is named as a file stays as it is.
@@ -80,7 +80,7 @@ def write_sidecar(
     *,
     made: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes the sidecar of `target`, and the description of its dataset if that is missing.
+    """Write the sidecar of `target`, and the description of its dataset if that is missing.
 
     It has what the sidecar of `source` says of the scan, where the scan came from, and `done`;
     of a synthetic scan how it was `made`.

@@ -34,7 +34,7 @@ UNTRUSTED = "its geometry cannot be trusted: set qform or sform first (say with 
 
 
 def open_image(path: Path) -> tuple[Any, Any]:
-    """nibabel's Nifti1Image or Nifti2Image, and the header as it stands in the file.
+    """Return nibabel's Nifti1Image or Nifti2Image, and the header as it stands in the file.
 
     They differ where nibabel repairs the header while loading.
     """
@@ -121,8 +121,8 @@ def _quiet() -> Generator[None]:
 
 
 def geometry(path: Path, header: Any, axes: int) -> tuple[Spacing, tuple[str, ...]]:
-    """Voxel sizes, and what is odd about the geometry. The sform counts, then the qform, then
-    pixdim alone.
+    """Return the voxel sizes, and what is odd about the geometry. The sform counts, then the
+    qform, then pixdim alone.
     """
     sform = qform = None
     with np.errstate(all="ignore"):

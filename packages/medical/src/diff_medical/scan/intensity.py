@@ -41,7 +41,7 @@ class Scale(NamedTuple):
 
 
 def recognise(volume: NDArray[np.floating]) -> Modality:
-    """CT if the values reach well below zero as Hounsfield units of air do, else MR."""
+    """Return "ct" if the values reach well below zero as Hounsfield units of air do, else MR."""
     return "ct" if is_ct(float(np.min(volume)), float(np.mean(volume < CT_AIR))) else "mr"
 
 
@@ -53,7 +53,7 @@ def is_ct(low: float, below: float) -> bool:
 
 
 def scale(volume: NDArray[np.floating], modality: Modality) -> Scale:
-    """Offset and scale of a volume of any shape, finite values.
+    """Return the offset and scale of a volume of any shape, finite values.
 
     CT has a unit of its own: -1000 HU becomes 0, +500 HU becomes 1. MR has none: zero stays zero
     and the 99.5th percentile of the foreground (all above a tenth of the 99th percentile of the

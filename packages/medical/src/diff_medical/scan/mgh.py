@@ -25,7 +25,7 @@ DTYPES: tuple[np.dtype[Any], ...] = tuple(np.dtype(name) for name in ("u1", "i2"
 
 
 def open_mgh(path: Path) -> tuple[Any, Spacing, tuple[str, ...]]:
-    """nibabel's MGHImage, its voxel sizes, and what is odd about its geometry.
+    """Return nibabel's MGHImage, its voxel sizes, and what is odd about its geometry.
 
     Raises ScanError for what is no MGH file or has no usable geometry.
     """

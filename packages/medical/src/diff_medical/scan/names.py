@@ -26,8 +26,8 @@ def is_made_here(path: Path) -> bool:
 
 
 def beside(target: Path, what: str) -> Path:
-    """Where a product of the output `target` goes: its name with `what` for "enhanced", or for
-    the "denoised" of BIDS; a NIfTI file, also beside a DICOM series.
+    """Return where a product of the output `target` goes: its name with `what` for "enhanced", or
+    for the "denoised" of BIDS; a NIfTI file, also beside a DICOM series.
     """
     name, suffix = SCANS.split(target.name) if SCANS.matches(target) else (target.name, ".nii.gz")
     if "_desc-denoised" in name:

@@ -56,27 +56,27 @@ class Scan:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape as in the file: 2 to 7 axes."""
+        """The shape as in the file: 2 to 7 axes."""
         return tuple(int(n) for n in self.image.shape)
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Shape of one volume, (X, Y, Z)."""
+        """The shape of one volume, (X, Y, Z)."""
         return (*self.shape[:3], 1, 1)[:3]  # type: ignore[return-value]
 
     @property
     def volumes(self) -> int:
-        """Number of volumes: the product of the axes after the third."""
+        """The number of volumes: the product of the axes after the third."""
         return int(np.prod(self.shape[3:], dtype=np.int64))
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Datatype in the file."""
+        """The datatype in the file."""
         return self.image.get_data_dtype()
 
     @property
     def scaling(self) -> tuple[float, float]:
-        """(slope, intercept) from stored to real values."""
+        """The pair (slope, intercept) from stored to real values."""
         return float(self.image.dataobj.slope), float(self.image.dataobj.inter)
 
     @property
@@ -94,7 +94,7 @@ class Scan:
 
     @cached_property
     def stored(self) -> Array:
-        """Voxels as stored, (X, Y, Z, volumes): read once. A memory map if the file is not
+        """The voxels as stored, (X, Y, Z, volumes): read once. A memory map if the file is not
         compressed, and if it is and volumes are large, that of a temporary file.
         """
         problem = "its voxels cannot be read, the file is cut short or damaged"
@@ -223,7 +223,7 @@ def write(
 
 
 def check_kind(scan: Scan, path: Path) -> None:
-    """ValueError where an MGH file is to keep the header of a scan that was none."""
+    """Raise ValueError where an MGH file is to keep the header of a scan that was none."""
     if MGH.matches(path) and not isinstance(scan.image, MGHImage):
         raise ValueError(f"the output {path} cannot keep its header; name a .nii.gz file")
 

@@ -35,8 +35,8 @@ class SeriesScan(Scan):
 
     @cached_property
     def stored(self) -> NDArray[Any]:
-        """As stored, (X, Y, Z, 1); as real values where slopes differ between slices. Read once;
-        a large one lies in a temporary file.
+        """The voxels as stored, (X, Y, Z, 1); as real values where slopes differ between slices.
+        Read once; a large one lies in a temporary file.
         """
         stored = self.stack.stored() if self._is_uniform else self.stack.values()
         return stored[..., None]
@@ -47,12 +47,12 @@ class SeriesScan(Scan):
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Datatype of the stored values."""
+        """The datatype of the stored values."""
         return self.stack.dtype if self._is_uniform else np.dtype(np.float32)
 
     @property
     def scaling(self) -> tuple[float, float]:
-        """(slope, intercept) from `stored` to real values."""
+        """The pair (slope, intercept) from `stored` to real values."""
         slope, inter = self.stack.scaling[0] if self._is_uniform else (1.0, 0.0)
         return float(slope), float(inter)
 

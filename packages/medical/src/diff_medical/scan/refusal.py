@@ -21,7 +21,7 @@ BY_CONTENT = (None, errno.EINVAL, errno.EOVERFLOW)
 
 @contextmanager
 def foreign(refusal: Callable[[str], ValueError]) -> Generator[None]:
-    """Raises `refusal` of what was said, in one line, for any exception of the block.
+    """Raise `refusal` of what was said, in one line, for any exception of the block.
 
     Left as they are: an OSError of the system, and what is no error but a wish to stop.
     """
@@ -50,5 +50,5 @@ class ScanError(ValueError):
 
 
 def damaged(path: Path, problem: str, remedy: str) -> AbstractContextManager[None]:
-    """ScanError for whatever a library raises in the block, with what it said."""
+    """Raise ScanError for whatever a library raises in the block, with what it said."""
     return foreign(lambda why: ScanError(path, f"{problem} ({why})", remedy))

@@ -23,7 +23,7 @@ LARGE = 1 << 25  # voxels of a volume, above which it is not held in memory
 
 
 def folder() -> Path:
-    """Where the files go."""
+    """Return the folder of the files."""
     usual = Path("/var/tmp")
     if "TMPDIR" not in os.environ and usual.is_dir() and os.access(usual, os.W_OK):
         return usual
@@ -74,7 +74,7 @@ def unpacked(source: Stream, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArra
 
 
 def release(*arrays: NDArray[Any]) -> None:
-    """Gives back the memory that a large array takes; it is read from its file again when used."""
+    """Give back the memory that a large array takes; it is read from its file again when used."""
     for array in arrays:
         base: Any = array
         while base is not None and not isinstance(base, mmap.mmap):

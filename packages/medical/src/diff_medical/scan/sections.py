@@ -61,8 +61,8 @@ def sections(
     *,
     through: NDArray[np.bool_] | None = None,
 ) -> list[Section]:
-    """Planes across the three axes of volumes (X, Y, Z), the axial ones first; none across an axis
-    whose planes are lines.
+    """Return planes across the three axes of volumes (X, Y, Z), the axial ones first; none across
+    an axis whose planes are lines.
 
     affine:  (4, 4), voxels to the patient's right, front and head; axes are as stored without
              one, or with one that is not usable
@@ -93,7 +93,7 @@ def sections(
 def upright(
     volume: NDArray[Any], spacing: Spacing, affine: NDArray[np.floating] | None
 ) -> tuple[NDArray[Any], Spacing]:
-    """Volume and voxel sizes with the axes in the order right, front, head."""
+    """Return the volume and voxel sizes with the axes in the order right, front, head."""
     from nibabel.orientations import apply_orientation, io_orientation
 
     if affine is None or not np.isfinite(affine).all():
@@ -106,7 +106,8 @@ def upright(
 
 
 def grey_levels(values: Array, modality: str) -> tuple[float, float]:
-    """Black and white: the soft-tissue window of CT, else the 1st to the 99.8th percentile.
+    """Return the values of black and white: the soft-tissue window of CT, else the 1st to the
+    99.8th percentile.
 
     values: a volume, a plane, or some voxels
     """
@@ -122,5 +123,5 @@ def colour_limit(residual: Array, contrast: float) -> float:
 
 
 def flat(planes: Iterable[Array]) -> Array:
-    """All voxels of some planes."""
+    """Return all voxels of some planes."""
     return np.concatenate([plane.ravel() for plane in planes])

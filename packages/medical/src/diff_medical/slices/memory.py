@@ -24,8 +24,8 @@ def is_out_of_memory(error: BaseException) -> bool:
 def within_memory(
     attempt: Callable[[int], Tensor], network: SlabNetwork, tile: int, length: int
 ) -> Tensor:
-    """`attempt` of the longest edge of a tile; halved, and tried again, as long as memory runs
-    out.
+    """Return `attempt` of the longest edge of a tile; halved, and tried again, as long as memory
+    runs out.
 
     tile:   the edge to begin with; if memory ran out before, the one that fitted then
     length: the longest edge of what is cut into tiles

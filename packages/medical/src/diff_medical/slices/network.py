@@ -110,7 +110,7 @@ def sigma_max_of(denoiser: Denoiser) -> float:
 
 @contextmanager
 def in_full(network: object) -> Generator[None]:
-    """Within the block a `SlabNetwork` computes in the precision of its weights: where its results
+    """Let a `SlabNetwork` compute in the block in the precision of its weights: where its results
     are subtracted from one another, the rounding of a narrower one is as large as the difference.
     """
     if not isinstance(network, SlabNetwork):

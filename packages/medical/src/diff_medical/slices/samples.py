@@ -31,7 +31,8 @@ def sample_mean(
     seed: int,
     progress: Callable[[float], None],
 ) -> Tensor:
-    """Mean of `samples` draws from p(x_0 | noisy), `steps` passes each, for a volume (X, Y, Z).
+    """Return the mean of `samples` draws from p(x_0 | noisy), `steps` passes each, for a volume
+    (X, Y, Z).
 
     noisy = x_0 + sigma z *is* x_t at the noise level sigma, so the reverse stochastic process
     started there samples the posterior, with nothing to tune (the probability-flow ODE does not).

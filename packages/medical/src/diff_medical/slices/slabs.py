@@ -23,7 +23,7 @@ class Slab:
 
 
 def slabs(depth: int, slices: int, *, stride: int) -> list[Slab]:
-    """Windows of `slices` slices that keep every one of the `depth` slices at least once.
+    """Return windows of `slices` slices that keep every one of the `depth` slices at least once.
 
     Windows lie inside the stack, so nothing is made up at its ends: the first and the last window
     keep their outermost results too, the others only those with a neighbour on both sides. With
@@ -52,7 +52,9 @@ def slabs(depth: int, slices: int, *, stride: int) -> list[Slab]:
 
 
 def thin_slab(depth: int, slices: int) -> tuple[int, ...]:
-    """Indices that fill a window of `slices` from at most as many: centred, ends repeated."""
+    """Return the indices that fill a window of `slices` from at most as many: centred, ends
+    repeated.
+    """
     before = (slices - depth) // 2
     return tuple(min(max(position - before, 0), depth - 1) for position in range(slices))
 

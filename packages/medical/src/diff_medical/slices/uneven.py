@@ -23,7 +23,7 @@ LEAST = 0.05  # of the noise of the scan: the least level that is told to the ne
 
 
 def check_levels(low: float, high: float) -> None:
-    """ValueError for a map of levels from `low` to `high` (NaN if one of them is)."""
+    """Raise ValueError for a map of levels from `low` to `high` (NaN if one of them is)."""
     if not 0 <= low <= high < math.inf:
         raise ValueError(f"sigma_map is {low:g} to {high:g}; expected finite numbers >= 0")
     if high == 0:
@@ -31,7 +31,7 @@ def check_levels(low: float, high: float) -> None:
 
 
 def of_map(noise: Noise, sample: Array) -> Noise:
-    """Noise whose level is the median of what of a `sample` of a map is above 0."""
+    """Return the noise whose level is the median of the values above 0 in a `sample` of a map."""
     above = sample[sample > 0]
     sigma = float(np.median(above)) if above.size else noise.sigma
     return replace(noise, sigma=sigma, method="map")

@@ -60,7 +60,7 @@ class SlabDenoising:
 
 
 def draw_sigma(count: int, objective: SlabDenoising, generator: torch.Generator) -> Tensor:
-    """(count,) noise levels, stratified over the range so that each batch spans it."""
+    """Return (count,) noise levels, stratified over the range so that each batch spans it."""
     order = torch.randperm(count, generator=generator)
     uniform = (order + torch.rand(count, generator=generator)) / count
     narrow = torch.rand(count, generator=generator) < 0.5
@@ -75,7 +75,8 @@ def _between(low: float, high: float, uniform: Tensor) -> Tensor:
 def slab_noise(
     like: Tensor, slices: Tensor, correlated: float, generator: torch.Generator
 ) -> Tensor:
-    """Unit normal noise of the shape of `like` (B, S, H, W), equal where `slices` (B, S) is equal.
+    """Return unit normal noise of the shape of `like` (B, S, H, W), equal where `slices` (B, S) is
+    equal.
 
     A share `correlated` of the samples is smoothed in plane with (a, 1, a) along both axes, a up
     to 0.5, and rescaled to unit variance.

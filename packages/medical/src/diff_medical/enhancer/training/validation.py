@@ -43,7 +43,7 @@ class Case:
     spacing: Spacing
 
     def noisy(self, level: float) -> NDArray[np.float32]:
-        """With Gaussian noise of `level` of the maximum, the same at each call."""
+        """Return the volume with Gaussian noise of `level` of the maximum, always the same."""
         noise = np.random.default_rng(0).standard_normal(self.clean.shape)
         return (self.clean + level * noise).astype(np.float32)
 
@@ -51,8 +51,8 @@ class Case:
 def held_out_scans(
     rows: Sequence[Row], modality: Modality, warn: Callable[[str], None], reading: Reading
 ) -> Iterator[tuple[str, Loaded]]:
-    """Name and voxels of the scans of a modality in the split "val"; those that cannot be read go
-    to `warn`.
+    """Return the name and voxels of the scans of a modality in the split "val"; those that cannot
+    be read go to `warn`.
     """
     for row in rows:
         if row.split != "val":

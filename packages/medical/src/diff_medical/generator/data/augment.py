@@ -87,7 +87,10 @@ class Augmentation:
     def draw(
         cls, strength: Strength, spatial: int, axis: int | None, mr: bool, rng: np.random.Generator
     ) -> Augmentation:
-        """axis: of the image, that runs from left to right; None if none does."""
+        """Return one draw.
+
+        axis: of the image, that runs from left to right; None if none does
+        """
         s = strength
 
         def told(limit: float) -> float:
@@ -124,7 +127,7 @@ def _turned(spatial: int, degrees: float, rng: np.random.Generator) -> NDArray[n
 
 
 def warped(image: Array, cutting: Cutting, augmentation: Augmentation) -> Array:
-    """(C, *canvas) -> (C, size, ...): the field of view of the canvas as augmented.
+    """Return the field of view of a canvas (C, *canvas) as augmented: (C, size, ...).
 
     The first channel also gets the gain and the exponent.
     """

@@ -86,7 +86,7 @@ class Corpus:
     notes: tuple[str, ...] = field(default=())
 
     def of(self, split: str) -> NDArray[np.int64]:
-        """Indices of a split's images."""
+        """Return the indices of a split's images."""
         return np.array([i for i, e in enumerate(self.entries) if e.split == split], np.int64)
 
     def window(self, index: int) -> NDArray[np.float32]:
@@ -97,7 +97,7 @@ class Corpus:
         return warped(image, self.cutting, Augmentation.none(self.cutting.spatial))
 
     def choices(self) -> tuple[Choice, ...]:
-        """Every kind of the training images, the commonest first."""
+        """Return every kind of the training images, the commonest first."""
         kinds: dict[tuple[str, str, str], list[Entry]] = {}
         for entry in self.entries:
             if entry.split == "train":
@@ -124,7 +124,7 @@ def build_corpus(
     *,
     warn: Callable[[str], None] = print,
 ) -> Corpus:
-    """Cuts all scans, once into `cache`.
+    """Cut all scans, once into `cache`.
 
     Where no row is held out, one subject in ten is, by a hash of its name. Files that cannot be
     used are named to `warn`, and that spacings are mixed. Raises CorpusError if nothing can be

@@ -59,13 +59,13 @@ class Cutting:
             raise ValueError(f"views is {self.views}; expected mm above 0")
 
     def view(self, body: str) -> float:
-        """Field of view, mm."""
+        """Return the field of view in mm."""
         known = {"": 320.0} | VIEWS | self.views
         return known.get(body, known[""])
 
     @property
     def canvas(self) -> int:
-        """Pixels of what is kept, along each axis."""
+        """The number of pixels of what is kept, along each axis."""
         return 2 * round(self.size * self.margin * self.fine / 2)
 
 
@@ -79,7 +79,7 @@ class Piece:
 
 
 def cut_slices(channels: Array, spacing: Spacing, body: str, cutting: Cutting) -> Iterator[Piece]:
-    """Slices of a scan (C, X, Y, Z) in RAS order, its first channel in tones.
+    """Return the slices of a scan (C, X, Y, Z) in RAS order, its first channel in tones.
 
     A plane is cut where the voxels in it are fine enough for the pixel and cover enough of the
     field of view; slices thinner than `step` are averaged to it. Nearly empty ones are left out.

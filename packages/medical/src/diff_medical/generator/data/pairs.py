@@ -42,7 +42,7 @@ class Pairing:
         return bool(self.suffix) and SCANS.split(path.name)[0].endswith(f"_{self.suffix}")
 
     def encode(self, values: NDArray[np.floating], modality: str = "mr") -> NDArray[np.float32]:
-        """(X, Y, ...) of a label map or scan as channels (C, X, Y, ...)."""
+        """Return (X, Y, ...) of a label map or scan as channels (C, X, Y, ...)."""
         if self.labels:
             known = np.arange(1, self.labels + 1).reshape(-1, *(1,) * values.ndim)
             return (np.rint(values)[None] == known).astype(np.float32)
@@ -50,7 +50,7 @@ class Pairing:
 
 
 def read_extra(row: Row, loaded: Loaded, pairing: Pairing) -> NDArray[np.float32]:
-    """(C, X, Y, Z) of what belongs to a scan, in RAS order; C = 0 without pairing.
+    """Return (C, X, Y, Z) of what belongs to a scan, in RAS order; C = 0 without pairing.
 
     Raises ValueError if it is missing or on another grid.
     """

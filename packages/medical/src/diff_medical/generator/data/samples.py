@@ -116,7 +116,8 @@ def _item(
 def held_out(
     corpus: Corpus, model: Cascade, split: str, count: int, batch: int = 16
 ) -> Iterator[dict[str, Tensor]]:
-    """Batches of `count` images of a split, spread evenly over it, as they are; even in number.
+    """Yield batches of `count` images of a split, spread evenly over it, as they are; even in
+    number.
 
     Images of kinds that the model has no word for are left out.
     """

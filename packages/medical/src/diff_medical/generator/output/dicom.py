@@ -33,13 +33,13 @@ TO_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 def write_slice(path: Path, made: Made, mark: Mark) -> None:
-    """Writes a slice as one DICOM file; not atomically. Values are rounded to whole numbers."""
+    """Write a slice as one DICOM file; not atomically. Values are rounded to whole numbers."""
     for one in _datasets(made, mark, made.request.plane):
         one.save_as(path, enforce_file_format=True)
 
 
 def write_series(folder: Path, made: Made, mark: Mark) -> None:
-    """Writes a volume as a folder of axial slices, whole or not at all."""
+    """Write a volume as a folder of axial slices, whole or not at all."""
     with replacing_folder(folder) as partial:
         for one in _datasets(made, mark, "axial"):
             one.save_as(partial / f"{int(one.InstanceNumber):05d}.dcm", enforce_file_format=True)

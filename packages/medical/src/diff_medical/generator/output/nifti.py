@@ -17,7 +17,7 @@ _SCANNER = 1  # the form code for coordinates of a scanner
 
 
 def write(path: Path, made: Made, mark: Mark) -> None:
-    """Writes a scan, float32, with its mark to `path`, .nii or .nii.gz; not atomically."""
+    """Write a scan, float32, with its mark to `path`, .nii or .nii.gz; not atomically."""
     from nibabel.nifti1 import Nifti1Image
 
     image: Any = Nifti1Image(made.volume, made.affine)

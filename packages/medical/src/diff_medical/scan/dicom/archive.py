@@ -22,7 +22,7 @@ PIECE = 1 << 20  # bytes that are unpacked at a time
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Writes the DICOM files of the zip archive `path` into `folder`, under numbers for names.
+    """Write the DICOM files of the zip archive `path` into `folder`, under numbers for names.
 
     Raises ValueError for what is no zip archive, is damaged, encrypted or neither stored nor
     deflated, names files outside itself or links, or would unpack to more than any series takes.

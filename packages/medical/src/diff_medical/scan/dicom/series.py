@@ -102,8 +102,8 @@ def open_folder(folder: Path, keeper: object = None) -> Stack:
 
 
 def reader() -> Any:
-    """pydicom's dcmread, without its remarks on other makers' habits: for what it cannot read it
-    raises ValueError. Raises ValueError itself where pydicom is not installed.
+    """Return pydicom's dcmread, without its remarks on other makers' habits: for what it cannot
+    read it raises ValueError. Raises ValueError itself where pydicom is not installed.
     """
     try:
         import pydicom

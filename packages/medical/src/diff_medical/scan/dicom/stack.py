@@ -57,14 +57,17 @@ class Stack:
         return int(np.prod(self.shape, dtype=np.int64)) > scratch.LARGE
 
     def stored(self) -> NDArray[Any]:
-        """(X, Y, Z) values as stored, before slope and intercept; ValueError if not decodable.
+        """Return the (X, Y, Z) values as stored, before slope and intercept; ValueError if not
+        decodable.
 
         In Fortran order; a large one lies on the disk (`diff_medical.scan.scratch`).
         """
         return self._filled(self.dtype, lambda plane, _: plane)
 
     def values(self) -> NDArray[np.float32]:
-        """(X, Y, Z) values with slope and intercept applied: HU for CT. Else as `stored`."""
+        """Return the (X, Y, Z) values with slope and intercept applied: HU for CT. Else as
+        `stored`.
+        """
 
         def real(plane: NDArray[Any], number: int) -> NDArray[Any]:
             slope, inter = self.scaling[number]
@@ -118,14 +121,14 @@ class _Numbers:
 
 @contextmanager
 def quiet() -> Generator[None]:
-    """Without pydicom's remarks on other makers' habits."""
+    """Run the block without pydicom's remarks on other makers' habits."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
 
 
 def stacked(slices: Sequence[Any], keeper: object = None) -> Stack:
-    """Datasets of one series, in any order, as a stack; ValueError if they make none."""
+    """Return the datasets of a series, in any order, as a stack; ValueError if they make none."""
     found = [_numbers(one) for one in slices]
     for one in found:
         if one.frames > 1:
@@ -204,7 +207,7 @@ def _dtype(one: Any) -> np.dtype[Any]:
 
 
 def scaling_of(one: Any) -> tuple[float, float]:
-    """Rescale slope and intercept of a dataset."""
+    """Return the rescale slope and intercept of a dataset."""
     slope, inter = one.get("RescaleSlope"), one.get("RescaleIntercept")
     return 1.0 if slope is None else float(slope), 0.0 if inter is None else float(inter)
 

@@ -41,7 +41,7 @@ MODIFIER = ("109103", "Modifying Equipment")
 
 
 def check_target(folder: Path) -> None:
-    """ValueError unless `folder` is free, or holds nothing but DICOM files."""
+    """Raise ValueError unless `folder` is free, or holds nothing but DICOM files."""
     if folder.is_file():
         raise ValueError(f"the output {folder} is a file; name a folder, or a .nii.gz file")
     if folder.is_dir() and not all(p.is_file() and is_dicom(p) for p in folder.iterdir()):
@@ -51,7 +51,7 @@ def check_target(folder: Path) -> None:
 def write_series(
     folder: Path, stack: Stack, values: NDArray[np.float32], *, label: str, version: str
 ) -> None:
-    """Writes `values` (X, Y, Z), in the units of the series, as a series of their own.
+    """Write `values` (X, Y, Z), in the units of the series, as a series of their own.
 
     Each slice keeps its datatype, rescale slope and intercept; values are rounded to nearest and
     kept in range. The folder is there whole or not at all; one that holds an older series is

@@ -95,7 +95,7 @@ ESCAPED = {"*": r"\*", "[": r"\[", "]": r"\]", "<": "&lt;", ">": "&gt;"}
 def is_formula(text: str) -> bool:
     """Whether an indented paragraph is mathematics, not code or a table of names."""
     return (
-        not re.search(r"`|#|\w=\S|: \w+,|\.\.\.", text)
+        not re.search(r"`|#|\{[{%]|\w=\S|: \w+,|\.\.\.", text)
         and re.search(r"[=^<]|\|", text) is not None
     )
 

@@ -1,5 +1,5 @@
-"""Screenshots of both studios with the examples: `python docs/studio/draw.py [audio] [medical]`
-writes docs/studio/{audio,medical}.jpg. Needs Chromium on the path (or its name in CHROMIUM).
+"""Screenshots of both studios with the examples: `python docs/use/studio/draw.py [audio] [medical]`
+writes docs/use/studio/{audio,medical}.jpg. Needs Chromium on the path (or its name in CHROMIUM).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
 from studio_client import running  # noqa: E402

@@ -1,5 +1,8 @@
-"""Screenshots of both studios with the examples: `python docs/use/studio/draw.py [audio] [medical]`
-writes docs/use/studio/{audio,medical}.jpg. Needs Chromium on the path (or its name in CHROMIUM).
+"""The screenshots of both studios with the examples: docs/use/studio/{audio,medical}.jpg.
+
+    python docs/use/studio/draw.py [audio] [medical]
+
+Needs Chromium on the path (or its name in CHROMIUM).
 """
 
 from __future__ import annotations

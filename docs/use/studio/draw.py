@@ -30,7 +30,7 @@ SHOTS = {
 
 
 def shoot(domain: str, scratch: Path) -> None:
-    """Runs the example of `domain` through its studio and pictures the page."""
+    """Run the example of `domain` through its studio and save a picture of the page."""
     example, quality = SHOTS[domain]
     with running(f"diff_{domain}.studio", scratch) as studio:
         studio.result(example, (ROOT / "examples" / example).read_bytes(), quality=quality)

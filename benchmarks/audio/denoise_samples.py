@@ -1,4 +1,4 @@
-"""Sounds and pictures of docs/denoise.md, for `benchmarks/audio/denoise.py --samples FOLDER`.
+"""The sounds and pictures of docs/audio/denoise.md, made by `denoise.py --samples FOLDER`.
 
 Held-out recordings whose licence allows it: speech of kathleen_en (CC0) and LibriSpeech (CC BY
 4.0), noise of mycroft_noises (public domain). `credits.json` says what is heard where.

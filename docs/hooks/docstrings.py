@@ -1,8 +1,8 @@
-"""Docstrings as they are read in an editor, made ready for a page.
+"""The docstrings of the packages, prepared for the pages of the reference.
 
 A griffe extension (see mkdocs.yml). Formulas, which the docstrings write as indented plain text,
 become MathML; lists of "name: meaning" become lists; what Markdown would take for markup in plain
-text is escaped. Nothing is changed in what `help()` shows.
+text is escaped. `help()` shows the docstrings unchanged.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ SIGNS = {"<-": r"\leftarrow ", "->": r"\to ", "<=": r"\le ", ">=": r"\ge "}
 
 
 class Readable(griffe.Extension):
-    """Rewrites every docstring of a package after it has been read."""
+    """Rewrite every docstring of a package after it has been read."""
 
     def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
         rewrite(pkg)
 
 
 def rewrite(thing: griffe.Object) -> None:
-    """The docstring of a module, class or function, and those of all that is in it."""
+    """Rewrite the docstring of a module, class or function, and those of its members."""
     if thing.docstring is not None:
         thing.docstring.value = markdown(thing.docstring.value)
     for name, member in list(thing.members.items()):
@@ -51,13 +51,13 @@ def rewrite(thing: griffe.Object) -> None:
 
 
 def markdown(docstring: str) -> str:
-    """A docstring, paragraph by paragraph."""
+    """Return a docstring as Markdown, paragraph by paragraph."""
     first, *others = re.split(r"\n\s*\n", docstring)
     return "\n\n".join([escape(first), *(paragraph(text) for text in others)])
 
 
 def paragraph(text: str) -> str:
-    """A formula or code if it is indented; else text, or `name: meaning` line by line."""
+    """Return indented text as a formula or code, other text as text or as a list of fields."""
     lines = text.split("\n")
     if all(line.startswith("    ") for line in lines):
         return formula(lines) if is_formula(text) else text
@@ -81,7 +81,7 @@ FIELD = re.compile(r"^([a-z][a-z0-9_]*(?:, [a-z][a-z0-9_]*)*): +(\S.*)$")
 
 
 def escape(text: str) -> str:
-    """Plain text but for `code`: stars and brackets are what they look like."""
+    """Return plain text with stars and brackets escaped, except inside `code`."""
     parts = text.split("`")
     for i in range(0, len(parts), 2):
         parts[i] = PLAIN.sub(lambda found: found[1] or ESCAPED[found[0]], parts[i])
@@ -93,15 +93,15 @@ ESCAPED = {"*": r"\*", "[": r"\[", "]": r"\]", "<": "&lt;", ">": "&gt;"}
 
 
 def is_formula(text: str) -> bool:
-    """Whether an indented paragraph is mathematics, not code or a table of names."""
+    """Return true if an indented paragraph is mathematics, not code or a table of names."""
     return (
-        not re.search(r"`|#|\w=\S|: \w+,|\.\.\.", text)
+        not re.search(r"`|#|\{[{%]|\w=\S|: \w+,|\.\.\.", text)
         and re.search(r"[=^<]|\|", text) is not None
     )
 
 
 def formula(lines: list[str]) -> str:
-    """A table without borders: cells are parted by two spaces or more."""
+    """Return a table without borders; two or more spaces separate the cells."""
     rows = [re.split(r" {2,}", line.strip()) for line in lines]
     width = max(len(row) for row in rows)
     cells = [[""] * (width - len(row)) + row if row[0] in "=+" else row for row in rows]
@@ -112,7 +112,7 @@ def formula(lines: list[str]) -> str:
 
 
 def cell(text: str) -> str:
-    """MathML, or words where there are two in a row."""
+    """Return MathML, or plain words if there are two in a row."""
     words = re.search(r"[A-Za-z-]{3,},? [a-z]{2,}|et al|^\(?equations? |^[A-Za-z-]{3,}$", text)
     if not text or (words and text not in NAMED and not re.search(r"[=^|]", text)):
         return html.escape(text)
@@ -120,7 +120,7 @@ def cell(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """LaTeX for a formula in plain text: "sigma_t^2 / alpha", "sqrt(1 - r^2)", "e^-d"."""
+    """Return LaTeX for a formula in plain text: "sigma_t^2 / alpha", "sqrt(1 - r^2)", "e^-d"."""
     for sign, command in SIGNS.items():
         text = text.replace(sign, command)
     text = bracketed(text, "sqrt(", r"\sqrt{")
@@ -132,7 +132,7 @@ def latex(text: str) -> str:
 
 
 def names(text: str) -> str:
-    """Greek letters and functions by their commands; other words upright."""
+    """Replace Greek letters and functions by their commands, and set other words upright."""
 
     def name(found: re.Match[str]) -> str:
         word = found[0]

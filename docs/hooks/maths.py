@@ -1,4 +1,4 @@
-"""$...$ in the pages as MathML: no script, no font, nothing fetched from elsewhere.
+"""$...$ in the pages as MathML: no script, no font, nothing loaded from elsewhere.
 
 A hook of mkdocs (see mkdocs.yml); pymdownx.arithmatex has marked the formulas.
 """
@@ -15,11 +15,11 @@ FORMULA = re.compile(r'<(span|div) class="arithmatex">\\([(\[])(.*?)\\[)\]]</\1>
 
 
 def on_page_content(content: str, **kwargs: Any) -> str:
-    """Called by mkdocs for every page."""
+    """Replace the formulas of a page; mkdocs calls this for every page."""
     return FORMULA.sub(mathml, content)
 
 
 def mathml(found: re.Match[str]) -> str:
-    """One formula, in the line or by itself."""
+    """Return one formula as MathML, in the line or as a block."""
     display = "inline" if found[2] == "(" else "block"
     return convert(html.unescape(found[3]).strip(), display=display)

@@ -1,4 +1,4 @@
-"""Draws all that the page "How diffusion works" shows, into docs/how.
+"""The figures of the page "How diffusion works", drawn into docs/how.
 
 python docs/how/figures.py              # everything
 python docs/how/figures.py score seeds  # some of it
@@ -34,7 +34,7 @@ FIGURES: dict[str, Callable[[Path], None]] = {
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Draws what is named, or everything, and says how long it took."""
+    """Draw the named figures, or all of them, and print the time."""
     parser = argparse.ArgumentParser(description="Draws the figures of How diffusion works.")
     parser.add_argument("names", nargs="*", help=f"of {', '.join(FIGURES)}; all by default")
     parser.add_argument("--out", type=Path, default=HERE, help="folder to write into")

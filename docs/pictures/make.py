@@ -9,12 +9,13 @@ from PIL import Image
 HERE = Path(__file__).resolve().parent
 OUT = HERE.parents[1] / "out"
 WIDTH = 1000
-# Of width and height. Of the scan's: two planes before, after, removed, without the colour bar.
+# Fractions of width and height. The scan keeps two planes before, after and removed, without the
+# colour bar.
 PARTS = {"speech": (1.0, 1.0), "phantom": (0.92, 0.424)}
 
 
 def main() -> None:
-    """Reads out/speech.png and out/phantom.png, writes two small pictures beside this file."""
+    """Read out/speech.png and out/phantom.png, and write two small pictures beside this file."""
     for name, (across, down) in PARTS.items():
         with Image.open(OUT / f"{name}.png") as picture:
             box = (0, 0, round(across * picture.width), round(down * picture.height))

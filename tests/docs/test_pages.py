@@ -47,12 +47,12 @@ PLANNED = {
     r"diff_audio\.train (vocoder|voice)": "test_vocoder_train.py, test_voice_training.py",
     r"diff_medical\.train generate": "test_generator_training.py",
     r"train \w+ --(data scans/ --out run/|speech speech/ --noise noise/ --out runs/mine)$": (
-        "docs/training.md runs them with other settings"
+        "docs/use/training.md runs them with other settings"
     ),
     r"train .*(DIR|RUN|FIRST)": "the training of a shipped model, hours of it",
     r"(DIR|enhance) --calibration": "minutes; test_evaluate.py",
     r"diff_medical\.(audit|fidelity)": "many scans; test_audit_cli.py, test_fidelity_cli.py",
-    r"diff_audio\.evaluate .* scores.csv$": "docs/evaluation.md runs the same and draws it",
+    r"diff_audio\.evaluate .* scores.csv$": "docs/use/evaluation.md runs the same and draws it",
     r"studio": "does not end by itself; test_studio.py and test_studio_scans.py",
     r"^python benchmarks/": "minutes to hours, on data that the repository does not hold",
 }

@@ -24,7 +24,7 @@ def prepare(folder: Path) -> None:
     _sounds(folder)
     _scans(folder)
     _pictures(folder)
-    for copies in ("runs/mine", "runs/scans", "run", "RUN", "docs/generate"):
+    for copies in ("runs/mine", "runs/scans", "run", "RUN", "docs/medical/generate"):
         (folder / copies).mkdir(parents=True)
     audio, medical = (ROOT / f"packages/{p}/src/diff_{p}/weights" for p in ("audio", "medical"))
     shutil.copy(audio / "denoise.safetensors", folder / "runs/mine")

@@ -1,1 +1,1 @@
-"""What docs/how/figures.py draws, one module a subject."""
+"""The drawings of docs/how/figures.py, one module for each subject."""

@@ -1,4 +1,4 @@
-"""Schedules as curves, and the errors of samplers against what is exactly true."""
+"""Schedules as curves, and the errors of samplers against the exact flow."""
 
 from __future__ import annotations
 
@@ -69,9 +69,7 @@ class Counted(ExactDenoiser):
 
 @dataclass(frozen=True)
 class Method:
-    """A sampler, its grid for a number of steps where it is used from noise to data, and how it is
-    drawn.
-    """
+    """A sampler with its grid from noise to data and the style of its line."""
 
     name: str
     sampler: Sampler

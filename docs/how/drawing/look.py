@@ -1,4 +1,4 @@
-"""One look for all figures: a dark card, as scans and spectrograms are read on.
+"""The common look of all figures: a dark card, as for reading scans and spectrograms.
 
 A card needs no second version for a dark page. What is wide on a desk is drawn once more for a
 narrow window: NAME.webp and NAME-narrow.webp.
@@ -137,7 +137,7 @@ def _narrow(path: Path) -> Path:
 
 
 def _save(figure: Figure, path: Path, lossless: bool = False) -> None:
-    """Lines stay sharp without loss and are small; noise would be large."""
+    """Save a figure: lines without loss, which are small; noise with loss."""
     options = {"lossless": lossless, "quality": 72, "method": 4}
     figure.savefig(path, dpi=200 if lossless else 150, pil_kwargs=options)
     print(f"{path.name}: {path.stat().st_size / 1000:.0f} kB", flush=True)

@@ -136,7 +136,7 @@ def reverse(out: Path) -> None:
 
 
 def seeds(out: Path) -> None:
-    """Posterior draws of a crop, their mean and spread, and what is true."""
+    """Posterior draws of a crop, their mean and spread, and the truth."""
     denoiser, x_0 = network(), slab()[:, :, 4:68, 14:78].contiguous()
     noisy = x_0 + NOISE * Keyed([1000])(0, x_0)
     times = karras(denoiser.schedule, STEPS, sigma_min=NOISE / 30, sigma_max=NOISE)

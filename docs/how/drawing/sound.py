@@ -43,7 +43,7 @@ def bright(spectrum: Tensor) -> float:
 
 
 def options(top: float) -> dict[str, object]:
-    """How a spectrum is drawn, low frequencies below; white is `top`."""
+    """The panel of a spectrum, low frequencies below; white is `top`."""
     return {"cmap": "magma", "origin": "lower", "vmin": 0.0, "vmax": top}
 
 

@@ -1,5 +1,8 @@
-"""Screenshots of both studios with the examples: `python docs/studio/draw.py [audio] [medical]`
-writes docs/studio/{audio,medical}.jpg. Needs Chromium on the path (or its name in CHROMIUM).
+"""The screenshots of both studios with the examples: docs/use/studio/{audio,medical}.jpg.
+
+    python docs/use/studio/draw.py [audio] [medical]
+
+Needs Chromium on the path (or its name in CHROMIUM).
 """
 
 from __future__ import annotations
@@ -13,7 +16,7 @@ from pathlib import Path
 from PIL import Image
 
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
+ROOT = HERE.parents[2]
 sys.path.insert(0, str(ROOT / "tests/support"))
 
 from studio_client import running  # noqa: E402
@@ -27,7 +30,7 @@ SHOTS = {
 
 
 def shoot(domain: str, scratch: Path) -> None:
-    """Runs the example of `domain` through its studio and pictures the page."""
+    """Run the example of `domain` through its studio and save a picture of the page."""
     example, quality = SHOTS[domain]
     with running(f"diff_{domain}.studio", scratch) as studio:
         studio.result(example, (ROOT / "examples" / example).read_bytes(), quality=quality)

@@ -10,7 +10,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from categorical_cases import CHAINS, K, LOPSIDED, generator_matrix, tensor
+from categorical_cases import CHAINS, LOPSIDED, K, generator_matrix, tensor
 from diff_core import Edm, RectifiedFlow, VariancePreserving
 from diff_core.discrete import Absorbing, Chain, RateMatrix, Uniform, neighbours, one_hot
 from diff_core.discrete.rates import exponential
@@ -64,7 +64,9 @@ def test_marginal_of_categories(chain: Chain) -> None:
 
 
 def test_bridge_and_posterior_are_bayes_rule(chain: Chain) -> None:
-    to_s, on, to_t = (reference(chain, *ends) for ends in ((tensor(0.0), S), (S, T), (tensor(0.0), T)))
+    to_s, on, to_t = (
+        reference(chain, *ends) for ends in ((tensor(0.0), S), (S, T), (tensor(0.0), T))
+    )
     p_0 = torch.rand(chain.states, K).double()
     if isinstance(chain, Absorbing):  # what is shown is certain
         p_0[:K] = torch.eye(K)

@@ -47,7 +47,7 @@ class Fresh:
     """Noise for many rows at once: the draws of each k are independent."""
 
     def __call__(self, k: int, like: Tensor) -> Tensor:
-        seed = (k * 0x9E3779B97F4A7C15) % 2**63
+        seed = 7919 * (k % 2**32) + 104729 * (k >> 32) + 1  # 32 bits are all that counts
         return torch.randn(like.shape, generator=torch.Generator().manual_seed(seed))
 
 
@@ -182,7 +182,7 @@ def test_first_hitting_has_the_law_of_the_chain_on_the_way() -> None:
 def test_first_hitting_calls_once_for_each_mask() -> None:
     counted = Counted(EXACT)
     x = torch.tensor([[3, 0, 3], [3, 1, 2]])
-    sample(counted, FirstHitting(), x, uniform(4), noise=Keyed([1, 2]))
+    sample(counted, FirstHitting(), x, uniform(1), noise=Keyed([1, 2]))
     assert counted.calls == 2
 
 
@@ -239,17 +239,17 @@ def test_infilling_is_the_exact_conditional(sampler: Sampler) -> None:
 
 
 def test_infilling_converges_where_the_given_is_masked_in_between() -> None:
-    joint = LAW.probabilities.reshape(K, K, K)
+    count, joint = 20_000, LAW.probabilities.reshape(K, K, K)
     wanted = (joint[:, :, 1] / joint[:, :, 1].sum()).flatten()
-    x = torch.tensor([MASKS.mask, MASKS.mask, 1]).repeat(COUNT, 1)
+    x = torch.tensor([MASKS.mask, MASKS.mask, 1]).repeat(count, 1)
     for sampler in (Remasking(4.0), PredictorCorrector(corrections=2)):
         errors: list[float] = []
-        for steps in (4, 32):
+        for steps in (2, 16):
             got = sample(EXACT, sampler, x, uniform(steps), noise=Fresh(), fixed=x != MASKS.mask)
             assert bool((got[:, 2] == 1).all())
-            found = torch.bincount(got[:, 0] * K + got[:, 1], minlength=K * K) / COUNT
+            found = torch.bincount(got[:, 0] * K + got[:, 1], minlength=K * K) / count
             errors.append(variation(found, wanted))
-        assert errors[1] < max(0.4 * errors[0], chance_distance(wanted, COUNT))
+        assert errors[1] < max(0.4 * errors[0], chance_distance(wanted, count))
 
 
 @pytest.mark.parametrize("sampler", EVERY, ids=repr)
@@ -286,9 +286,7 @@ def test_temperature_zero_takes_the_likeliest(sampler: Sampler) -> None:
     probabilities[1, 2, 0] = 5
     law = Law(probabilities / probabilities.sum())
     cold = replace(sampler, temperature=0.0)  # type: ignore[type-var]
-    got = sample(
-        ExactCategorical(law, MASKS), cold, masks(20, ENTRIES), uniform(6), noise=Fresh()
-    )
+    got = sample(ExactCategorical(law, MASKS), cold, masks(20, ENTRIES), uniform(6), noise=Fresh())
     assert got.tolist() == [[1, 2, 0]] * 20
 
 

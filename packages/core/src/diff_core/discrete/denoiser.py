@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from diff_core.coefficients import check_time
 from diff_core.condition import Condition
 from diff_core.discrete.chain import Chain
-from diff_core.discrete.draw import one_hot
 
 __all__ = ["CategoricalDenoiser", "CategoricalNetwork", "FromLogits"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 
 import torch
 from torch import Tensor
@@ -42,25 +41,28 @@ class Law:
 
     def at(self, chain: Chain, t: Tensor) -> Tensor:
         """The law of x_t over all configurations of the chain's states, (states^n,)."""
-        clean = self.configurations(self.categories, self.entries)
         seen = self.configurations(chain.states, self.entries)
-        return self.probabilities @ self._chances(chain, clean, seen, t)
+        return self.probabilities @ self.chances(chain, seen, t)
 
     def posterior(self, chain: Chain, x_t: Tensor, t: Tensor) -> Tensor:
-        """The probabilities (B, K, n) of each entry of x_0 given x_t (B, n)."""
+        """The probabilities (B, K, n) of each entry of x_0 given x_t (B, n), t () or (B,)."""
         clean = self.configurations(self.categories, self.entries)
-        weight = self.probabilities[:, None] * self._chances(chain, clean, x_t, t)
+        weight = self.probabilities[:, None] * self.chances(chain, x_t, t)
         weight = weight / weight.sum(0)
         return torch.einsum("nb,nkl->bkl", weight, one_hot(clean, self.categories, weight.dtype))
 
-    def _chances(self, chain: Chain, clean: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-        """q(x_t | x_0) for every pair, (N, B)."""
-        law = chain.marginal(clean, t, torch.float64)
-        chances = [
-            law[:, :, i].gather(1, x_t[None, :, i].expand(len(clean), -1))
-            for i in range(self.entries)
-        ]
-        return torch.stack(chances).prod(0)
+    def chances(self, chain: Chain, x_t: Tensor, t: Tensor) -> Tensor:
+        """q(x_t | x_0) for every x_0, in the order of the law, and every row of x_t; (N, B)."""
+        t, rows = t.double().reshape(-1), len(x_t)
+        clean = self.configurations(self.categories, self.entries)
+        # the marginal from every category, one column each: (1 or B, states, K)
+        certain = torch.eye(chain.states, self.categories, dtype=torch.float64)
+        table = chain.push(certain.expand(len(t), -1, -1), torch.zeros_like(t), t).expand(
+            rows, -1, -1
+        )
+        here = torch.arange(rows)
+        each = [table[here, x_t[:, i]][:, clean[:, i]] for i in range(self.entries)]
+        return torch.stack(each).prod(0).mT
 
     def entropy(self) -> float:
         """Of the whole law, in nats."""
@@ -75,7 +77,7 @@ class Law:
 class ExactCategorical(CategoricalDenoiser):
     """The posterior of a known law on any chain, in float64; conditions are ignored.
 
-    It takes a single time for all rows.
+    NaN for an x_t that the law cannot have.
     """
 
     def __init__(self, law: Law, chain: Chain) -> None:
@@ -84,7 +86,6 @@ class ExactCategorical(CategoricalDenoiser):
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
         check_time("t", t, x_t)
-        if t.ndim:
-            each = [self.law.posterior(self.chain, x[None], s) for x, s in zip(x_t, t, strict=True)]
-            return torch.cat(each)
-        return self.law.posterior(self.chain, x_t, t.double())
+        if self.chain.timeless:  # any time will do, and at t = 1 nothing but masks is possible
+            return self.law.posterior(self.chain, x_t, torch.tensor(0.5, dtype=torch.float64))
+        return self.law.posterior(self.chain, x_t, t)

@@ -50,6 +50,8 @@ class CategoricalCfg(CategoricalDenoiser):
             return conditional
         other = self.denoiser(x_t, t, null)
         tiny = torch.finfo(other.dtype).tiny
-        logs = torch.lerp(other.clamp(min=tiny).log(), conditional.clamp(min=tiny).log(), self.weight)
+        logs = torch.lerp(
+            other.clamp(min=tiny).log(), conditional.clamp(min=tiny).log(), self.weight
+        )
         possible = (other > 0) & (conditional > 0)
         return torch.where(possible, logs, -math.inf).softmax(1)

@@ -1,4 +1,6 @@
-r"""Chains in which one jump forgets everything: P_st = a I + (1 - a) 1 pi^T, a = alpha_t / alpha_s.
+r"""Chains in which one jump forgets everything.
+
+    P_st = a I + (1 - a) 1 pi^T ,   a = alpha_t / alpha_s
 
 An entry jumps with rate b'(t), to a state drawn from pi whatever it was before. `Absorbing` has
 all of pi at one further state, the mask; `Uniform` has it equal over the categories.

@@ -110,9 +110,9 @@ def even_times(count: int, generator: torch.Generator) -> Tensor:
 
 
 def per_entry(loss: Tensor, lengths: Tensor | None = None) -> Tensor:
-    """The mean (B,) over the entries of each row of (B, *S), over the valid ones with `lengths`."""
+    """The mean (B,) over the entries of each row (B, *S), the valid ones if `lengths` is given."""
     if lengths is None:
-        return loss.flatten(1).mean(1)
+        return loss.reshape(len(loss), -1).mean(1)
     lengths = lengths.to(loss.device)
     valid = valid_cells(lengths, 1, loss.shape[-1], loss.ndim)
     total = torch.where(valid, loss, 0.0).flatten(1).sum(1)

@@ -10,7 +10,6 @@ import torch
 from torch import Tensor
 
 from diff_core.discrete.chain import Chain
-from diff_core.discrete.draw import one_hot
 
 __all__ = ["RateMatrix", "exponential", "neighbours"]
 

@@ -55,9 +55,9 @@ class ConfidenceOrdered:
         p_0 = sharpen(denoise(x, k), self.temperature)
         z = noise(k, p_0[:, 0])
         drawn = categorical(p_0, z)
-        masked = (x == mask).flatten(1)
-        gumbel = -torch.log(-uniform_of(noise(k + 2**32, z)).log()).flatten(1)
-        sure = pick(p_0, drawn).double().log().flatten(1)
+        masked = (x == mask).reshape(len(x), -1)
+        gumbel = -torch.log(-uniform_of(noise(k + 2**32, z)).log()).reshape(masked.shape)
+        sure = pick(p_0, drawn).double().log().reshape(masked.shape)
         spread = self.choice * (1 - plan.alpha[k + 1]) if self.choice < math.inf else math.inf
         sure = gumbel if math.isinf(spread) else sure + spread * gumbel
         keep = (masked.sum(1, keepdim=True) * still).round()

@@ -18,16 +18,16 @@ __all__ = ["FirstHitting"]
 
 @dataclass(frozen=True)
 class FirstHitting:
-    """The absorbing chain walked back exactly, whatever the grid: only the denoiser's error is left.
+    """The absorbing chain walked back exactly, on any grid: only the denoiser's error is left.
 
     With n masks at level m = 1 - alpha, the next one falls at level m u^(1/n), u uniform, at any
     of the masks with the same probability; its category is drawn given everything that is shown.
     Zheng et al., Masked Diffusion Models are Secretly Time-Agnostic Masked Models and Exploit
     Inaccurate Categorical Sampling (2024), proposition 4 and algorithm 1.
 
-    One call for each mask: as many as there are entries, down to t = 0. The rows of a batch are
-    walked together, each by its own times; the loop waits for the device once a call. Call j of
-    step k draws the noise of index k + j 2^32.
+    One call for each mask that falls, in a batch as many as in the row where most fall within a
+    step: with a single step to t = 0, the entries of a row. The loop waits for the device once a
+    call. Call j of step k draws the noise of index k + j 2^32.
 
     temperature: of the probabilities of x_0. Raises ValueError if it is negative; in `plan`, if
         the chain is not absorbing.
@@ -48,7 +48,7 @@ class FirstHitting:
         mask, size = check_masks(self, plan.chain).mask, x.shape
         level = x.new_full((len(x),), 1 - plan.alpha[k], dtype=torch.float64)
         goal = 1 - plan.alpha[k + 1]
-        x = x.flatten(1).clone()
+        x = x.reshape(len(x), -1).clone()
         call = 0
         while True:
             masked = x == mask
@@ -59,7 +59,8 @@ class FirstHitting:
             falls = (count > 0) & (level > goal)
             if not bool(falls.any()):
                 return x.reshape(size)
-            p_0 = sharpen(denoise(x.reshape(size), k), self.temperature).flatten(2)
+            p_0 = sharpen(denoise(x.reshape(size), k), self.temperature)
+            p_0 = p_0.reshape(*p_0.shape[:2], -1)
             # the rank of the mask that falls among those of its row, and where that one is
             rank = (place * count).floor().clamp(max=count - 1)
             there = ((masked.cumsum(1) == rank[:, None] + 1) & masked).int().argmax(1)

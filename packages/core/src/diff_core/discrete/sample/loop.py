@@ -14,8 +14,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from diff_core.condition import Condition
 from diff_core.coefficients import floats
+from diff_core.condition import Condition
 from diff_core.discrete.chain import Chain
 from diff_core.discrete.denoiser import CategoricalDenoiser
 from diff_core.discrete.draw import categorical

@@ -20,9 +20,9 @@ class TauLeaping(Factorised):
     """Jumps with the rates at times[k], held to times[k + 1]; the first jump of each entry counts.
 
     Campbell et al., A Continuous Time Framework for Discrete Denoising Models (2022), section 4.3.
-    Order 1, one call a step. `Ancestral` costs the same and also treats the change of the rates
-    within a step exactly: this one is here to be compared with, and for rates that were changed. A step to t = 0 is one of `Ancestral`,
-    or masks would be left.
+    Order 1, one call a step. `Ancestral` costs the same and treats the change of the rates within
+    a step exactly: this one is here to be compared with, and for rates that were changed. A step
+    to t = 0 is one of `Ancestral`, or masks would be left.
 
     temperature: of the probabilities of x_0. Raises ValueError if it is negative; in `plan`, if
         the rates are infinite at times[0], as they are where alpha = 0 but on absorbing chains.

@@ -88,7 +88,7 @@ class Recipe:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the command reads."""
+    """The options for data of the command."""
 
     data: Annotated[Path, typer.Option(help="Text file in UTF-8, a paragraph a line.")] = HOLMES
     licence: Annotated[str, typer.Option(help="Of the text, for the card.")] = "public domain"

@@ -66,7 +66,7 @@ def expected_rate(denoiser: CategoricalDenoiser, t: Tensor) -> float:
 
 
 def integral(denoiser: CategoricalDenoiser, nodes: int = 24) -> float:
-    """Of expected_rate over (0, 1), in t = u^2 (3 - 2 u) that flattens both ends."""
+    """The integral of expected_rate over (0, 1), in t = u^2 (3 - 2 u), flat at both ends."""
     points, weights = np.polynomial.legendre.leggauss(nodes)
     total = 0.0
     for u, weight in zip((points + 1) / 2, weights / 2, strict=True):

@@ -88,7 +88,7 @@ def frequencies(x: Tensor, states: int = K) -> Tensor:
 
 
 def chance_distance(law: Tensor, count: int) -> float:
-    """What `variation` of `count` draws is in the mean, and four deviations more."""
+    """The mean of `variation` of `count` draws, and four deviations more."""
     mean = 0.5 * (2 * law * (1 - law) / (math.pi * count)).sqrt().sum().item()
     return mean * (1 + 4 * 0.75 / math.sqrt((law > 0).sum().item() - 1))
 

@@ -51,7 +51,7 @@ class Chain:
     schedule: Schedule = RectifiedFlow()
 
     timeless: ClassVar[bool] = False
-    """Whether the law of x_0 given x_t is the same at every t."""
+    """True where the law of x_0 given x_t is the same at every t."""
 
     def __post_init__(self) -> None:
         if self.categories < 2:
@@ -65,7 +65,7 @@ class Chain:
 
     @property
     def states(self) -> int:
-        """How many states x_t has; `push` and `column` deal with these."""
+        """The number of states of x_t, with which `push` and `column` deal."""
         return self.categories
 
     def alpha(self, t: Tensor) -> Tensor:

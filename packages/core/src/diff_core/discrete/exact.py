@@ -65,7 +65,7 @@ class Law:
         return torch.stack(each).prod(0).mT
 
     def entropy(self) -> float:
-        """Of the whole law, in nats."""
+        """The entropy of the whole law, in nats."""
         return -torch.xlogy(self.probabilities, self.probabilities).sum().item()
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:

@@ -1,4 +1,4 @@
-r"""What a denoiser of categories is trained to do: two bounds on -ln p(x_0).
+r"""Objectives of denoisers of categories: two bounds on -ln p(x_0).
 
 The continuous-time bound (Campbell et al., A Continuous Time Framework for Discrete Denoising
 Models, 2022) is the integral over t of `Chain.loss_rate`:

@@ -81,7 +81,7 @@ class Factorised:
         return levels(chain, times)
 
     def moves(self, k: int, plan: Plan) -> int:
-        """How many moves step k has."""
+        """The number of moves of step k."""
         return 1
 
     def kernel(self, denoise: Denoise, x: Tensor, k: int, plan: Plan, move: int = 0) -> Tensor:

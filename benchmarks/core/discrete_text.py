@@ -1,6 +1,6 @@
 """Bits a character of masked diffusion, an autoregressive transformer and n-grams, in one run.
 
-    python benchmarks/discrete_text.py [--minutes 110] [--weights out/text/text.safetensors]
+    python benchmarks/core/discrete_text.py [--minutes 110] [--weights out/text/text.safetensors]
 
 The text is examples/core/text/holmes.txt, its last story held out. All are judged on the same
 windows of 256 characters of the held-out part, each on its own: what is before a window is not
@@ -45,7 +45,7 @@ from diff_core.nn import DiT
 from diff_core.train import TrainConfig, learning_rate
 from diff_core.train.precision import forward_in, narrow_dtype
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "examples" / "core" / "text"))
+sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "core" / "text"))
 from text_model import HOLMES, Network, Windows, read, untrained  # noqa: E402
 
 CPU = torch.device("cpu")

@@ -60,10 +60,12 @@ class Card:
 @cache
 def _core_types() -> dict[str, type]:
     from diff_core import bridge, denoiser, nn, schedule
+    from diff_core.discrete import denoiser as categorical
+    from diff_core.discrete import jumps, rates
 
     return {
         name: getattr(module, name)
-        for module in (bridge, denoiser, nn, schedule)
+        for module in (bridge, denoiser, nn, schedule, categorical, jumps, rates)
         for name in module.__all__
         if isinstance(getattr(module, name), type)
     }

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +22,7 @@ from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig, learning_rate
 from diff_core.train.distributed import Processes, guarded, processes
 from diff_core.train.ema import Ema
+from diff_core.train.folder import run_folder
 from diff_core.train.job import Collate, Loss, Samples, Show
 from diff_core.train.posthoc import Snapshots
 from diff_core.train.precision import forward_in, narrow_dtype
@@ -47,6 +49,7 @@ def train(
     show: Show[M] | None = None,
     board: bool = False,
     among: Processes | None = None,
+    score_start: bool = False,
 ) -> M:
     """Trains and returns the averaged model, in evaluation mode.
 
@@ -62,9 +65,10 @@ def train(
     show:    pictures and sounds for TensorBoard, at validations
     board:   write TensorBoard's files to `directory`/board
     among:   the processes of this run; default: this one, and those that a launcher started
+    score_start: validate the model as it is given, as step 0: what a fine-tuning has to better
 
-    Raises TrainingError after `config.patience` bad steps in a row or if another process is lost,
-    CheckpointError if the directory holds the state of another model, Stopped after a signal, and
+    Raises TrainingError after `config.patience` bad steps in a row, if another process is lost, or
+    if another run is in `directory`, CheckpointError if the directory holds the state of another model, Stopped after a signal, and
     OSError if the disk is full; the last checkpoint is valid after each.
     """
     among = among or processes(config.device)
@@ -82,6 +86,8 @@ def train(
         stack.enter_context(forward_in(model, dtype, among.device, compiled=config.compile))
         stack.enter_context(guarded(among, f"the last checkpoint is in {directory}"))
         signals = stack.enter_context(Signals())
+        if main:
+            stack.enter_context(run_folder(directory))
         stepper = Stepper(model, objective, config, batches, among)
         for average in averages.values():
             average.follow(model)
@@ -90,14 +96,32 @@ def train(
         if state.path.exists():
             progress, changes = progress.after(state.load())
         among.wait()
-        if main:
-            state.clean()
-            for change in changes:
-                print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
+        for change in changes if main else ():
+            print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
 
         start, stop = progress.step, config.steps
         report = stack.enter_context(Report(directory, start, stop, speaks=main, board=board))
-        steps = range(start, 0 if progress.is_over(config) else stop)
+
+        def judge(progress: Progress) -> tuple[Progress, bool]:
+            """Validate after `progress.step` steps, all processes together; whether to stop."""
+            average, done = ema.gather(), progress.step
+            if main and validate:
+                scores = validate(average, done)
+                report.scores(done, scores)
+                if show and board:
+                    report.show(done, show(average, done))
+                progress = progress.judged(scores, config)
+                if keep and (not config.best or progress.best_step == done):
+                    keep(average, done)
+            progress = replace(progress, validated=done)
+            if config.best:
+                state.save(progress, keep=config.keep, write=main)
+            return progress, any(among.total([float(progress.is_over(config))]))
+
+        over = progress.is_over(config)
+        if validate and progress.lacks_validation(config, score_start=score_start):
+            progress, over = judge(progress)
+        steps = range(start, 0 if over else stop)
         loader = load(samples, batches, steps, workers=config.workers, collate=collate)
         skipped = 0
         for step, parts in enumerate(loader, start):
@@ -128,19 +152,9 @@ def train(
             if outcome.asked:
                 among.wait()  # for the checkpoint: a launcher ends all when the first ends
                 raise Stopped(signals.caught or signal.SIGTERM, done)
-            if validate and (done % config.validate_every == 0 or last):
-                average = ema.gather()
-                if main:
-                    scores = validate(average, done)
-                    report.scores(done, scores)
-                    if show and board:
-                        report.show(done, show(average, done))
-                    progress = progress.judged(scores, config)
-                    if keep and (not config.best or progress.best_step == done):
-                        keep(average, done)
-                if config.best:
-                    state.save(progress, keep=config.keep, write=main)
-                if any(among.total([float(progress.is_over(config))])):
+            if validate and progress.lacks_validation(config):
+                progress, over = judge(progress)
+                if over:
                     report.say(f"{config.best} has not improved since step {progress.best_step}")
                     break
     return ema.gather()

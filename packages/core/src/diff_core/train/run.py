@@ -120,7 +120,7 @@ def _train(
         card = replace(card, steps=step, hours=hours, recipe=dump_recipe(recipe))
         save(weights, model, _descended(card, before), dtype=job.dtype)
         kept.append(step)
-        draw_curves(log, out / "curves.png")
+        _draw(log, out / "curves.png")
 
     average = train(
         job.model,
@@ -139,8 +139,16 @@ def _train(
         return
     if not weights.exists() or (not config.best and not kept):  # resumed after its last step
         keep(average, read_progress(out / "state.safetensors").step)
-    draw_curves(log, out / "curves.png")
+    _draw(log, out / "curves.png")
     print(weights)
+
+
+def _draw(log: Path, picture: Path) -> None:
+    """Draw the log; a picture that cannot be drawn is reported and stops nothing."""
+    try:
+        draw_curves(log, picture)
+    except Exception as error:
+        print(f"{picture}: not drawn ({' '.join(str(error).split())})", file=sys.stderr)
 
 
 def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:

@@ -35,6 +35,7 @@ class Progress:
     loss:     moving average over the last fifty or so; None before the first step
     best:     the best value of the score by which models are chosen, and its step (0: none yet)
     waited:   validations since
+    validated: step of the last validation, -1 before the first; None where it was not recorded
     settings: what decides about the numbers of the run that wrote this
     """
 
@@ -43,6 +44,7 @@ class Progress:
     best: float | None = None
     best_step: int = 0
     waited: int = 0
+    validated: int | None = None
     settings: dict[str, Json] = field(default_factory=dict[str, Json])
 
     @classmethod
@@ -55,7 +57,7 @@ class Progress:
             del settings[name]
         settings["precision"] = "float32" if dtype is None else "bfloat16"
         settings["accumulate"] = batches.parts
-        return cls(settings=settings | {"processes": among.count})
+        return cls(validated=-1, settings=settings | {"processes": among.count})
 
     def after(self, before: Progress) -> tuple[Progress, tuple[str, ...]]:
         """Of this run, which goes on where `before` ended, and what is different from there on."""
@@ -72,7 +74,9 @@ class Progress:
                 if same
                 else "the batch is cut into other parts: its noise is drawn anew"
             )
-        return replace(before, settings=now), tuple(changes)
+        # a state that does not say so is of a run that had its validations
+        validated = before.step if before.validated is None else before.validated
+        return replace(before, settings=now, validated=validated), tuple(changes)
 
     def stepped(self, loss: float | None) -> Progress:
         """After one more step, of that loss; None for a step that was skipped."""
@@ -98,6 +102,14 @@ class Progress:
         if value == value and (self.best is None or sign * value > sign * self.best):
             return replace(self, best=value, best_step=self.step, waited=0)
         return replace(self, waited=self.waited + 1)
+
+    def lacks_validation(self, config: TrainConfig, *, score_start: bool = False) -> bool:
+        """Whether a validation is due after this step and was not made: a run may end in it."""
+        if self.validated is None or self.validated >= self.step:
+            return False
+        if self.step == 0:
+            return score_start
+        return self.step % config.validate_every == 0 or self.step == config.steps
 
     def is_over(self, config: TrainConfig) -> bool:
         """Whether the score has not improved for as long as the settings allow."""
@@ -169,11 +181,6 @@ class State:
             average.restore(parts.get(name, parts["model"]))
         self._restore_optimizer(parts.get("optimizer", {}))
         return _progress(metadata)
-
-    def clean(self) -> None:
-        """Removes what a process that was killed while it wrote a checkpoint has left."""
-        for torn in self.directory.glob(f".{_NAME}.*"):
-            torn.unlink()
 
     def _collect(self) -> dict[str, Tensor]:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}

@@ -34,7 +34,7 @@ SOURCES = os.pathsep.join(f"{package}/src" for package in PACKAGES)
 
 
 def install(session: nox.Session, *requirements: str) -> None:
-    """Installs the requirements in the tested versions."""
+    """Install the requirements in the tested versions."""
     session.install("-c", "constraints.txt", *requirements)
 
 
@@ -47,10 +47,14 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, and which package and module may import which."""
-    install(session, "ruff", "import-linter")
+    """Style, which package and module may import which, and whether each import is declared."""
+    install(session, "ruff", "import-linter", "deptry")
     session.run("ruff", "check")
+    session.run("ruff", "format", "--check")
     session.run("lint-imports", env={"PYTHONPATH": SOURCES})
+    for package in PACKAGES:
+        with session.chdir(package):
+            session.run("deptry", "src")
 
 
 @nox.session
@@ -105,9 +109,14 @@ def audit(session: nox.Session) -> None:
 @nox.session
 def bench(session: nox.Session) -> None:
     """One benchmark by its name, with its arguments: nox -s bench -- samplers."""
-    install(session, "-r", "benchmarks/requirements.txt", *PACKAGES)
     name, *arguments = session.posargs or ["samplers"]
-    session.run("python", f"benchmarks/{name}.py", *arguments)
+    found = sorted(Path("benchmarks").rglob(f"{name}.py"))
+    if not found:
+        names = ", ".join(sorted(path.stem for path in Path("benchmarks").rglob("*.py")))
+        session.error(f"no benchmark is called {name}; there are {names}")
+    install(session, "-r", "benchmarks/requirements.txt", *PACKAGES)
+    shared = Path("benchmarks", "shared").resolve()
+    session.run("python", str(found[0]), *arguments, env={"PYTHONPATH": str(shared)})
 
 
 @nox.session

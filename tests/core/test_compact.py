@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from diff_core import Edm, Preconditioned, io
+from diff_core.checkpoint.tensors import read_tensors
 from diff_core.compact import compact, main, rounded
-from diff_core.files import read_tensors
 from diff_core.nn import UNet
 
 KINDS = {torch.float16: 11, torch.bfloat16: 8, torch.float32: 24}

@@ -28,7 +28,7 @@ def test_what_exists_is_refused_unless_told(tmp_path):
     there.write_text("precious")
     refuse_existing(absent, None)
     refuse_existing(there, overwrite=True)
-    with pytest.raises(FileExistsError, match=r"a\.wav exists; add --overwrite"):
+    with pytest.raises(FileExistsError, match=r"a\.wav exists; add overwrite=True"):
         refuse_existing(absent, there)
     require_new(absent, None, overwrite=False)
     require_new(there, overwrite=True)

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from diff_core.checkpoint.description import build, describe
 from diff_core.condition import Condition
 from diff_core.denoiser import FromV, Preconditioned
-from diff_core.description import build, describe
 from diff_core.io import Card, CheckpointError, load, read_card, save
 from diff_core.nn import UNet
 from diff_core.schedule import Cosine, Edm

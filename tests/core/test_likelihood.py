@@ -24,8 +24,8 @@ from diff_core import (
     uniform,
     uniform_log_snr,
 )
+from diff_core.evaluate.likelihood import log_likelihood
 from diff_core.exact import ExactDenoiser, Gaussian, Mixture
-from diff_core.likelihood import log_likelihood
 
 
 def tensor(values: object) -> Tensor:

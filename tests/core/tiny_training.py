@@ -25,10 +25,10 @@ from torch import Tensor, nn
 
 from diff_core import Cosine, FromX0
 from diff_core.command import run
+from diff_core.command.train import training_command
 from diff_core.io import Card
 from diff_core.nn import UNet
 from diff_core.train import Denoising, Job, TrainConfig, distributed
-from diff_core.train.command import training_command
 
 FAULTS = {"term": signal.SIGTERM, "int": signal.SIGINT, "kill": signal.SIGKILL}
 

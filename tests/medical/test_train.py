@@ -221,7 +221,7 @@ def test_a_card_has_the_means_over_its_cases(data: Path, tmp_path: Path) -> None
 
 
 def test_the_shipped_recipe_is_of_the_shipped_weights() -> None:
-    from diff_core.description import describe
+    from diff_core.checkpoint.description import describe
     from diff_medical.network import slab_denoiser
 
     recipe = read_recipe(Recipe, RECIPES / "enhance_grown.yaml")

@@ -12,16 +12,7 @@ import typer
 
 from diff_audio.names import PRODUCTS, SOUND, TAG
 from diff_audio.quality import Quality
-from diff_core.command import (
-    Device,
-    Failures,
-    Job,
-    options,
-    process,
-    require_new,
-    run,
-    use,
-)
+from diff_core.command import App, Failures, Job, options, process, require_new, run, use
 
 if TYPE_CHECKING:
     from diff_audio.enhancer import Denoiser, Settings
@@ -39,7 +30,7 @@ FLAT = (
     "denoising does not bring them back"
 )
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 SAMPLE_STEPS = 4
 SHORT = 180.0  # seconds of sound, times network calls, under which no time is foretold
@@ -132,7 +123,7 @@ def denoise(
         Path | None,
         options.picture("Draw the first two minutes, before and after, into this PNG."),
     ] = None,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     weights: options.Weights = None,
     nan_to_zero: Annotated[
@@ -182,7 +173,7 @@ def denoise(
 
     use(device, threads)
     try:
-        model = Denoiser.from_pretrained(weights, device=device.value)
+        model = Denoiser.from_pretrained(weights, device=device)
     except ValueError as error:
         failures.add("the model", error)
         return 1

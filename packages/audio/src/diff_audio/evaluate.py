@@ -16,14 +16,14 @@ import typer
 
 from diff_audio.files import SUFFIXES, BadFile
 from diff_audio.names import TAG
-from diff_core.command import Failures, bar, options, require_new, run
+from diff_core.command import App, Failures, bar, options, require_new, run
 
 __all__ = ["Pair", "app", "grouped", "main", "pairs", "score_files", "summary"]
 
 COMMAND = "diff_audio.evaluate"
 MISSING = "{} is left out: it needs the library {} (pip install '{}')"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @dataclass(frozen=True)

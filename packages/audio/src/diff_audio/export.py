@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Failures, options, require_new, run
+from diff_core.command import App, Failures, options, require_new, run
 
 __all__ = ["app", "export", "main"]
 
@@ -22,7 +22,7 @@ COMMAND = "diff_audio.export"
 OPSET = 18
 FRAMES = 64  # of the example that is traced; the file takes any number
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 def export(path: Path, weights: Path | None = None) -> None:

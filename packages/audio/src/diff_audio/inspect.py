@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, bar, options, require_new, run
+from diff_core.command import App, Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
     from diff_audio.survey import Found, Survey
@@ -20,7 +20,7 @@ __all__ = ["app", "draw", "main"]
 COMMAND = "diff_audio.inspect"
 SHOWN = 20  # problems that are printed one by one
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()

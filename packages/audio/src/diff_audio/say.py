@@ -8,13 +8,13 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, options, require_new, run, use
+from diff_core.command import App, Failures, options, require_new, run, use
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.say"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()
@@ -62,7 +62,7 @@ def say(
     picture: Annotated[
         Path | None, options.picture("Draw the first sentence's mel and symbols into this PNG.")
     ] = None,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     weights: Annotated[
         Path | None, typer.Option(help="A voice of your own training (.safetensors).")
@@ -103,7 +103,7 @@ def say(
             manner,
             weights=weights,
             vocoder=vocoder,
-            device=device.value,
+            device=device,
             overwrite=overwrite,
             picture=picture,
         )

@@ -6,11 +6,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from diff_audio.files import SUFFIXES
 from diff_audio.names import SOUND, TAG
-from diff_core.command import run
+from diff_core.command import App, run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
 
@@ -39,7 +37,7 @@ The page is served to this machine only and loads nothing from a network. Upload
 temporary folder that goes when the studio stops. The result is the file that denoise writes.
 """
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 def _load(weights: Path | None, device: str) -> Denoiser:

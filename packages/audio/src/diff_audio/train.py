@@ -1,6 +1,6 @@
 """Training on one's own recordings: `python -m diff_audio.train denoise --speech DIR --out DIR`.
 
-Each sub-command is a module that holds its recipe and builds its job (`diff_core.train.command`).
+Each sub-command is a module that holds its recipe and builds its job (`diff_core.command.train`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import run
-from diff_core.train.command import training_command
+from diff_core.command import App, run
+from diff_core.command.train import training_command
 
 __all__ = ["RECIPES", "Sounds", "Speech", "Texts", "app", "main"]
 
@@ -21,7 +21,7 @@ COMMAND = "diff_audio.train"
 RECIPES = Path(__file__).parent / "recipes"
 WEIGHTS = Path(__file__).parent / "weights"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, no_args_is_help=True)
+app = App(no_args_is_help=True)
 
 
 @app.callback()

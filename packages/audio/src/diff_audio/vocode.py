@@ -11,7 +11,7 @@ import typer
 
 from diff_audio.files import FOREIGN, SUFFIXES
 from diff_audio.names import FILLED_TAG, VOCODED_TAG
-from diff_core.command import Device, Failures, FileKind, Job, options, process, run, use
+from diff_core.command import App, Failures, FileKind, Job, options, process, run, use
 
 __all__ = ["app", "main"]
 
@@ -19,7 +19,7 @@ COMMAND = "diff_audio.vocode"
 MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"), FOREIGN)
 CLIPPED = "{} samples lay beyond full scale and were cut off"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()
@@ -59,7 +59,7 @@ def vocode(
             "rest: for clicks and drop-outs up to about a tenth of a second.",
         ),
     ] = None,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     weights: Annotated[
         Path | None, typer.Option(help="A vocoder of your own training (.safetensors).")
@@ -97,7 +97,7 @@ def vocode(
 
     use(device, threads)
     try:
-        model = Vocoder.from_pretrained(weights, device=device.value)
+        model = Vocoder.from_pretrained(weights, device=device)
     except ValueError as error:
         failures.add("the model", error)
         return 1

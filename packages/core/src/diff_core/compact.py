@@ -17,8 +17,8 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diff_core.files import read_tensors, write_tensors
-from diff_core.io import CheckpointError, read_card
+from diff_core.checkpoint import CheckpointError, read_card
+from diff_core.checkpoint.tensors import read_tensors, write_tensors
 
 __all__ = ["compact", "rounded"]
 

@@ -1,4 +1,4 @@
-"""Where to compute."""
+"""The choice of the device to compute on."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ __all__ = ["pick_device"]
 
 
 def pick_device(name: str) -> torch.device:
-    """`auto` is the first of cuda, mps and cpu that is there.
+    """Return the device of a name; `auto` is the first of cuda, mps and cpu that is there.
 
     Raises ValueError for a device that is not there, or not known.
     """
@@ -22,5 +22,5 @@ def pick_device(name: str) -> torch.device:
     if name not in there:
         raise ValueError(f"device is {name!r}; expected auto, cpu, cuda or mps")
     if not there[name]:
-        raise ValueError(f"device {name} is not available here; use --device cpu or leave it out")
+        raise ValueError(f'device {name} is not available here; use device="cpu" or leave it out')
     return torch.device(name)

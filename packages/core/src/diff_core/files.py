@@ -1,7 +1,4 @@
-"""Files that are whole or absent, never replaced unasked, known by their bytes; files of tensors.
-
-Importing this brings no torch: what only looks at files may use it.
-"""
+"""Files that are whole or absent, never replaced unasked, known by their bytes."""
 
 from __future__ import annotations
 
@@ -11,36 +8,23 @@ import hashlib
 import json
 import os
 import re
-import shutil
 import tempfile
-from collections.abc import Generator, Mapping
+from collections.abc import Generator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 __all__ = [
-    "CheckpointError",
     "fingerprint",
     "leftovers",
-    "read_tensors",
     "refuse_existing",
     "replacing",
     "sha256",
     "write_json",
-    "write_tensors",
 ]
-
 
 _KEPT = 32
 """How much of a name is in that of its temporary file."""
 # tempfile's own eight letters stand between
 _TEMPORARY = re.compile(rf"\.(.{{1,{_KEPT}}})\.[a-z0-9_]{{8}}((?:\.[^.]+){{1,2}})", re.DOTALL)
-
-
-class CheckpointError(ValueError):
-    """A checkpoint is missing, damaged, or not what it should be."""
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -65,10 +49,10 @@ def refuse_existing(
         if path is None or not path.exists():
             continue
         if source is not None and source.exists() and path.samefile(source):
-            raise FileExistsError(f"the output {path} is the input itself; name another with -o")
+            raise FileExistsError(f"the output {path} is the input itself; choose another name")
         if not overwrite:
             raise FileExistsError(
-                f"the output {path} exists; add --overwrite or choose another name"
+                f"the output {path} exists; add overwrite=True or choose another name"
             )
 
 
@@ -123,35 +107,3 @@ def write_json(path: str | os.PathLike[str], value: object) -> None:
     text = json.dumps(value, indent=2) + "\n"
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
-
-
-def read_tensors(
-    path: Path, *, only_metadata: bool = False
-) -> tuple[dict[str, str], dict[str, Tensor]]:
-    """Metadata and tensors of a safetensors file, on the CPU. Raises CheckpointError."""
-    from safetensors import SafetensorError, safe_open
-
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file")
-    try:
-        with safe_open(path, framework="pt") as file:
-            names: list[str] = [] if only_metadata else list(file.keys())
-            return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
-
-
-def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file that is on the disk, whole, when this returns; raises OSError."""
-    from safetensors import SafetensorError
-    from safetensors.torch import save_file
-
-    with replacing(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata=dict(metadata))
-        except SafetensorError as error:  # the library's name for any fault of the disk
-            full = shutil.disk_usage(path.parent).free < sum(t.nbytes for t in tensors.values())
-            number = errno.ENOSPC if full else errno.EIO
-            raise OSError(number, f"{os.strerror(number)} ({error})", str(path)) from error
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())

@@ -17,7 +17,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diff_core.command import Failures, options, run
+from diff_core.command import App, Failures, options, run
 
 __all__ = ["app", "main", "write_bundle"]
 
@@ -28,7 +28,7 @@ SCHEMA = (
 )
 MODEL = "enhance.safetensors"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()

@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, Job, options, process, run, use
+from diff_core.command import App, Failures, Job, options, process, run, use
 from diff_medical.bids import is_derivative, named
 from diff_medical.files import SCANS
 from diff_medical.options import Datatype, Modality, Profile, Quality, alone, level, noise_model
@@ -22,7 +22,7 @@ __all__ = ["app", "main"]
 COMMAND = "diff_medical.enhance"
 WORTH_SAYING = 20  # predicted seconds
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()
@@ -120,7 +120,7 @@ def enhance(
     picture: Annotated[
         Path | None, typer.Option(help="Draw three planes before and after into this PNG.")
     ] = None,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     weights: options.Weights = None,
     nan_to_zero: Annotated[
@@ -197,7 +197,7 @@ def enhance(
 
     use(device, threads)
     try:
-        enhancer = Enhancer.from_pretrained(weights, device=device.value)
+        enhancer = Enhancer.from_pretrained(weights, device=device)
     except ValueError as error:
         failures.add("the model", error)
         return 1

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, options, require_new, run
+from diff_core.command import App, Failures, options, require_new, run
 from diff_medical.scoring import pairs, score_file
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.evaluate"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()

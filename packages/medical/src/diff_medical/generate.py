@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Device, Failures, bar, options, run, use
+from diff_core.command import App, Failures, bar, options, run, use
 
 if TYPE_CHECKING:
     from diff_medical.generator.model import Generator, Made
@@ -27,7 +27,7 @@ COMMAND = "diff_medical.generate"
 DRAWN = 64  # most slices in the picture
 DRAWN_VOLUMES = 8
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 class Format(StrEnum):
@@ -93,7 +93,7 @@ def generate(
         bool, typer.Option("--list", help="Tell what the model knows, and stop.")
     ] = False,
     overwrite: options.Overwrite = False,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     weights: options.Weights = None,
     as_json: Annotated[
@@ -130,7 +130,7 @@ def generate(
     except ValueError as error:
         raise typer.BadParameter(f"--{error}") from error
     try:
-        generator = Generator.from_pretrained(weights, volume=volume, device=device.value)
+        generator = Generator.from_pretrained(weights, volume=volume, device=device)
     except (ValueError, OSError) as error:
         failures.add("the model", error)
         return 1

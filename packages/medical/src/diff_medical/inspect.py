@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import Failures, bar, options, require_new, run
+from diff_core.command import App, Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
     from .survey import Survey
@@ -19,7 +19,7 @@ __all__ = ["app", "draw", "main"]
 COMMAND = "diff_medical.inspect"
 SHOWN = 24  # scans in the picture
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()

@@ -22,7 +22,7 @@ from typing import Annotated, Any
 
 import typer
 
-from diff_core.command import Failures, FileKind, options, run
+from diff_core.command import App, Failures, FileKind, options, run
 from diff_core.files import fingerprint
 
 from .bids import sidecar_path
@@ -37,7 +37,7 @@ NIFTI = FileKind("NIfTI files", (".nii.gz", ".nii"))
 PICTURES = FileKind("pictures", (".png", ".jpg", ".jpeg"))
 NOTHING = "no mark found, which does not prove that it is real"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 class _Files(FileKind):

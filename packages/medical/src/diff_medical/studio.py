@@ -6,9 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
-from diff_core.command import run
+from diff_core.command import App, run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
 from diff_medical.files import SCANS
@@ -42,7 +40,7 @@ temporary folder that goes when the studio stops. The result is the file that en
 of a zipped DICOM series its folder, zipped. For research; not a medical device.
 """
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 def _load(weights: Path | None, device: str) -> Enhancer:

@@ -10,13 +10,13 @@ from typing import Annotated
 import typer
 
 from diff_audio.text import ENGINES, utterances
-from diff_core.command import Failures, options, run
+from diff_core.command import App, Failures, options, run
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.text"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()

@@ -24,8 +24,9 @@ from diff_audio.resample import resample
 from diff_audio.text import encode, phonemes
 from diff_audio.voice.catalogue import Utterance
 from diff_audio.voice.flat_start import flat_start
+from diff_core.checkpoint.tensors import read_tensors
 from diff_core.data.split import Split
-from diff_core.files import read_tensors, replacing
+from diff_core.files import replacing
 
 __all__ = ["Batches", "Clip", "VoiceCorpus", "collate"]
 

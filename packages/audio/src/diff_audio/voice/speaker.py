@@ -23,8 +23,8 @@ from diff_audio.text import SYMBOLS, Spoken, encode, utterances
 from diff_audio.text.symbols import BEGIN, END, SPACE
 from diff_audio.vocoder import Settings, Vocoder
 from diff_audio.voice.model import Voice
+from diff_core.checkpoint.tensors import CheckpointError
 from diff_core.device import pick_device
-from diff_core.files import CheckpointError
 from diff_core.io import Card, load
 from diff_core.noise import Keyed
 

@@ -7,24 +7,29 @@ usage, among it an output named that exists (`require_new`), 130 interrupted.
 
 from __future__ import annotations
 
+from diff_core.command.app import App
 from diff_core.command.failures import Failures, explain
 from diff_core.command.inputs import FileKind, Job, Source, require_new
+from diff_core.command.naming import as_options, usage
 from diff_core.command.process import process
 from diff_core.command.progress import Bar, bar
 from diff_core.command.run import Device, run, use, version_of
 
 __all__ = [
+    "App",
     "Bar",
     "Device",
     "Failures",
     "FileKind",
     "Job",
     "Source",
+    "as_options",
     "bar",
     "explain",
     "process",
     "require_new",
     "run",
+    "usage",
     "use",
     "version_of",
 ]

@@ -145,7 +145,7 @@ def _scratch() -> Check:
 
 
 def _checkpoints(folder: Path) -> Iterator[Check]:
-    from diff_core.io import CheckpointError, read_card
+    from diff_core.checkpoint import CheckpointError, read_card
 
     files = list(find_weights(folder))
     again = "install the package again: the file is not whole"

@@ -5,13 +5,18 @@ from __future__ import annotations
 import sys
 import traceback
 
+from diff_core.command.naming import as_options
+from diff_core.command.progress import print_line
 from diff_core.command.team import is_first
 
 __all__ = ["Failures", "explain"]
 
 
 def explain(fault: BaseException) -> str:
-    """One line saying what went wrong and, where that is known, what to do."""
+    """Return one line: what went wrong and, where that is known, what to do.
+
+    Arguments of the library are named as options of the running command (`as_options`).
+    """
     if isinstance(fault, MemoryError):
         return "out of memory; close other programs, or use a smaller input"
     if isinstance(fault, OSError) and fault.strerror:
@@ -20,7 +25,7 @@ def explain(fault: BaseException) -> str:
         return f"{fault.strerror}{where}; {remedy}"
     text = " ".join(str(fault).split())
     if isinstance(fault, ValueError | OSError | RuntimeError):
-        return text or type(fault).__name__
+        return as_options(text) or type(fault).__name__
     return f"unexpected {type(fault).__name__}: {text}; run again with --debug and report it"
 
 
@@ -64,4 +69,4 @@ class Failures:
 
     def _say(self, text: str) -> None:
         if not self._silent:
-            print(f"{self.command}: {text}", file=sys.stderr)
+            print_line(f"{self.command}: {text}", sys.stderr)

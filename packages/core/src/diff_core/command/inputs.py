@@ -11,6 +11,7 @@ from pathlib import Path
 import typer
 
 from diff_core.command.failures import Failures
+from diff_core.command.naming import as_options
 from diff_core.files import refuse_existing
 
 __all__ = ["FileKind", "Job", "Source", "require_new"]
@@ -45,7 +46,8 @@ def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) 
     try:
         refuse_existing(*outputs, overwrite=overwrite, source=job and job.source)
     except FileExistsError as error:
-        raise typer.BadParameter(str(error)) from error
+        text = as_options(str(error), {"overwrite": "--overwrite"})
+        raise typer.BadParameter(text) from error
     for number, path in enumerate(named):
         if path in named[:number]:
             raise typer.BadParameter(f"{path.name} is named for two outputs; choose another name")

@@ -14,6 +14,9 @@ from diff_core.command.run import Device as Place
 from diff_core.command.run import version_of
 
 __all__ = [
+    "FILES",
+    "MACHINE",
+    "MESSAGES",
     "Debug",
     "Device",
     "Json",
@@ -28,18 +31,39 @@ __all__ = [
     "version",
 ]
 
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace outputs that exist.")]
-SkipExisting = Annotated[
-    bool, typer.Option("--skip-existing", help="Leave out inputs whose output exists.")
+FILES, MACHINE, MESSAGES = "Files", "Machine", "Messages"
+"""Panels of the help, for `rich_help_panel`; what has none of these is in "Options"."""
+
+Overwrite = Annotated[
+    bool,
+    typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=FILES),
 ]
-Recursive = Annotated[bool, typer.Option("--recursive", help="Search subfolders too.")]
-Device = Annotated[Place, typer.Option(help="Where to compute.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads; default: all.")]
-Weights = Annotated[Path | None, typer.Option(help="A model of your own training (.safetensors).")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of the samples.")]
-Json = Annotated[bool, typer.Option("--json", help="One line of JSON for each file.")]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Only warnings and errors.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.")]
+SkipExisting = Annotated[
+    bool,
+    typer.Option(
+        "--skip-existing", help="Leave out inputs whose output exists.", rich_help_panel=FILES
+    ),
+]
+Recursive = Annotated[
+    bool, typer.Option("--recursive", help="Search subfolders too.", rich_help_panel=FILES)
+]
+Device = Annotated[Place, typer.Option(help="Where to compute.", rich_help_panel=MACHINE)]
+Threads = Annotated[
+    int | None,
+    typer.Option(min=1, help="CPU threads; default: all.", rich_help_panel=MACHINE),
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(help="A model of your own training (.safetensors).", rich_help_panel=MACHINE),
+]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="One line of JSON for each file.", rich_help_panel=MESSAGES)
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", help="Only warnings and errors.", rich_help_panel=MESSAGES)
+]
+Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=MESSAGES)]
 
 
 PICTURES = (".png", ".pdf", ".svg", ".jpg", ".webp")
@@ -48,7 +72,7 @@ PICTURES = (".png", ".pdf", ".svg", ".jpg", ".webp")
 def picture(help: str, *names: str) -> Any:
     """An option for a file to draw into: `picture: Annotated[Path | None, options.picture("…")]`.
 
-    A name that is no picture's is wrong usage, told before the work and not after.
+    A name that is no picture's is wrong usage, reported before the work and not after.
     """
 
     def check(path: Path | None) -> Path | None:
@@ -68,5 +92,9 @@ def version(distribution: str) -> Any:
             raise typer.Exit
 
     return typer.Option(
-        "--version", callback=tell, is_eager=True, help="Print the version and stop."
+        "--version",
+        callback=tell,
+        is_eager=True,
+        help="Print the version and stop.",
+        rich_help_panel=MESSAGES,
     )

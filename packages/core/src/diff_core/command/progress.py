@@ -5,12 +5,22 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Bar", "bar"]
+__all__ = ["Bar", "bar", "print_line"]
+
+
+def print_line(line: str, file: TextIO | None = None) -> None:
+    """Print a line in one write: lines of several processes do not run into each other.
+
+    file: standard output unless given
+    """
+    stream = file or sys.stdout
+    stream.write(f"{line}\n")  # print writes the end by itself where a stream is not buffered
+    stream.flush()
 
 
 class Bar:
@@ -31,10 +41,10 @@ class Bar:
         self._done += amount
 
     def say(self, line: str) -> None:
-        """Prints a line on standard output without disturbing the bar."""
+        """Print a line on standard output without disturbing the bar."""
         if self._progress:
             self._progress.stop()
-        print(line, flush=True)
+        print_line(line)
         if self._progress:
             self._progress.start()
 

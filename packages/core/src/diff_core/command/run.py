@@ -6,11 +6,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from io import TextIOWrapper
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import typer
+
+from diff_core.command.naming import usage
 
 __all__ = ["Device", "run", "use", "version_of"]
 
@@ -21,17 +22,12 @@ UsageError: type[Exception] = typer.BadParameter.__mro__[1]
 INTERRUPTED = 130
 
 
-class Device(StrEnum):
-    """The values of --device."""
-
-    auto = "auto"
-    cpu = "cpu"
-    cuda = "cuda"
-    mps = "mps"
+Device = Literal["auto", "cpu", "cuda", "mps"]
+"""The values of --device."""
 
 
 def use(device: Device, threads: int | None) -> None:
-    """Sets the number of CPU threads, None for all; wrong usage if the device is not there.
+    """Set the number of CPU threads, None for all; wrong usage if the device is not there.
 
     Of several processes that a launcher started on one machine, each gets a GPU of its own.
     """
@@ -43,10 +39,8 @@ def use(device: Device, threads: int | None) -> None:
         torch.set_num_threads(threads)
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
-    try:
-        pick_device(device.value)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
+    with usage():
+        pick_device(device)
 
 
 def version_of(distribution: str) -> str:
@@ -88,7 +82,7 @@ def run(
         name = program or f"python -m {command}"
         code = app(given, prog_name=name, standalone_mode=False)
     except UsageError as error:
-        message = cast(Any, error).format_message()
+        message = cast(Any, error).format_message().replace("Value error, ", "")
         print(f"{command}: {message} (--help shows the options)", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):

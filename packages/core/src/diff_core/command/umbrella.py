@@ -7,12 +7,14 @@ before it runs, so that the umbrella may import them all to complete and to help
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from importlib import import_module
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from diff_core.command.app import App
 from diff_core.command.doctor import Doctor
 from diff_core.command.run import version_of
 from diff_core.command.weights import find_weights
@@ -29,9 +31,7 @@ def umbrella(
     commands: module of each sub-command by the sub-command's name
     weights:  folder of the checkpoints that come with the package; --version tells their hashes
     """
-    app = typer.Typer(
-        name=distribution, help=about, no_args_is_help=True, pretty_exceptions_enable=False
-    )
+    app = App(name=distribution, help=about, no_args_is_help=True, add_completion=True)
 
     def tell_version(wanted: bool) -> None:
         if wanted:
@@ -69,6 +69,8 @@ def umbrella(
 def _mount(app: typer.Typer, name: str, part: typer.Typer) -> None:
     """An app of one command becomes a command, an app of several a group."""
     if part.registered_callback is None and len(part.registered_commands) == 1:
-        app.command(name)(part.registered_commands[0].callback)  # type: ignore[type-var]
+        command = copy(part.registered_commands[0])
+        command.name = name
+        app.registered_commands.append(command)
     else:
         app.add_typer(part, name=name)

@@ -14,10 +14,10 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
+from diff_core.checkpoint.tensors import CheckpointError
 from diff_core.coefficients import floats
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.files import CheckpointError
 from diff_core.grid import check_times
 from diff_core.interop.module import ModuleNetwork, class_labels
 from diff_core.interop.table import from_table, prediction

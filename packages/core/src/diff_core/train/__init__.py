@@ -1,6 +1,6 @@
 """Training: an objective, a data set, a loop.
 
-The parts are in modules of their own: `recipe` (YAML), `job` and `command` (a domain's command),
+The parts are in modules of their own: `recipe` (YAML), `job` (what a domain gives),
 `loop`, `step`, `state`, `distributed` (many processes), `ema` and `posthoc` (averages).
 """
 

@@ -1,4 +1,4 @@
-"""A training job: all that a domain says of it, for `diff_core.train.command` to run."""
+"""A training job: all that a domain says of it, for `diff_core.command.train` to run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from diff_core.io import Card
+from diff_core.checkpoint import Card
 
 __all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 

@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from torch import nn
 
-from diff_core.description import describe
+from diff_core.checkpoint.description import describe
 from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig, learning_rate
 from diff_core.train.distributed import Processes, guarded, processes

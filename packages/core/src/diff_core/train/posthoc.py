@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from diff_core.files import CheckpointError, read_tensors, write_tensors
+from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
 from diff_core.train.ema import Ema
 
 __all__ = ["LENGTHS", "Snapshots", "exponent", "power_decay", "reconstruct"]

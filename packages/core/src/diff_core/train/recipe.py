@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from diff_core.description import Json
+from diff_core.checkpoint.description import Json
 from diff_core.nearest import nearest
 
 __all__ = ["dump_recipe", "make_recipe", "read_recipe"]
@@ -51,7 +51,7 @@ def read_recipe(kind: type[R], path: Path, overrides: Sequence[str] = ()) -> R:
 
 def _of_card(path: Path) -> dict[str, Any]:
     """Of a model that began with another one, its own part."""
-    from diff_core.io import read_card
+    from diff_core.checkpoint import read_card
 
     return {name: value for name, value in read_card(path).recipe.items() if name != "start"}
 

@@ -14,9 +14,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.description import describe
-from diff_core.files import CheckpointError, replacing
-from diff_core.io import Card, open_checkpoint, parse_card, save
+from diff_core.checkpoint import Card, open_checkpoint, parse_card, save
+from diff_core.checkpoint.description import describe
+from diff_core.checkpoint.tensors import CheckpointError
+from diff_core.files import write_json
 from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig
 from diff_core.train.curves import draw_curves
@@ -94,8 +95,7 @@ def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
         then = json.loads(path.read_text())
         if unlike := difference(*({**all_of, "train": None} for all_of in (then, now))):
             print(f"resumed with other settings: {unlike}", file=sys.stderr)
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(now, indent=1) + "\n")
+    write_json(path, now)
 
 
 def _train(
@@ -193,8 +193,7 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
     if options.start_from:
         card = start_from(options.start_from, model, grow=options.grow)
         if write:
-            with replacing(memory) as temporary:
-                temporary.write_text(json.dumps(asdict(card)))
+            write_json(memory, asdict(card))
         return card
     return parse_card(memory, memory.read_text()) if memory.exists() else None
 

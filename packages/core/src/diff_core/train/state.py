@@ -13,8 +13,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.description import Json
-from diff_core.files import CheckpointError, read_tensors, replacing, write_tensors
+from diff_core.checkpoint.description import Json
+from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
+from diff_core.files import replacing
 from diff_core.train.batches import Batches
 from diff_core.train.config import TrainConfig
 from diff_core.train.distributed import Processes, like, whole

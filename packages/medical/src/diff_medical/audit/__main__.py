@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diff_core.command import Device, Failures, bar, options, require_new, run, use
+from diff_core.command import App, Failures, bar, options, require_new, run, use
 
 if TYPE_CHECKING:
     from diff_core.command import Bar
@@ -23,7 +23,7 @@ COMMAND = "diff_medical.audit"
 LEAST = 20  # images, of samples and of held-out scans
 LEAST_VOLUMES = 8
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()
@@ -67,7 +67,7 @@ def audit(
         ),
     ] = None,
     overwrite: options.Overwrite = False,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdict and errors.")] = False,
@@ -94,7 +94,7 @@ def audit(
         settings = Settings(draws=draws, seed=seed)
         given = _Given(train, heldout, samples, manifest, subject, volume, weights, output, card)
         with bar(1.0, quiet=quiet or as_json) as progress:
-            result = _audit(given, settings, device.value, failures, progress)
+            result = _audit(given, settings, device, failures, progress)
     except Exception as error:  # no verdict, told in one line
         failures.add(str(samples), error)
         return 2

@@ -132,7 +132,7 @@ def write_card(checkpoint: Path, found: dict[str, float]) -> None:
     import dataclasses
     import json
 
-    from diff_core.files import read_tensors, write_tensors
+    from diff_core.checkpoint.tensors import read_tensors, write_tensors
     from diff_core.io import parse_card
 
     metadata, tensors = read_tensors(checkpoint)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from diff_core.command import Device, Failures, bar, options, run, use
+from diff_core.command import App, Failures, bar, options, run, use
 
 if TYPE_CHECKING:
     from diff_core.command import Bar
@@ -20,7 +20,7 @@ __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.fidelity"
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+app = App()
 
 
 @app.command()
@@ -59,7 +59,7 @@ def fidelity(
     ] = None,
     most: Annotated[int, typer.Option(min=12, help="Most images of each set.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="Of the choice of images.")] = 0,
-    device: options.Device = Device.auto,
+    device: options.Device = "auto",
     threads: options.Threads = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
@@ -85,7 +85,7 @@ def fidelity(
                    seed)  # fmt: skip
     try:
         with bar(1.0, quiet=quiet or as_json) as progress:
-            named, rows, counts = _measured(given, device.value, failures, progress)
+            named, rows, counts = _measured(given, device, failures, progress)
     except Exception as error:  # told in one line
         failures.add(str(samples), error)
         return 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,8 +11,9 @@ from typing import Annotated, TypeVar
 import typer
 
 from diff_core.command import options
+from diff_core.command.app import App
 from diff_core.command.failures import Failures
-from diff_core.command.run import Device, use
+from diff_core.command.run import use
 from diff_core.command.studio.page import Page
 from diff_core.command.studio.tasks import Choices, Made
 from diff_core.progress import Progress
@@ -35,7 +36,7 @@ Largest = Annotated[
 
 
 def studio_command(
-    app: typer.Typer,
+    app: App,
     page: Page,
     load: Callable[[Path | None, str], Model],
     work: Callable[[Model, Path, Choices, Progress], Made],
@@ -43,6 +44,7 @@ def studio_command(
     distribution: str,
     command: str,
     help: str,
+    examples: Mapping[str, str] | None = None,
 ) -> None:
     """Add the command `studio` to an app: it loads the model once and serves the page until it is
     interrupted.
@@ -52,15 +54,15 @@ def studio_command(
     work:         makes a result and a page about it from an upload; see `tasks.Work`
     distribution: the name to install the extra `studio` of: "diff-audio"
     command:      how the app is called, for messages: "diff_audio.studio"
-    help:         the command's help
+    help, examples: of the command, see `App.command`
     """
 
-    @app.command(help=help)
+    @app.command(help=help, examples=examples)
     def studio(  # pyright: ignore[reportUnusedFunction]
         port: Port = 0,
         no_browser: Browser = False,
         largest: Largest = 1024,
-        device: options.Device = Device.auto,
+        device: options.Device = "auto",
         threads: options.Threads = None,
         weights: options.Weights = None,
         debug: options.Debug = False,
@@ -74,7 +76,7 @@ def studio_command(
 
         use(device, threads)
         try:
-            model = load(weights, device.value)
+            model = load(weights, device)
         except ValueError as error:
             failures.add("the model", error)
             return 1

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch import nn
 
-from diff_core.files import CheckpointError
+from diff_core.checkpoint.tensors import CheckpointError
 
 __all__ = ["Json", "build", "describe"]
 

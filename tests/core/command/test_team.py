@@ -1,12 +1,15 @@
 """Several processes of one launcher share the files of a command."""
 
+import io
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 import shared_files
+from diff_core.command import Bar, Failures
 
 COMMAND = Path(shared_files.__file__)
 CONTENTS = {f"{i}.txt": f"text {i}" for i in range(6)} | {"bad.txt": "bad"}
@@ -57,3 +60,29 @@ def test_a_long_file_holds_up_nobody(tmp_path):
     done = launch(2, folder(tmp_path / "in", contents), tmp_path / "out")
     assert done.stderr.count("capitals: 1 of 7 failed") == 1
     assert {p.name for p in (tmp_path / "out").iterdir()} == set(contents)
+
+
+class Written(io.RawIOBase):
+    """A stream that keeps what each write brought."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        self.pieces.append(bytes(data))
+        return len(data)
+
+
+def test_a_line_is_one_write_also_without_a_buffer(monkeypatch):
+    """Else the lines of two processes run into each other, under a launcher that buffers none."""
+    out, err = Written(), Written()
+    for name, raw in (("stdout", out), ("stderr", err)):
+        stream = io.TextIOWrapper(raw, encoding="utf-8", write_through=True)
+        monkeypatch.setattr(sys, name, stream)
+    Bar(None, 1.0).say("a.wav")
+    Failures("work").add("b.wav", "is damaged")
+    assert out.pieces == [b"a.wav\n"]
+    assert err.pieces == [b"work: b.wav: is damaged\n"]

@@ -95,7 +95,7 @@ def training_command(
         seed: Annotated[
             int | None, typer.Option(min=0, help="Of all randomness; default: the recipe's.")
         ] = None,
-        device: Annotated[Device, typer.Option(help="Where to train.")] = Device.auto,
+        device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
         debug: Debug = False,
         **given: Any,
     ) -> None:
@@ -118,7 +118,7 @@ def training_command(
 
         settings = [*(overrides or ()), *([] if seed is None else [f"train.seed={seed}"])]
         begin = shipped if shipped and str(start_from) == "shipped" else start_from
-        options = Options(name, out, begin, grow, dry_run, board, device.value)
+        options = Options(name, out, begin, grow, dry_run, board, device)
         code = 0
         try:
             own = out / RECIPE if resume and (out / RECIPE).exists() else None

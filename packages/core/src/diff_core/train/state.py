@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.checkpoint.description import Json
+from diff_core.checkpoint.description import Json, parse_description
 from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
 from diff_core.files import replacing
 from diff_core.train.batches import Batches
@@ -170,10 +170,13 @@ class State:
         """
         metadata, tensors = read_tensors(self.path)
         _refuse_other(self.path, metadata, self.description)
+        progress = _progress(self.path, metadata)
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
-            part, rest = name.split(".", 1)
+            part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = value
+        for part in ("model", *(name for name in self.averages if name in parts)):
+            self._check_shapes(parts.get(part, {}))
         with torch.no_grad():
             for name, live in self.model.state_dict().items():
                 live.copy_(like(parts["model"][name], live))
@@ -181,7 +184,17 @@ class State:
             # an average that is new in this run begins with the weights as they are
             average.restore(parts.get(name, parts["model"]))
         self._restore_optimizer(parts.get("optimizer", {}))
-        return _progress(metadata)
+        return progress
+
+    def _check_shapes(self, found: Mapping[str, Tensor]) -> None:
+        """Raise CheckpointError unless these are the tensors of the model."""
+        expected = {name: tuple(value.shape) for name, value in self.model.state_dict().items()}
+        shapes = {name: tuple(value.shape) for name, value in found.items()}
+        if wrong := sorted(n for n in expected | shapes if expected.get(n) != shapes.get(n)):
+            raise CheckpointError(
+                f"{self.path}: damaged: {len(wrong)} tensors do not fit the model, the first is "
+                f"{wrong[0]}"
+            )
 
     def _collect(self) -> dict[str, Tensor]:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -206,6 +219,9 @@ class State:
                 for key, value in saved.items()
                 if key.startswith(prefix) and "." not in key.removeprefix(prefix)
             }
+            for key, value in state.items():
+                if value.ndim and value.shape != parameter.shape:
+                    raise CheckpointError(f"{self.path}: damaged: {key} of {name} does not fit")
             if state:
                 self.optimizer.state[parameter] = state
 
@@ -228,7 +244,11 @@ def refuse_other(path: Path, description: Json) -> None:
 def _refuse_other(path: Path, metadata: Mapping[str, str], description: Json) -> None:
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a training state of diff_core")
-    if unlike := difference(json.loads(metadata["model"]), description):
+    try:
+        found = parse_description(metadata.get("model", ""))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if unlike := difference(found, description):
         raise CheckpointError(f"{path}: is the state of another model: {unlike}")
 
 
@@ -237,13 +257,16 @@ def read_progress(path: Path) -> Progress:
     metadata, _ = read_tensors(path, only_metadata=True)
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a training state of diff_core")
-    return _progress(metadata)
+    return _progress(path, metadata)
 
 
-def _progress(metadata: Mapping[str, str]) -> Progress:
-    if "progress" not in metadata:  # written before there was more to it than the step
-        return Progress(step=int(metadata["step"]))
-    return Progress(**json.loads(metadata["progress"]))
+def _progress(path: Path, metadata: Mapping[str, str]) -> Progress:
+    try:
+        if "progress" not in metadata:  # written before there was more to it than the step
+            return Progress(step=int(metadata["step"]))
+        return Progress(**json.loads(metadata["progress"]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged: its progress cannot be read ({error})") from error
 
 
 def difference(found: Json, expected: Json, *, most: int = 3) -> str:

@@ -108,12 +108,16 @@ def audit(session: nox.Session) -> None:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """One benchmark by its name, with its arguments: nox -s bench -- samplers."""
+    """One benchmark by its name, with its arguments: nox -s bench -- samplers.
+
+    Where two folders have one of that name: core/samplers.
+    """
     name, *arguments = session.posargs or ["samplers"]
     found = sorted(Path("benchmarks").rglob(f"{name}.py"))
-    if not found:
-        names = ", ".join(sorted(path.stem for path in Path("benchmarks").rglob("*.py")))
-        session.error(f"no benchmark is called {name}; there are {names}")
+    if len(found) != 1:
+        there = found or sorted(Path("benchmarks").rglob("*.py"))
+        names = ", ".join(str(path.relative_to("benchmarks").with_suffix("")) for path in there)
+        session.error(f"{len(found)} benchmarks are called {name}; there are {names}")
     install(session, "-r", "benchmarks/requirements.txt", *PACKAGES)
     shared = Path("benchmarks", "shared").resolve()
     session.run("python", str(found[0]), *arguments, env={"PYTHONPATH": str(shared)})

@@ -1,4 +1,4 @@
-"""What a network may be told beside the noisy signal and the time."""
+"""The conditions that a network may take beside the noisy signal and the time."""
 
 from __future__ import annotations
 

@@ -28,20 +28,20 @@ _TEMPORARY = re.compile(rf"\.(.{{1,{_KEPT}}})\.[a-z0-9_]{{8}}((?:\.[^.]+){{1,2}}
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a file's bytes, 64 hexadecimal digits. Raises OSError."""
+    """Return the SHA-256 of a file's bytes, 64 hexadecimal digits. Raises OSError."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def fingerprint(path: str | os.PathLike[str]) -> str:
-    """What a checkpoint is known by: the first 16 digits of its `sha256`. Raises OSError."""
+    """Return a checkpoint's short name: the first 16 digits of its `sha256`. Raises OSError."""
     return sha256(path)[:16]
 
 
 def refuse_existing(
     *outputs: Path | None, overwrite: bool = False, source: Path | None = None
 ) -> None:
-    """Raises FileExistsError for an output that exists, unless `overwrite`, or is `source` itself.
+    """Raise FileExistsError for an output that exists, unless `overwrite`, or is `source` itself.
 
     None stands for an output that was not asked for.
     """
@@ -58,7 +58,7 @@ def refuse_existing(
 
 @contextlib.contextmanager
 def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
-    """Gives a temporary path beside `path` that becomes `path` when the block ends well.
+    """Give a temporary path beside `path` that becomes `path` when the block ends well.
 
     On any exception, keyboard interrupts included, the temporary file is removed and `path` is as
     it was. The temporary name keeps the suffixes of `path`, because writers choose a format by it.

@@ -27,7 +27,7 @@ class Codec(Protocol):
 
     @property
     def scale(self) -> float:
-        """What latents are multiplied by for a deviation of about 1; see `latent_scale`."""
+        """The factor that gives latents a deviation of about 1; see `latent_scale`."""
         ...
 
     def encode(self, x: Tensor) -> Tensor:
@@ -40,7 +40,7 @@ class Codec(Protocol):
 
 
 def to_latent(codec: Codec, x: Tensor) -> Tensor:
-    """What the diffusion runs on: scale encode(x). Training data is made with it."""
+    """Return the latent that the diffusion runs on: scale encode(x). It makes training data."""
     return codec.scale * codec.encode(x)
 
 

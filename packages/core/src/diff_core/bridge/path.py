@@ -1,4 +1,4 @@
-r"""What a bridge is: a schedule of the shifted variable.
+r"""The bridge: a schedule of the shifted variable.
 
 All bridges here have a state x_t = alpha(t) x_0 + shift(t) y + sigma(t) z between the clean x_0
 (t = 0) and a degraded y (t = 1). On u_t = x_t - shift(t) y this is an ordinary path alpha(t) x_0 +

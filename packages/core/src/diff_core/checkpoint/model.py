@@ -30,7 +30,7 @@ FORMAT = 1
 
 @dataclass(frozen=True)
 class Card:
-    """What a user must know of a trained model.
+    """The facts that a user must know about a trained model.
 
     name:       short name of the model
     purpose:    one sentence: what it does and for whom
@@ -77,7 +77,7 @@ def save(
     *,
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Writes weights and card to a safetensors file, whole or not at all.
+    """Write weights and card to a safetensors file, whole or not at all.
 
     `dtype` (torch.float16 halves the size) stores floating-point weights in another precision;
     `load` brings them back as float32.

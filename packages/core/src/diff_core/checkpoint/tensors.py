@@ -42,7 +42,7 @@ def read_tensors(
 
 
 def write_tensors(path: Path, tensors: dict[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file that is on the disk, whole, when this returns; raises OSError."""
+    """Write a safetensors file that is on the disk, whole, when this returns; raises OSError."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 

@@ -1,4 +1,4 @@
-"""What the commands of all domains share; needs the extra `diff-core[command]` (typer, rich).
+"""The parts that all commands share; needs the extra `diff-core[command]` (typer, rich).
 
 Options (`diff_core.command.options`), files in and out (`FileKind`), one line for each fault
 (`Failures`), a progress bar (`bar`), and the exit codes: 0 all done, 1 some inputs failed, 2 wrong

@@ -32,7 +32,7 @@ class App(typer.Typer):
     """
 
     def __init__(self, **given: Any) -> None:
-        settings = {
+        settings: dict[str, Any] = {
             "add_completion": False,
             "pretty_exceptions_enable": False,
             "context_settings": HELP,
@@ -54,7 +54,8 @@ class App(typer.Typer):
                   option itself: {"limit_db": "limit", "float32": "--dtype float32"}
         """
         kind: Any = partial(Command, examples=examples or {}, renamed=renamed or {})
-        return super().command(name, **{"cls": kind, "context_settings": HELP} | given)
+        settings: dict[str, Any] = {"cls": kind, "context_settings": HELP}
+        return super().command(name, **settings | given)
 
 
 class Command(TyperCommand):

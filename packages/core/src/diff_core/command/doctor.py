@@ -1,4 +1,4 @@
-"""Whether an installation works, and what to do where it does not."""
+"""Checks of an installation, with a remedy for each fault."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ State = Literal["good", "note", "bad"]
 
 @dataclass(frozen=True)
 class Check:
-    """What was looked at, how it is, what was seen, and what to do about it ("" for nothing)."""
+    """A check: its name, its state, the finding, and a remedy ("" where none is needed)."""
 
     name: str
     state: State
@@ -46,7 +46,7 @@ class Doctor:
     trials: Mapping[str, Callable[[], object]]
 
     def examine(self, *, as_json: bool = False) -> int:
-        """Prints every check; 0 if none is bad, else 1."""
+        """Print every check; 0 if none is bad, else 1."""
         code = 0
         for check in self.checks():
             code |= check.state == "bad"
@@ -82,7 +82,7 @@ def _show(check: Check) -> None:
 
 
 def _libraries(distribution: str) -> Iterator[Check]:
-    """What the distribution asks for, and its extras."""
+    """Check the requirements of the distribution and of its extras."""
     missing: list[str] = []
     found: list[str] = []
     extras: dict[str, list[str]] = {}

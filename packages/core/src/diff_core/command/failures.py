@@ -1,4 +1,4 @@
-"""Faults, told in one line each."""
+"""Faults, reported in one line each."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def explain(fault: BaseException) -> str:
 
 
 class Failures:
-    """Inputs that failed, each told in one line on standard error as it happens.
+    """The inputs that failed, each reported in one line on standard error as it happens.
 
-    Of several processes that a launcher started, only the first tells and counts what they all
+    Of several processes that a launcher started, only the first reports and counts what they all
     see alike, until they `speak` of their own work.
     """
 
@@ -47,7 +47,7 @@ class Failures:
             self._silent, self.names = False, []
 
     def add(self, name: str, fault: BaseException | str) -> str:
-        """Tells of `fault`, with a traceback if `debug`, and returns its text."""
+        """Report `fault`, with a traceback if `debug`, and return its text."""
         text = fault if isinstance(fault, str) else explain(fault)
         if self.debug and isinstance(fault, BaseException):
             traceback.print_exception(fault)
@@ -57,7 +57,7 @@ class Failures:
         return text
 
     def warn(self, name: str, text: str) -> None:
-        """Tells of something that the user should know and that is no failure."""
+        """Report something that the user should know and that is no failure."""
         self._say(f"{name}: {text}")
 
     def finish(self, total: int) -> int:

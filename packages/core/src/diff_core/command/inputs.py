@@ -34,7 +34,7 @@ class Job:
 
 
 def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) -> None:
-    """Raises typer.BadParameter for a named output that exists, unless `overwrite`; None is none.
+    """Raise typer.BadParameter for a named output that exists, unless `overwrite`; None is none.
 
     For what one option or argument names; of many inputs each has a line of its own, when its
     turn comes, for an output that exists (`diff_core.files.refuse_existing`). Refused is also what
@@ -67,7 +67,7 @@ class FileKind:
     foreign: tuple[str, ...] = ()
 
     def matches(self, path: Path) -> bool:
-        """Whether the name is that of such a file."""
+        """Return whether the name is that of such a file."""
         return path.name.lower().endswith(self.suffixes)
 
     def split(self, name: str) -> tuple[str, str]:

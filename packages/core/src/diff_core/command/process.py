@@ -1,4 +1,4 @@
-"""One job after another: a bad file is told of and does not stop the others."""
+"""One job after another: a bad file is reported and does not stop the others."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ def process(
     as_json: bool,
     skip_existing: bool = False,
 ) -> int:
-    """Does every job under one progress bar and returns the exit code.
+    """Do every job under one progress bar and return the exit code.
 
-    do:       does one job, telling a callback the share done, 0 to 1; returns a dataclass
-    line:     what standard output says of an outcome, unless `quiet`
-    warnings: what standard error says of it, always
+    do:       does one job, giving a callback the share done, 0 to 1; returns a dataclass
+    line:     the line of an outcome on standard output, unless `quiet`
+    warnings: its lines on standard error, always
     as_json:  standard output gets the outcome, or the error, as one line of JSON instead
     skip_existing: leaves out, without failure, what is there or being made by another process
 
     The bar moves by the size of the inputs. Failures from before count among the inputs. A target
     that another process is making is a failure (`diff_core.command.claims`). Several processes of
-    one launcher share the jobs (`diff_core.command.team`); each tells of its own, and process 0
+    one launcher share the jobs (`diff_core.command.team`); each reports its own, and process 0
     of all in the end. The others' exit code is then 0, for it speaks for them.
     """
     among = team()
@@ -83,7 +83,7 @@ def _do_alone(
     *,
     skip_existing: bool,
 ) -> Outcome | Skipped:
-    """Does a job while no other process does it."""
+    """Do a job while no other process does it."""
     with claimed(job.target) as is_mine:
         if skip_existing and (job.target.exists() or not is_mine):
             why = "exists" if is_mine else "is being written by another process"

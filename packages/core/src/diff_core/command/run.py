@@ -59,7 +59,7 @@ def run(
     *,
     program: str | None = None,
 ) -> int:
-    """Runs an app, returns its exit code; wrong usage is one line on standard error.
+    """Run an app and return its exit code; wrong usage is one line on standard error.
 
     program: how the app is called, if not as `python -m` and the command
     """

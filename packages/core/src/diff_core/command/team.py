@@ -2,7 +2,7 @@
 
 `accelerate launch` and torchrun start a command several times and say so in the environment. The
 processes then take files from one queue, a counter in the launcher's key-value store, so that a
-long file holds up nobody; process 0 draws the bar for all and tells the summary.
+long file holds up nobody; process 0 draws the bar for all and prints the summary.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def rank() -> int:
 
 
 def is_first() -> bool:
-    """Whether this process is the only one or number 0: the one that speaks for all."""
+    """Return whether this process is the only one or number 0, which reports for all."""
     return rank() == 0
 
 
@@ -40,7 +40,7 @@ class Alone:
         return iter(range(count))
 
     def done(self, amount: int) -> int:
-        """Adds to the work done, and says how much that of all the others is."""
+        """Add to the work done, and return that of all the others."""
         return 0
 
     def gather(self, names: list[str]) -> list[str]:
@@ -61,7 +61,7 @@ class Team:
             yield index
 
     def done(self, amount: int) -> int:
-        """Adds to the work done, and says how much that of all the others is."""
+        """Add to the work done, and return that of all the others."""
         self._own += amount
         return self._store.add("diff/done", amount) - self._own
 

@@ -15,6 +15,7 @@ import dataclasses
 import inspect
 import logging
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from diff_core.command import Device, explain
-from diff_core.command.options import Debug
+from diff_core.command.options import MACHINE, Debug
 from diff_core.command.team import is_first, rank
 
 __all__ = ["Folder", "training_command"]
@@ -39,6 +40,111 @@ class Folder:
     ] = None
 
 
+@dataclass(frozen=True)
+class Choices:
+    """The options of every training command."""
+
+    out: Annotated[Path, typer.Option(help="Folder for weights, log and state.")]
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[KEY=VALUE]...", help="Settings: train.steps=1000."),
+    ] = None
+    recipe: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML with every number of the run, or a model: its own recipe. Default: the one "
+            "that comes with the package; with --start-from that of the model, with --resume that "
+            "of the run."
+        ),
+    ] = None
+    start_from: Annotated[
+        Path | None,
+        typer.Option(help="Weights to begin with: a file, or `shipped`. For fine-tuning."),
+    ] = None
+    grow: Annotated[
+        bool,
+        typer.Option("--grow", help="Let the model have more than --start-from: blocks, outputs."),
+    ] = False
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the state in OUT.")] = False
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the plan, time ten steps, write no run.")
+    ] = False
+    board: Annotated[
+        bool, typer.Option("--board", help="Write TensorBoard's files to OUT/board.")
+    ] = False
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Seed of the run; default: the recipe's.")
+    ] = None
+    device: Annotated[Device, typer.Option(help="Where to train.", rich_help_panel=MACHINE)] = (
+        "auto"
+    )
+    debug: Debug = False
+
+    def check(self) -> None:
+        """Raise typer.BadParameter for options that contradict each other or what is in OUT."""
+        held = (self.out / "state.safetensors").exists()
+        if held != self.resume and not (self.dry_run and not self.resume):
+            raise typer.BadParameter(
+                f"{self.out} holds a run; go on with it by --resume, or give another --out"
+                if held
+                else f"{self.out} holds no run to --resume"
+            )
+        if self.resume and self.start_from:
+            raise typer.BadParameter("--resume goes on from OUT's state; leave --start-from out")
+        if self.grow and not self.start_from:
+            raise typer.BadParameter("--grow enlarges the model of --start-from; give both")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A training command of a domain; see `training_command`."""
+
+    name: str
+    module: str
+    default: Path
+    shipped: Path | None
+    command: str
+
+    def run(self, choices: Choices, inputs: Any) -> int:
+        """Train, and return the exit code; a fault is one line on standard error."""
+        prefix = self.command if is_first() else f"{self.command}, process {rank()}"
+        logging.basicConfig(level=logging.WARNING, format=f"{prefix}: %(message)s")
+        choices.check()
+        from diff_core.train.distributed import leave
+        from diff_core.train.run import RECIPE, Options, run_job
+        from diff_core.train.stop import Stopped, TrainingError
+
+        seed = [] if choices.seed is None else [f"train.seed={choices.seed}"]
+        is_shipped = self.shipped and str(choices.start_from) == "shipped"
+        begin = self.shipped if is_shipped else choices.start_from
+        code, out = 0, choices.out
+        options = Options(
+            self.name,
+            out,
+            begin,
+            choices.grow,
+            choices.dry_run,
+            choices.board,
+            choices.device,
+        )
+        try:
+            own = out / RECIPE if choices.resume and (out / RECIPE).exists() else None
+            recipe = choices.recipe or begin or own or self.default
+            settings = [*(choices.overrides or ()), *seed]
+            run_job(import_module(self.module), recipe, settings, inputs, options)
+        except Stopped as stopped:
+            if is_first():
+                print(f"{prefix}: {stopped}; go on with --resume", file=sys.stderr)
+            code = stopped.code
+        except (ValueError, OSError, MemoryError, TrainingError) as error:
+            if choices.debug:
+                raise
+            print(f"{prefix}: {explain(error)}", file=sys.stderr)
+            code = 1
+        leave(code)
+        return code
+
+
 def training_command(
     app: typer.Typer,
     name: str,
@@ -49,125 +155,49 @@ def training_command(
     shipped: Path | None = None,
     command: str,
     help: str,
+    examples: Mapping[str, str] | None = None,
 ) -> None:
-    """Adds the sub-command `name`: trains what `module` builds, to OUT/`name`.safetensors.
+    """Add the sub-command `name`: it trains what `module` builds, to OUT/`name`.safetensors.
 
-    default: the recipe, where none is given
-    inputs:  dataclass of data options, each an Annotated with a typer.Option
-    shipped: the weights that `--start-from shipped` means
-    command: how the app is called, for messages: "diff_audio.train"
-    help:    what it trains, one sentence
+    default:  the recipe, where none is given
+    inputs:   dataclass of data options, each an Annotated with a typer.Option
+    shipped:  the weights that `--start-from shipped` means
+    command:  how the app is called, for messages: "diff_audio.train"
+    help:     what it trains, one sentence
+    examples: of the command, where `app` is an `App`; see `App.command`
     """
+    task = Task(name, module, default, shipped, command)
 
-    def run(
-        out: Annotated[Path, typer.Option(help="Folder for weights, log and state.")],
-        overrides: Annotated[
-            list[str] | None,
-            typer.Argument(metavar="[KEY=VALUE]...", help="Settings: train.steps=1000."),
-        ] = None,
-        recipe: Annotated[
-            Path | None,
-            typer.Option(
-                help="YAML with every number of the run, or a model: its own recipe. Default: "
-                "the one that comes with the package; with --start-from that of the model, with "
-                "--resume that of the run."
-            ),
-        ] = None,
-        start_from: Annotated[
-            Path | None,
-            typer.Option(help="Weights to begin with: a file, or `shipped`. For fine-tuning."),
-        ] = None,
-        grow: Annotated[
-            bool,
-            typer.Option(
-                "--grow", help="Let the model have more than --start-from: blocks, outputs."
-            ),
-        ] = False,
-        resume: Annotated[
-            bool, typer.Option("--resume", help="Go on from the state in OUT.")
-        ] = False,
-        dry_run: Annotated[
-            bool, typer.Option("--dry-run", help="Show the plan, time ten steps, write no run.")
-        ] = False,
-        board: Annotated[
-            bool, typer.Option("--board", help="Write TensorBoard's files to OUT/board.")
-        ] = False,
-        seed: Annotated[
-            int | None, typer.Option(min=0, help="Of all randomness; default: the recipe's.")
-        ] = None,
-        device: Annotated[Device, typer.Option(help="Where to train.")] = "auto",
-        debug: Debug = False,
-        **given: Any,
-    ) -> None:
-        prefix = command if is_first() else f"{command}, process {rank()}"
-        logging.basicConfig(level=logging.WARNING, format=f"{prefix}: %(message)s")
-        held = (out / "state.safetensors").exists()
-        if held != resume and not (dry_run and not resume):
-            raise typer.BadParameter(
-                f"{out} holds a run; go on with it by --resume, or give another --out"
-                if held
-                else f"{out} holds no run to --resume"
-            )
-        if resume and start_from:
-            raise typer.BadParameter("--resume goes on from OUT's state; leave --start-from out")
-        if grow and not start_from:
-            raise typer.BadParameter("--grow enlarges the model of --start-from; give both")
-        from diff_core.train.distributed import leave
-        from diff_core.train.run import RECIPE, Options, run_job
-        from diff_core.train.stop import Stopped, TrainingError
+    def run(**given: Any) -> None:
+        own = {field.name: given.pop(field.name) for field in dataclasses.fields(Choices)}
+        raise typer.Exit(task.run(Choices(**own), inputs(**given)))
 
-        settings = [*(overrides or ()), *([] if seed is None else [f"train.seed={seed}"])]
-        begin = shipped if shipped and str(start_from) == "shipped" else start_from
-        options = Options(name, out, begin, grow, dry_run, board, device)
-        code = 0
-        try:
-            own = out / RECIPE if resume and (out / RECIPE).exists() else None
-            chosen = recipe or begin or own or default
-            run_job(import_module(module), chosen, settings, inputs(**given), options)
-        except Stopped as stopped:
-            if is_first():
-                print(f"{prefix}: {stopped}; go on with --resume", file=sys.stderr)
-            code = stopped.code
-        except (ValueError, OSError, MemoryError, TrainingError) as error:
-            if debug:
-                raise
-            print(f"{prefix}: {explain(error)}", file=sys.stderr)
-            code = 1
-        leave(code)
-        raise typer.Exit(code)
-
-    run.__doc__ = (
+    text = (
         f"{help}\n\n"
         f"Writes OUT/{name}.safetensors (averaged weights and model card), OUT/log.jsonl (losses "
         "and scores), OUT/curves.png (the same drawn), OUT/recipe.json (every number of the run) "
         "and OUT/state.safetensors (to resume from). "
-        "Several processes: accelerate launch -m " + f"{command} {name} ..."
+        f"Several processes: accelerate launch -m {command} {name} ..."
     )
-    _add_options(run, inputs)
-    app.command(name)(run)
+    _declare(run, inputs, Choices)
+    more: dict[str, Any] = {"examples": examples} if examples else {}
+    app.command(name, help=text, **more)(run)
 
 
-def _add_options(run: Any, inputs: type[Any]) -> None:
-    """Puts the fields of `inputs` where the command takes **given, before its own options."""
-    hints = get_type_hints(inputs, include_extras=True)
-    added = [
-        inspect.Parameter(
-            field.name,
-            inspect.Parameter.KEYWORD_ONLY,
-            annotation=hints[field.name],
-            default=inspect.Parameter.empty
-            if field.default is dataclasses.MISSING
-            else field.default,
-        )
-        for field in dataclasses.fields(inputs)
-    ]
-    own_hints = get_type_hints(run, include_extras=True)
-    own = [
-        parameter.replace(
-            kind=inspect.Parameter.KEYWORD_ONLY, annotation=own_hints[parameter.name]
-        )
-        for parameter in inspect.signature(run).parameters.values()
-        if parameter.kind is not inspect.Parameter.VAR_KEYWORD
-    ]
-    run.__signature__ = inspect.Signature([*added, *own])
-    run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*added, *own]}
+def _declare(run: Any, *options: type[Any]) -> None:
+    """Give a function of **given the fields of dataclasses as its parameters, in their order."""
+    parameters: list[inspect.Parameter] = []
+    for kind in options:
+        hints = get_type_hints(kind, include_extras=True)
+        for field in dataclasses.fields(kind):
+            missing = field.default is dataclasses.MISSING
+            parameters.append(
+                inspect.Parameter(
+                    field.name,
+                    inspect.Parameter.KEYWORD_ONLY,
+                    annotation=hints[field.name],
+                    default=inspect.Parameter.empty if missing else field.default,
+                )
+            )
+    run.__signature__ = inspect.Signature(parameters)
+    run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}

@@ -29,7 +29,7 @@ def umbrella(
 
     about:    what the domain is for, one sentence
     commands: module of each sub-command by the sub-command's name
-    weights:  folder of the checkpoints that come with the package; --version tells their hashes
+    weights:  folder of the checkpoints that come with the package; --version prints their hashes
     """
     app = App(name=distribution, help=about, no_args_is_help=True, add_completion=True)
 

@@ -49,7 +49,7 @@ def _digest(text: str) -> str:
 
 
 def refuse_shared(splits: Mapping[str, Iterable[str]], noun: str) -> None:
-    """Raises ValueError, with names, if a unit is in two splits; `splits` has those of each unit.
+    """Raise ValueError, with names, if a unit is in two splits; `splits` has those of each unit.
 
     noun: what a unit is, "speaker" or "subject"
     """

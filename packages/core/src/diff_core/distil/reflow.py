@@ -124,12 +124,12 @@ def couple(
 def straightness(
     denoiser: Denoiser, x: Tensor, times: Tensor, *, cond: Condition | None = None
 ) -> Tensor:
-    """How far the paths from x (B, C, *S) at times[0] are from straight, (B,): 0 if they are.
+    """Return the deviation of the paths from x (B, C, *S) at times[0] from straight lines, (B,).
 
-    The integral over t of |u(x_t, t) - (z - x_0)|^2, mean over entries, with u the denoiser's
-    estimate of the flow on the way and z - x_0 that of the line through the two ends: S(Z) of
-    Liu et al., and the same in the schedule's own time where that is not
-    `RectifiedFlow`. The ODE is walked by DDIM and the integral is a sum over its steps: refine
+    It is 0 for straight paths: the integral over t of |u(x_t, t) - (z - x_0)|^2, mean over
+    entries, with u the denoiser's estimate of the flow on the way and z - x_0 that of the line
+    through the two ends: S(Z) of Liu et al., and the same in the schedule's own time where that is
+    not `RectifiedFlow`. The ODE is walked by DDIM and the integral is a sum over its steps: refine
     `times` until the number settles. Raises ValueError for a grid that does not fall to 0.
     """
     grid = check_times(times)

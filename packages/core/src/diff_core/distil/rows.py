@@ -1,4 +1,4 @@
-r"""What the methods share: one step of the teacher in which every row has times of its own.
+r"""One step of the teacher in which every row has times of its own, for all methods.
 
 A sampler walks a whole batch down one grid; a batch for training holds rows at all times at once.
 With r = sigma_s / sigma_t, DDIM's step from t to s < t is

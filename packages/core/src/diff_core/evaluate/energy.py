@@ -16,11 +16,11 @@ __all__ = ["energy_distance"]
 
 
 def energy_distance(x: Tensor, y: Tensor) -> float:
-    """Of samples x (N, ...) and y (M, ...), in the unit of the data; rows are flattened.
+    """Return the energy distance of samples x (N, ...) and y (M, ...), in the unit of the data.
 
-    Without bias: two sets of the same distribution give 0 on average, and a little less as often
-    as a little more. Takes O((N + M)^2) memory. Raises ValueError for fewer than 2 rows or rows
-    of different sizes.
+    Rows are flattened. Without bias: two sets of the same distribution give 0 on average, and a
+    little less as often as a little more. Takes O((N + M)^2) memory. Raises ValueError for fewer
+    than 2 rows or rows of different sizes.
     """
     x, y = x.flatten(1).double(), y.flatten(1).double()
     if len(x) < 2 or len(y) < 2 or x.shape[1] != y.shape[1]:

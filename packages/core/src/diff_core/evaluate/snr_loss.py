@@ -56,7 +56,7 @@ class SnrLoss:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """Of the bins: ("loss at -2..0", ...)."""
+        """The names of the bins: ("loss at -2..0", ...)."""
         ends = zip(self.edges, self.edges[1:], strict=False)
         return tuple(f"loss at {low:g}..{high:g}" for low, high in ends)
 

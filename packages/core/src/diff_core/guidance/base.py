@@ -1,4 +1,4 @@
-r"""What denoisers guided by a measurement have in common.
+r"""The base of denoisers that a measurement guides.
 
 With x_t = alpha x_0 + sigma z, Tweedie's formula and its derivative are
 

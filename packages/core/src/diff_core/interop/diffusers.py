@@ -190,7 +190,7 @@ def load_codec(folder: str | os.PathLike[str]) -> DiffusersCodec:
 
 
 def types() -> dict[str, type]:
-    """What `io.load` must be told to rebuild a denoiser with a network of diffusers."""
+    """The types that `io.load` needs to rebuild a denoiser with a network of diffusers."""
     library = _library()
     theirs = {name: cast(type, getattr(library, name)) for name in (*NETWORKS, "AutoencoderKL")}
     return theirs | {kind.__name__: kind for kind in (DiffusersNetwork, DiffusersCodec)}

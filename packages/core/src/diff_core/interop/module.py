@@ -16,9 +16,9 @@ class ModuleNetwork(nn.Module):
     """network(x, scale time + offset), called as network(x, time, cond).
 
     The time that a denoiser gives is t in [0, 1] (or ln(sigma / alpha) / 4 from `Preconditioned`).
-    A network of another library is told what it was trained on: with a table of N steps that is
-    the index i = N t - 1, hence scale = N and offset = -1. A negative offset says that the network
-    counts from 0: below the first entry it is told 0. The time is not rounded.
+    A network of another library is given the time that it was trained on: with a table of N steps
+    that is the index i = N t - 1, hence scale = N and offset = -1. A negative offset means that
+    the network counts from 0: below the first entry it is given 0. The time is not rounded.
 
     `Condition.channels` are concatenated to x. Saved with `io.save` if the network has a `config`
     of its constructor's keywords, and loaded by naming both classes in `types`.

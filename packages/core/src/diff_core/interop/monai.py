@@ -85,7 +85,7 @@ def unet(**settings: Any) -> nn.Module:
 
 
 def types() -> dict[str, type]:
-    """What `io.load` must be told to rebuild a denoiser with a MONAI network."""
+    """The types that `io.load` needs to rebuild a denoiser with a MONAI network."""
     try:
         from monai.networks.nets.autoencoderkl import AutoencoderKL
         from monai.networks.nets.diffusion_model_unet import DiffusionModelUNet

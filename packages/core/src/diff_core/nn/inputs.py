@@ -1,4 +1,4 @@
-"""What a network takes, checked on every call."""
+"""The inputs of a network, checked on every call."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Inputs:
     token_dim: int = 0
 
     def check(self, x: Tensor, time: Tensor, cond: Condition, weight: Tensor) -> None:
-        """Raises ValueError naming the argument, what was given and what was expected.
+        """Raise ValueError naming the argument, what was given and what was expected.
 
         weight: a parameter of the network, which says its device and precision
 

@@ -88,7 +88,7 @@ def _half(kernel: int | tuple[int, ...]) -> int | tuple[int, ...]:
 
 
 def make_activation(activation: Activation) -> nn.Module:
-    """Raises ValueError for a name other than `silu`, `relu`, `gelu`."""
+    """Raise ValueError for a name other than `silu`, `relu`, `gelu`."""
     if activation not in _ACTIVATION:
         raise ValueError(f"activation is {activation!r}; expected one of {sorted(_ACTIVATION)}")
     return _ACTIVATION[activation]()

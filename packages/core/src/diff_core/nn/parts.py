@@ -1,4 +1,4 @@
-"""What a U-Net is made of: the usual layers, or layers that keep magnitude."""
+"""The parts of a U-Net: the usual layers, or layers that keep magnitude."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["MagnitudeParts", "Parts", "UsualParts"]
 
 
 class Parts(Protocol):
-    """Makes the parts of a U-Net over `spatial` axes."""
+    """Make the parts of a U-Net over `spatial` axes."""
 
     def embedding(self, vector_dim: int) -> nn.Module: ...
     def stem(self, in_channels: int, width: int) -> nn.Module: ...
@@ -38,11 +38,11 @@ class Parts(Protocol):
     def head(self, width: int, out_channels: int) -> nn.Module: ...
 
     def enter(self, x: Tensor) -> Tensor:
-        """What goes into the stem."""
+        """Return the input of the stem."""
         ...
 
     def join(self, up: Tensor, skip: Tensor) -> Tensor:
-        """What goes into a merge."""
+        """Return the input of a merge."""
         ...
 
 

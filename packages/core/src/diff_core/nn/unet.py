@@ -8,7 +8,7 @@ Image Synthesis (2021).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -130,30 +130,15 @@ class UNet(nn.Module):
         magnitude_preserving: bool = False,
     ) -> None:
         super().__init__()
-        if spatial not in (1, 2, 3):
-            raise ValueError(f"spatial is {spatial}; expected 1, 2 or 3")
-        levels = len(channels)
-        steps = _per_transition(factors, levels - 1, spatial)
-        counts = [blocks] * levels if isinstance(blocks, int) else list(blocks)
-        if len(counts) != levels or min(counts, default=0) < 1:
-            raise ValueError(
-                f"blocks is {blocks}; expected a number of at least 1, or {levels} of them"
-            )
-        kernel = tuple(kernel) if isinstance(kernel, Sequence) else (kernel,) * spatial
-        if len(kernel) != spatial or any(k % 2 == 0 for k in kernel):
-            raise ValueError(f"kernel is {kernel}; expected an odd number, or one per axis")
-        for name, chosen in (("attention", attention), ("checkpoint", checkpoint)):
-            if any(not 0 <= level < levels for level in chosen):
-                raise ValueError(f"{name} is {tuple(chosen)}; levels are 0 to {levels - 1}")
+        steps, counts, kernel = _shape(spatial, channels, factors, blocks, kernel)
+        _refuse_levels(len(channels), attention=attention, checkpoint=checkpoint)
         if token_dim and not attention:
             raise ValueError(
                 f"token_dim is {token_dim}, attention is (); name the levels that attend to tokens"
             )
         if magnitude_preserving and (norm, activation, bias) != ("group", "silu", True):
-            raise ValueError(
-                f"norm is {norm!r}, activation is {activation!r}, bias is {bias}; "
-                "magnitude_preserving replaces all three, leave them out"
-            )
+            given = f"norm is {norm!r}, activation is {activation!r}, bias is {bias}"
+            raise ValueError(f"{given}; magnitude_preserving replaces all three, leave them out")
         self.config: dict[str, object] = {
             "spatial": spatial,
             "in_channels": in_channels,
@@ -194,19 +179,28 @@ class UNet(nn.Module):
                 checkpoint=index in checkpoint,
             )
 
-        depth = range(levels - 1)
         self.embedding = parts.embedding(vector_dim)
         self.stem = parts.stem(in_channels + cond_channels, channels[0])
-        self.encoder = nn.ModuleList([level(i, encoder=True) for i in range(levels)])
+        self._build(channels, steps, level)
+        self.head = parts.head(channels[0], out_channels)
+        # entries of the last axis that one cell of each level covers
+        self._cells = [math.prod(step[-1] for step in steps[:i]) for i in range(len(channels))]
+
+    def _build(
+        self,
+        channels: Sequence[int],
+        steps: Sequence[tuple[int, ...]],
+        level: Callable[..., _Level],
+    ) -> None:
+        """Make the levels of encoder and decoder, and the ways between them."""
+        parts, depth = self.parts, range(len(channels) - 1)
+        self.encoder = nn.ModuleList([level(i, encoder=True) for i in range(len(channels))])
         self.down = nn.ModuleList(
             [parts.down(channels[i], channels[i + 1], steps[i]) for i in depth]
         )
         self.up = nn.ModuleList([parts.up(channels[i + 1], channels[i], steps[i]) for i in depth])
         self.merge = nn.ModuleList([parts.merge(channels[i]) for i in depth])
         self.decoder = nn.ModuleList([level(i, encoder=False) for i in depth])
-        self.head = parts.head(channels[0], out_channels)
-        # entries of the last axis that one cell of each level covers
-        self._cells = [math.prod(step[-1] for step in steps[:i]) for i in range(levels)]
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x (B, in_channels, *S), time () or (B,) -> (B, out_channels, *S)."""
@@ -245,6 +239,36 @@ class UNet(nn.Module):
         coarsest = self.multiple[-1]
         whole = (lengths + coarsest - 1) // coarsest * coarsest
         return [valid_cells(whole, cell, x.shape[-1] // cell, x.ndim) for cell in self._cells]
+
+
+def _refuse_levels(levels: int, **chosen: Sequence[int]) -> None:
+    """Raise ValueError for a level that the network does not have."""
+    for name, some in chosen.items():
+        if any(not 0 <= level < levels for level in some):
+            raise ValueError(f"{name} is {tuple(some)}; levels are 0 to {levels - 1}")
+
+
+def _shape(
+    spatial: int,
+    channels: Sequence[int],
+    factors: int | Sequence[int | Sequence[int]],
+    blocks: int | Sequence[int],
+    kernel: int | Sequence[int],
+) -> tuple[list[tuple[int, ...]], list[int], tuple[int, ...]]:
+    """Return the factors of each transition, the blocks of each level, and the kernel."""
+    if spatial not in (1, 2, 3):
+        raise ValueError(f"spatial is {spatial}; expected 1, 2 or 3")
+    levels = len(channels)
+    steps = _per_transition(factors, levels - 1, spatial)
+    counts = [blocks] * levels if isinstance(blocks, int) else list(blocks)
+    if len(counts) != levels or min(counts, default=0) < 1:
+        raise ValueError(
+            f"blocks is {blocks}; expected a number of at least 1, or {levels} of them"
+        )
+    kernel = tuple(kernel) if isinstance(kernel, Sequence) else (kernel,) * spatial
+    if len(kernel) != spatial or any(k % 2 == 0 for k in kernel):
+        raise ValueError(f"kernel is {kernel}; expected an odd number, or one per axis")
+    return steps, counts, kernel
 
 
 def _per_transition(

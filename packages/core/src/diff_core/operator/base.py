@@ -1,4 +1,4 @@
-"""What a linear operator is, and the product of several."""
+"""The linear operator, and the product of several."""
 
 from __future__ import annotations
 

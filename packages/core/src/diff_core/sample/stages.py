@@ -1,4 +1,4 @@
-"""What the methods of order 2 and more share: one step as linear combinations, and first steps."""
+"""The steps of methods of order 2 and more: linear combinations, and first steps."""
 
 from __future__ import annotations
 
@@ -68,7 +68,8 @@ def advance(
 
 
 def past(plan: Plan, k: int) -> int:
-    """How many grid points just before k have a finite log-SNR: those a polynomial may go through.
+    """Return the number of grid points just before k whose log-SNR is finite: a polynomial may use
+    them.
 
     -1 if the step from k is itself infinite, from alpha = 0 or to sigma = 0.
     """

@@ -25,7 +25,7 @@ __all__ = [
 
 @runtime_checkable
 class Schedule(Protocol):
-    """What a diffusion path is to the rest of the package."""
+    """The diffusion path as the rest of the package sees it."""
 
     def alpha(self, t: Tensor) -> Tensor:
         """Scale of the signal at time t."""

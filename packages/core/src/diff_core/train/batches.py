@@ -47,20 +47,20 @@ class Batches:
         return range(first + start, first + stop)
 
     def names(self, samples: Samples, step: int, positions: Sequence[int]) -> list[str]:
-        """What to call the items at some positions of a batch: as `samples` does (`Named`)."""
+        """Return the names of items at some positions of a batch, by `samples` (`Named`)."""
         items = [step * self.size + position for position in positions]
         if isinstance(samples, Named):
             return [samples.name(item) for item in items]
         return [f"item {item}" for item in items]
 
     def share(self, part: int) -> float:
-        """What share of the batch a part is."""
+        """Return the share of the batch that a part is."""
         return len(self.items(0, part)) / self.size
 
 
 @dataclass(frozen=True)
 class _Indices:
-    """Of this process's parts, step after step."""
+    """The indices of this process's parts, step after step."""
 
     batches: Batches
     steps: range

@@ -11,7 +11,7 @@ __all__ = ["TrainConfig", "learning_rate"]
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How long and how fast to train.
+    """The length and speed of a training run.
 
     steps:            optimiser steps in all (a resumed run goes on to this number)
     batch_size:       samples per step, over all processes and parts

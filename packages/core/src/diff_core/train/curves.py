@@ -25,7 +25,7 @@ def read_curves(log: Path) -> dict[str, dict[int, float]]:
 
 
 def draw_curves(log: Path, picture: Path) -> None:
-    """Draws a log into a PNG, one small plot a curve; does nothing without matplotlib."""
+    """Draw a log into a PNG, one small plot a curve; do nothing without matplotlib."""
     if find_spec("matplotlib") is None or not log.is_file():
         return
     from matplotlib.backends.backend_agg import FigureCanvasAgg

@@ -55,7 +55,7 @@ class Processes(Protocol):
         ...
 
     def wait(self) -> None:
-        """Returns when all processes have come here."""
+        """Return when all processes have come here."""
         ...
 
     def close(self) -> None:
@@ -94,7 +94,7 @@ class Alone:
 class Launched:
     """One of the processes that a launcher started.
 
-    Precision and accumulation are the recipe's, whatever the launcher was told of them.
+    Precision and accumulation are the recipe's, whatever the launcher was given.
     Raises ValueError if accelerate is not installed, or for the first version of FSDP.
     """
 
@@ -113,7 +113,7 @@ class Launched:
         )
         kind = self._accelerator.distributed_type.value
         if kind == "FSDP" and not self._accelerator.is_fsdp2:
-            raise ValueError("FSDP of version 1 is not supported; launch with --fsdp_version 2")
+            raise ValueError("FSDP of version 1 is not supported; launch with fsdp_version 2")
         if kind not in ("NO", "MULTI_CPU", "MULTI_GPU", "MULTI_XPU", "MULTI_NPU", "FSDP"):
             raise ValueError(f"launched as {kind}; expected DDP or FSDP on CPUs or GPUs")
         self.rank: int = self._accelerator.process_index
@@ -189,7 +189,7 @@ def like(value: Tensor, tensor: Tensor) -> Tensor:
 
 @contextlib.contextmanager
 def guarded(among: Processes, advice: str) -> Generator[None]:
-    """Makes of an exchange that failed a TrainingError that says so, and `advice`."""
+    """Raise a TrainingError with `advice` for an exchange that failed."""
     try:
         yield
     except RuntimeError as error:
@@ -210,5 +210,5 @@ def _is_lost(error: RuntimeError) -> bool:
 
 
 def is_spread(tensor: Tensor) -> bool:
-    """Whether each process holds a piece of it only, as FSDP leaves a model."""
+    """Return whether each process holds only a piece of it, as FSDP leaves a model."""
     return hasattr(tensor, "full_tensor")

@@ -37,7 +37,7 @@ class Ema(Generic[Module]):
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Takes in the model's weights after step number `step` (from 0)."""
+        """Take in the model's weights after step number `step` (from 0)."""
         if callable(self.decay):
             decay = self.decay(step)
         else:
@@ -56,7 +56,7 @@ class Ema(Generic[Module]):
         return self.module
 
     def restore(self, state: dict[str, Tensor]) -> None:
-        """Takes the weights of `module` from a state dictionary."""
+        """Take the weights of `module` from a state dictionary."""
         self.module.load_state_dict(state)
         for name, value in self._spread.items():
             self._spread[name] = like(state[name], value)

@@ -1,4 +1,4 @@
-"""A training job: all that a domain says of it, for `diff_core.command.train` to run."""
+"""A training job: all that a domain gives for `diff_core.command.train` to run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 M = TypeVar("M", bound=nn.Module)
 
 Collate = Callable[[Sequence[dict[str, Tensor]]], dict[str, Tensor]]
-"""Makes a batch of items."""
+"""Make a batch of items."""
 
 Loss = Callable[[Any, dict[str, Tensor], torch.Generator], Tensor]
 """loss(model, batch, generator) -> (B,): an `Objective` of any model. The generator is on the CPU
@@ -49,7 +49,7 @@ def means(cases: Mapping[str, Sequence[float]]) -> dict[str, float]:
 
 @dataclass(frozen=True)
 class Job(Generic[M]):
-    """What to train, on what, and what to say of the result.
+    """The model to train, its data, and the card of the result.
 
     model:     untrained, on the CPU; anything that `diff_core.io.save` can save
     objective: losses (B,) of a batch

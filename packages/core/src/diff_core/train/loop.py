@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, Generic, TypeVar
 
 from torch import nn
 
@@ -36,6 +36,96 @@ __all__ = ["train"]
 M = TypeVar("M", bound=nn.Module)
 
 
+@dataclass
+class _Run(Generic[M]):
+    """The parts of a run, and its progress."""
+
+    model: M
+    samples: Samples
+    config: TrainConfig
+    among: Processes
+    batches: Batches
+    averages: Mapping[str, Ema[Any]]
+    snapshots: Snapshots
+    stepper: Stepper
+    state: State
+    report: Report
+    signals: Signals
+    progress: Progress
+    skipped: int = 0
+
+    def take(self, step: int, parts: Any) -> None:
+        """Take a step, note it, and save what is due. Raises Stopped after a signal."""
+        outcome = self.stepper.take(step, parts, asked=self.signals.are_caught)
+        done, main = step + 1, self.among.rank == 0
+        last = done == self.config.steps
+        self.progress = self.progress.stepped(outcome.loss if outcome.taken else None)
+        if outcome.taken:
+            self.skipped = 0
+            for average in self.averages.values():
+                average.update(self.model, step)
+            if done % self.config.log_every == 0 or last:
+                rate, loss = learning_rate(self.config, step), self.progress.loss
+                values = {"loss": loss, "rate": rate, "gradient": outcome.gradient}
+                self.report.write(done, values)
+        else:
+            self._skip(done, self.batches.names(self.samples, step, outcome.bad))
+        self.report.advance(self.progress.loss)
+        self.snapshots.take(done, last=last, write=main)
+        if outcome.asked or done % self.config.checkpoint_every == 0 or last:
+            self.state.save(self.progress, keep=self.config.keep, write=main)
+        if outcome.asked:
+            self.among.wait()  # for the checkpoint: a launcher ends all when the first ends
+            raise Stopped(self.signals.caught or signal.SIGTERM, done)
+
+    def _skip(self, done: int, names: Sequence[str]) -> None:
+        """Note a step that was skipped; raise TrainingError after too many in a row."""
+        self.skipped += 1
+        self.report.write(done, {"skipped": self.skipped, "items": names})
+        if self.skipped >= self.config.patience:
+            raise TrainingError(
+                f"{self.skipped} steps in a row gave a loss or gradient that is not finite; "
+                f"in step {done} it was that of {', '.join(names) or 'no single item'}"
+            )
+
+    def judge(
+        self,
+        average: M,
+        done: int,
+        validate: Callable[[M, int], dict[str, float]],
+        keep: Callable[[M, int], None] | None,
+        show: Show[M] | None,
+    ) -> bool:
+        """Score the average and keep it if it is due; return whether the run may end here."""
+        if self.among.rank == 0:
+            scores = validate(average, done)
+            self.report.scores(done, scores)
+            if show:
+                self.report.show(done, show(average, done))
+            self.progress = self.progress.judged(scores, self.config)
+            if keep and (not self.config.best or self.progress.best_step == done):
+                keep(average, done)
+        self.progress = replace(self.progress, validated=done)
+        if self.config.best:
+            self.state.save(self.progress, keep=self.config.keep, write=self.among.rank == 0)
+        if any(self.among.total([float(self.progress.is_over(self.config))])):
+            best = self.progress.best_step
+            self.report.say(f"{self.config.best} has not improved since step {best}")
+            return True
+        return False
+
+
+def _resume(state: State, progress: Progress, among: Processes) -> Progress:
+    """Return the progress of the checkpoint, if there is one, and report what differs from it."""
+    changes: Sequence[str] = ()
+    if state.path.exists():
+        progress, changes = progress.after(state.load())
+    among.wait()
+    for change in changes if among.rank == 0 else ():
+        print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
+    return progress
+
+
 def train(
     model: M,
     objective: Loss,
@@ -51,7 +141,7 @@ def train(
     among: Processes | None = None,
     score_start: bool = False,
 ) -> M:
-    """Trains and returns the averaged model, in evaluation mode.
+    """Train a model and return its average, in evaluation mode.
 
     `directory` receives `state.safetensors` (to resume from; if one is there, the run goes on
     from it) and `log.jsonl`, one JSON object a line: `loss`, `rate` and `gradient` every
@@ -67,12 +157,11 @@ def train(
     among:   the processes of this run; default: this one, and those that a launcher started
     score_start: validate the model as it is given, as step 0: what a fine-tuning has to better
 
-    Raises TrainingError after `config.patience` bad steps in a row, if another process is lost, or
-    if another run is in `directory`, CheckpointError if the directory holds the state of another model, Stopped after a signal, and
-    OSError if the disk is full; the last checkpoint is valid after each.
+    Raises TrainingError after `config.patience` bad steps in a row, if another process is lost or
+    while another run is in the directory, CheckpointError if it holds the state of another model,
+    Stopped after a signal, and OSError if the disk is full; the last checkpoint is valid after each.
     """
     among = among or processes(config.device)
-    main = among.rank == 0
     batches = Batches.of(config, among)
     dtype = narrow_dtype(config.precision, among.device)
     directory.mkdir(parents=True, exist_ok=True)
@@ -86,75 +175,28 @@ def train(
         stack.enter_context(forward_in(model, dtype, among.device, compiled=config.compile))
         stack.enter_context(guarded(among, f"the last checkpoint is in {directory}"))
         signals = stack.enter_context(Signals())
-        if main:
+        if among.rank == 0:
             stack.enter_context(run_folder(directory))
         stepper = Stepper(model, objective, config, batches, among)
         for average in averages.values():
             average.follow(model)
         state = State(directory, description, model, averages, stepper.optimizer)
-        progress, changes = Progress.of(config, batches, among, dtype), ()
-        if state.path.exists():
-            progress, changes = progress.after(state.load())
-        among.wait()
-        for change in changes if main else ():
-            print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
-
+        progress = _resume(state, Progress.of(config, batches, among, dtype), among)
         start, stop = progress.step, config.steps
-        report = stack.enter_context(Report(directory, start, stop, speaks=main, board=board))
-
-        def judge(progress: Progress) -> tuple[Progress, bool]:
-            """Validate after `progress.step` steps, all processes together; whether to stop."""
-            average, done = ema.gather(), progress.step
-            if main and validate:
-                scores = validate(average, done)
-                report.scores(done, scores)
-                if show and board:
-                    report.show(done, show(average, done))
-                progress = progress.judged(scores, config)
-                if keep and (not config.best or progress.best_step == done):
-                    keep(average, done)
-            progress = replace(progress, validated=done)
-            if config.best:
-                state.save(progress, keep=config.keep, write=main)
-            return progress, any(among.total([float(progress.is_over(config))]))
-
-        over = progress.is_over(config)
+        report = Report(directory, start, stop, speaks=among.rank == 0, board=board)
+        stack.enter_context(report)
+        run = _Run(
+            model, samples, config, among, batches, averages, snapshots, stepper, state, report,
+            signals, progress,
+        )  # fmt: skip
+        shown, over = show if board else None, progress.is_over(config)
         if validate and progress.lacks_validation(config, score_start=score_start):
-            progress, over = judge(progress)
+            over = run.judge(ema.gather(), start, validate, keep, shown)
         steps = range(start, 0 if over else stop)
         loader = load(samples, batches, steps, workers=config.workers, collate=collate)
-        skipped = 0
         for step, parts in enumerate(loader, start):
-            outcome = stepper.take(step, parts, asked=signals.are_caught)
-            done, last = step + 1, step + 1 == stop
-            progress = progress.stepped(outcome.loss if outcome.taken else None)
-            if outcome.taken:
-                skipped = 0
-                for average in averages.values():
-                    average.update(model, step)
-                if done % config.log_every == 0 or last:
-                    rate = learning_rate(config, step)
-                    values = {"loss": progress.loss, "rate": rate, "gradient": outcome.gradient}
-                    report.write(done, values)
-            else:
-                skipped += 1
-                names = batches.names(samples, step, outcome.bad)
-                report.write(done, {"skipped": skipped, "items": names})
-                if skipped >= config.patience:
-                    raise TrainingError(
-                        f"{skipped} steps in a row gave a loss or gradient that is not finite; "
-                        f"in step {done} it was that of {', '.join(names) or 'no single item'}"
-                    )
-            report.advance(progress.loss)
-            snapshots.take(done, last=last, write=main)
-            if outcome.asked or done % config.checkpoint_every == 0 or last:
-                state.save(progress, keep=config.keep, write=main)
-            if outcome.asked:
-                among.wait()  # for the checkpoint: a launcher ends all when the first ends
-                raise Stopped(signals.caught or signal.SIGTERM, done)
-            if validate and progress.lacks_validation(config):
-                progress, over = judge(progress)
-                if over:
-                    report.say(f"{config.best} has not improved since step {progress.best_step}")
+            run.take(step, parts)
+            if validate and run.progress.lacks_validation(config):
+                if run.judge(ema.gather(), step + 1, validate, keep, shown):
                     break
     return ema.gather()

@@ -1,4 +1,4 @@
-"""What a denoiser is trained to do.
+"""The objectives that denoisers are trained on.
 
 Every usual loss is the squared error of E[x_0 | x_t] with a weight w(lambda), lambda the log of
 alpha/sigma (Kingma and Gao, Understanding Diffusion Objectives as the ELBO with Simple Data

@@ -47,7 +47,7 @@ def exponent(length: float) -> float:
 
 
 def power_decay(gamma: float, step: int) -> float:
-    """Of the average at step number `step` (from 0): (1 - 1/t)^(gamma + 1), t = step + 1."""
+    """Return the average's decay at step `step` (from 0): (1 - 1/t)^(gamma + 1), t = step + 1."""
     return (1 - 1 / (step + 1)) ** (gamma + 1)
 
 

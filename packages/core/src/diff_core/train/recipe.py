@@ -50,7 +50,7 @@ def read_recipe(kind: type[R], path: Path, overrides: Sequence[str] = ()) -> R:
 
 
 def _of_card(path: Path) -> dict[str, Any]:
-    """Of a model that began with another one, its own part."""
+    """Return the recipe in a model's card; of a model that began with another, its own part."""
     from diff_core.checkpoint import read_card
 
     return {name: value for name, value in read_card(path).recipe.items() if name != "start"}
@@ -114,7 +114,7 @@ def _fields(kind: Any) -> dict[str, Any] | None:
 
 
 def _check(kind: Any, settings: Any, where: str, above: str = "") -> None:
-    """Raises ValueError for a key that is not a field, here or in a section below."""
+    """Raise ValueError for a key that is not a field, here or in a section below."""
     known = _fields(kind)
     if known is None or not isinstance(settings, Mapping):
         return

@@ -1,4 +1,4 @@
-"""What a run says while it goes: a bar, `log.jsonl`, and TensorBoard's files where asked for."""
+"""The report of a run while it goes: a bar, `log.jsonl`, TensorBoard's files where asked for."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Report"]
 
 
 class Report:
-    """Of the process that speaks; the others' (`speaks` false) say and write nothing.
+    """The report of the process that speaks; those of the others (`speaks` false) write nothing.
 
     board: whether to write TensorBoard's files, to `directory`/board; needs `diff-core[train]`
     """
@@ -76,7 +76,7 @@ class Report:
                         self._board.add_scalar(f"{above}/{key}", number, step)
 
     def scores(self, step: int, scores: Mapping[str, float]) -> None:
-        """Of a validation; also a line on standard error."""
+        """Write the scores of a validation, also as a line on standard error."""
         self.write(step, {"validation": dict(scores)})
         self.say("  ".join([f"step {step}"] + [f"{k} {v:.4g}" for k, v in scores.items()]))
 

@@ -42,7 +42,7 @@ _REHEARSAL = 10
 
 @dataclass(frozen=True)
 class Options:
-    """Of the training command, beside recipe and data."""
+    """The options of the training command beside recipe and data."""
 
     name: str
     out: Path
@@ -56,7 +56,7 @@ class Options:
 def run_job(
     module: Any, recipe_path: Path, overrides: Sequence[str], inputs: Any, options: Options
 ) -> None:
-    """Reads the recipe, builds what `module` describes, trains, and writes OUT/NAME.safetensors.
+    """Read the recipe, build what `module` describes, train, and write OUT/NAME.safetensors.
 
     The plan goes to standard output. Raises what `read_recipe`, `module.build` and `train` do.
     """
@@ -87,8 +87,8 @@ def run_job(
 
 
 def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
-    """Keeps the recipe in OUT; of a run that goes on, says what is not as it was. What changes in
-    `train` the loop tells, which knows what of it decides about the numbers.
+    """Keep the recipe in OUT, and report the differences of a run that goes on. The loop reports
+    changes in `train`: it knows which of them change the numbers.
 
     Raises CheckpointError if OUT holds the state of another model: its recipe then stays.
     """
@@ -163,7 +163,7 @@ def _draw(log: Path, picture: Path) -> None:
 
 
 def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:
-    """Gives a model the weights of a checkpoint, and returns the checkpoint's card.
+    """Give a model the weights of a checkpoint, and return the checkpoint's card.
 
     grow: the model may have parameters that the checkpoint lacks, and further rows (of the first
           axis) of those it has, and keeps them as they are: blocks of a kind that begins as the
@@ -212,7 +212,7 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
 
 
 def _descended(card: Card, before: Card | None) -> Card:
-    """What was learned before stays part of what a fine-tuned model was made of."""
+    """Return the card of a fine-tuned model: data and licences of the first model stay in it."""
     if before is None:
         return card
     return replace(

@@ -30,7 +30,7 @@ _NAME = "state.safetensors"
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """The progress of a run.
 
     step:     steps done
     loss:     moving average over the last fifty or so; None before the first step
@@ -52,7 +52,7 @@ class Progress:
     def of(
         cls, config: TrainConfig, batches: Batches, among: Processes, dtype: torch.dtype | None
     ) -> Progress:
-        """Of a run that begins."""
+        """Return the progress of a run that begins."""
         settings: dict[str, Json] = asdict(config)
         for name in _NO_MATTER:
             del settings[name]
@@ -61,7 +61,7 @@ class Progress:
         return cls(validated=-1, settings=settings | {"processes": among.count})
 
     def after(self, before: Progress) -> tuple[Progress, tuple[str, ...]]:
-        """Of this run, which goes on where `before` ended, and what is different from there on."""
+        """Return the progress of this run, which goes on from `before`, and what then differs."""
         now, then = self.settings, before.settings
         changes = [
             f"{name} is {json.dumps(now[name])}, was {json.dumps(then[name])}"
@@ -113,7 +113,7 @@ class Progress:
         return self.step % config.validate_every == 0 or self.step == config.steps
 
     def is_over(self, config: TrainConfig) -> bool:
-        """Whether the score has not improved for as long as the settings allow."""
+        """Return whether the score has not improved for as long as the settings allow."""
         return 0 < config.stop_after <= self.waited
 
 
@@ -138,11 +138,11 @@ class State:
 
     @property
     def path(self) -> Path:
-        """Of the last checkpoint."""
+        """The path of the last checkpoint."""
         return self.directory / _NAME
 
     def save(self, progress: Progress, *, keep: int = 1, write: bool = True) -> None:
-        """Writes a checkpoint, whole or not at all; all processes must call it, one writes.
+        """Write a checkpoint, whole or not at all; all processes must call it, one writes.
 
         The last `keep` stay, those before the last as `state-STEP.safetensors`. Raises OSError.
         """
@@ -237,7 +237,7 @@ def _copy(path: Path, to: Path) -> None:
 
 
 def refuse_other(path: Path, description: Json) -> None:
-    """Raises CheckpointError for a checkpoint that is damaged, or not of the model described."""
+    """Raise CheckpointError for a checkpoint that is damaged, or not of the model described."""
     _refuse_other(path, read_tensors(path, only_metadata=True)[0], description)
 
 
@@ -253,7 +253,7 @@ def _refuse_other(path: Path, metadata: Mapping[str, str], description: Json) ->
 
 
 def read_progress(path: Path) -> Progress:
-    """How far the run is that a checkpoint is of. Raises CheckpointError."""
+    """Return the progress of the run that a checkpoint belongs to. Raises CheckpointError."""
     metadata, _ = read_tensors(path, only_metadata=True)
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a training state of diff_core")
@@ -270,7 +270,7 @@ def _progress(path: Path, metadata: Mapping[str, str]) -> Progress:
 
 
 def difference(found: Json, expected: Json, *, most: int = 3) -> str:
-    """What two descriptions of models differ in: "network.channels is [8, 16], here [8, 8]"."""
+    """Return the differences of two models: "network.channels is [8, 16], here [8, 8]"."""
     one, two = _flat(found), _flat(expected)
     names = [n for n in one | two if one.get(n) != two.get(n)]
     lines = [f"{n} is {one.get(n, 'absent')}, here {two.get(n, 'absent')}" for n in names[:most]]

@@ -31,7 +31,7 @@ def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainConfig) -> O
 
 @dataclass(frozen=True)
 class Outcome:
-    """Of a step, over all processes.
+    """The outcome of a step, over all processes.
 
     loss:     mean over the batch
     gradient: its norm before clipping
@@ -48,7 +48,7 @@ class Outcome:
 
 
 class _Objective(nn.Module):
-    """Makes of the loss a module, so that what a launcher wraps (DDP, FSDP) is all of a step.
+    """The loss as a module, so that what a launcher wraps (DDP, FSDP) is all of a step.
 
     The objective sees the model itself, whatever methods of it it calls.
     """
@@ -122,7 +122,7 @@ class Stepper:
         return tuple(k for k, count in enumerate(self.among.total(bad)) if count)
 
     def _generator(self, step: int, part: int) -> torch.Generator:
-        """Of the randomness of a part, wherever it is computed; dropout's is seeded with it."""
+        """Return the generator of a part, the same wherever it runs; it seeds dropout too."""
         seed = self.config.seed * 1_000_003 + step + (part << 40)
         torch.manual_seed(seed)
         return torch.Generator().manual_seed(seed)

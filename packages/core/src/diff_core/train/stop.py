@@ -33,7 +33,7 @@ class Signals:
         self._before: dict[int, Any] = {}
 
     def are_caught(self) -> bool:
-        """Whether this process has been asked to stop."""
+        """Return whether this process has been asked to stop."""
         return self.caught is not None
 
     def __enter__(self) -> Signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
 
@@ -42,41 +43,43 @@ REPORT_POLICY = (
 )
 
 
-def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlette:
-    """The application below `/{key}/`; all else is not found.
+@dataclass(frozen=True)
+class _Site:
+    """The answers to a browser's requests."""
 
-    key:        that only the user's browser knows, so that neither other users of the machine nor
-                pages of other sites reach it
-    most_bytes: of an upload
-    """
+    page: Page
+    tasks: Tasks
+    most_bytes: int
 
-    async def show(request: Request) -> Response:
+    async def show(self, request: Request) -> Response:
+        """Return the page."""
         del request
         nonce = token_urlsafe(16)
         policy = {"Content-Security-Policy": PAGE_POLICY.format(nonce)}
-        theme = "dark" if page.dark else "auto"
+        theme = "dark" if self.page.dark else "auto"
         html = render(
             "diff_core.command.studio",
             "studio.html",
-            title=page.title,
+            title=self.page.title,
             theme=theme,
-            page=page,
+            page=self.page,
             nonce=nonce,
-            most_bytes=most_bytes,
+            most_bytes=self.most_bytes,
         )
         return HTMLResponse(html, headers=PLAIN | policy)
 
-    async def upload(request: Request) -> Response:
-        name, choices = _name(request, page), _choices(request, page)
-        if int(request.headers.get("content-length", 0)) > most_bytes:
+    async def upload(self, request: Request) -> Response:
+        """Take a file in and queue it."""
+        name, choices = _name(request, self.page), _choices(request, self.page)
+        if int(request.headers.get("content-length", 0)) > self.most_bytes:
             await _drain(request)
-            raise HTTPException(413, _too_large(most_bytes))
+            raise HTTPException(413, _too_large(self.most_bytes))
         try:
-            source = tasks.place(name)
+            source = self.tasks.place(name)
         except Full as fault:
             raise HTTPException(429, str(fault)) from fault
         try:
-            size = await _receive(request, source, most_bytes)
+            size = await _receive(request, source, self.most_bytes)
             if size == 0:
                 raise HTTPException(400, "the file is empty (0 bytes)")
         except BaseException as fault:
@@ -84,20 +87,23 @@ def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlett
             if isinstance(fault, ClientDisconnect):
                 return Response(status_code=400)
             raise
-        return JSONResponse(tasks.view(tasks.add(source, choices)), 201, headers=PLAIN)
+        return JSONResponse(self.tasks.view(self.tasks.add(source, choices)), 201, headers=PLAIN)
 
-    async def overview(request: Request) -> Response:
+    async def overview(self, request: Request) -> Response:
+        """Return all tasks."""
         del request
-        return JSONResponse([tasks.view(each) for each in tasks.all()], headers=PLAIN)
+        return JSONResponse([self.tasks.view(each) for each in self.tasks.all()], headers=PLAIN)
 
-    async def task(request: Request) -> Response:
-        found = _task(request)
+    async def task(self, request: Request) -> Response:
+        """Return a task; stop it where the method is DELETE."""
+        found = self._task(request)
         if request.method == "DELETE":
-            tasks.stop(found)
-        return JSONResponse(tasks.view(found), headers=PLAIN)
+            self.tasks.stop(found)
+        return JSONResponse(self.tasks.view(found), headers=PLAIN)
 
-    async def fetch(request: Request) -> Response:
-        found, what = _task(request), request.path_params["what"]
+    async def fetch(self, request: Request) -> Response:
+        """Return a file of a task."""
+        found, what = self._task(request), request.path_params["what"]
         path = found.file("report" if what == "page" else what)
         if path is None:
             raise HTTPException(404, "there is no such file")
@@ -107,34 +113,44 @@ def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlett
         kind = "application/octet-stream"
         return FileResponse(path, media_type=kind, filename=path.name, headers=PLAIN)
 
-    def _task(request: Request) -> Task:
-        found = tasks.get(request.path_params["number"])
+    def _task(self, request: Request) -> Task:
+        found = self.tasks.get(request.path_params["number"])
         if found is None:
             raise HTTPException(404, "this file is no longer here; drop it again")
         return found
 
-    async def tell(request: Request, fault: Exception) -> Response:
-        del request
-        assert isinstance(fault, HTTPException)
-        return JSONResponse({"fault": fault.detail}, fault.status_code, headers=PLAIN)
 
+async def _tell(request: Request, fault: Exception) -> Response:
+    del request
+    assert isinstance(fault, HTTPException)
+    return JSONResponse({"fault": fault.detail}, fault.status_code, headers=PLAIN)
+
+
+def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlette:
+    """The application below `/{key}/`; all else is not found.
+
+    key:        that only the user's browser knows, so that neither other users of the machine nor
+                pages of other sites reach it
+    most_bytes: of an upload
+    """
+    site = _Site(page, tasks, most_bytes)
     routes = [
-        Route("/", show),
-        Route("/tasks", upload, methods=["POST"]),
-        Route("/tasks", overview),
-        Route("/tasks/{number:int}", task, methods=["GET", "DELETE"]),
-        Route("/tasks/{number:int}/{what}", fetch),
+        Route("/", site.show),
+        Route("/tasks", site.upload, methods=["POST"]),
+        Route("/tasks", site.overview),
+        Route("/tasks/{number:int}", site.task, methods=["GET", "DELETE"]),
+        Route("/tasks/{number:int}/{what}", site.fetch),
     ]
     return Starlette(
         routes=[Mount(f"/{key}", routes=routes)],
         # a name that a stranger points at 127.0.0.1 is not this page's
         middleware=[Middleware(TrustedHostMiddleware, ["127.0.0.1", "localhost"])],
-        exception_handlers={HTTPException: tell},
+        exception_handlers={HTTPException: _tell},
     )
 
 
 async def _receive(request: Request, path: Path, most: int) -> int:
-    """Writes the body to `path`, and returns its bytes."""
+    """Write the body to `path`, and return the number of its bytes."""
     size = 0
     with path.open("xb") as file:
         async for chunk in request.stream():
@@ -146,7 +162,7 @@ async def _receive(request: Request, path: Path, most: int) -> int:
 
 
 async def _drain(request: Request) -> None:
-    """Takes in some of a body that is refused: a sender that is cut off sees no answer."""
+    """Take in some of a body that is refused: a sender that is cut off sees no answer."""
     size = 0
     async for chunk in request.stream():
         size += len(chunk)

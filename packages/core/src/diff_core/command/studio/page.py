@@ -1,4 +1,4 @@
-"""What a studio shows of its domain."""
+"""The words and limits of a studio's page."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Page"]
 
 @dataclass(frozen=True)
 class Page:
-    """What a studio shows of its domain.
+    """The page that a studio shows for its domain.
 
     title, about: head of the page
     drop:         what to drop, "a recording"

@@ -26,7 +26,7 @@ def serve(page: Page, work: Work, *, port: int, browser: bool, most_bytes: int, 
 
     port:    0 for any that is free; OSError if it is taken
     browser: whether to open the page
-    name:    of the command, for the line that tells the address
+    name:    of the command, for the line with the address
     """
     key = token_urlsafe(16)
     if hasattr(signal, "SIGHUP"):  # the terminal was closed: clean up as for SIGTERM

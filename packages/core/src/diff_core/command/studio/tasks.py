@@ -23,7 +23,7 @@ WORTH_SAYING = 2.0  # seconds of work, before which no time is foretold
 
 @dataclass(frozen=True)
 class Choices:
-    """What the user chose: the name of a quality, and the share of the change, 0 to 1."""
+    """The user's choices: the name of a quality, and the share of the change, 0 to 1."""
 
     quality: str
     amount: float
@@ -31,17 +31,17 @@ class Choices:
 
 @dataclass(frozen=True)
 class Made:
-    """What was made of a file: the result, and a page about it that needs no other file."""
+    """The products of a file: the result, and a page about it that needs no other file."""
 
     result: Path
     report: Path
 
 
 Work = Callable[[Path, Choices, Progress], Made]
-"""Makes something of a file, beside it; calls back with the share done, 0 to 1.
+"""Make something of a file, beside it; calls back with the share done, 0 to 1.
 
 The file is named relative to the working directory, which is a folder of its own. What it raises
-is told to the user.
+is reported to the user.
 """
 
 
@@ -123,7 +123,7 @@ class Tasks:
             return list(self._tasks.values())
 
     def view(self, task: Task) -> dict[str, Any]:
-        """What the page is told of a task."""
+        """Return the facts about a task that the page shows."""
         spent = time.monotonic() - task.began
         left = None
         if task.state == "working" and task.share > 0.05 and spent > WORTH_SAYING:
@@ -141,7 +141,7 @@ class Tasks:
         }  # fmt: skip
 
     def stop(self, task: Task) -> None:
-        """Takes it out of the queue, or stops the work at its next sign of progress."""
+        """Take it out of the queue, or stop the work at its next sign of progress."""
         task.stop.set()
         if task.state == "waiting":
             task.state = "stopped"

@@ -22,7 +22,7 @@ from diff_core.train.state import read_progress
 
 pytestmark = pytest.mark.slow
 
-SCRIPT = Path(__file__).with_name("tiny_training.py")
+SCRIPT = Path(__file__).parents[2] / "support" / "tiny_training.py"
 RECIPE = """
 train:
   steps: 12

@@ -1,6 +1,6 @@
 """What distillation gives on real digits: a teacher and its students in 1, 2 and 4 steps.
 
-    python benchmarks/distillation.py [--directory RUNS] [METHOD ...]
+    python benchmarks/core/distillation.py [--directory RUNS] [METHOD ...]
 
 scikit-learn's 8x8 digits, one half to train on and the other held out. A small U-Net is trained
 with `Denoising`; it is the teacher of one student for every method of `diff_core.distil`

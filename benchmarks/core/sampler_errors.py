@@ -1,6 +1,6 @@
 """Error of the samplers for a number of network calls, beside the other libraries.
 
-    python benchmarks/sampler_errors.py [--all | --digits]
+    python benchmarks/core/sampler_errors.py [--all | --digits]
 
 Root mean square distance to the exact probability-flow map from t = 1 to 0 of several mixtures of
 Gaussians, on DDPM's linear table, calls counted. Every number is the best over the grids: uniform

@@ -1,6 +1,6 @@
 """What the training engine costs: over a bare loop, in two processes, and in memory over time.
 
-    python benchmarks/training.py [--steps 120] [--rounds 3] [--part memory]
+    python benchmarks/core/training.py [--steps 120] [--rounds 3] [--part memory]
 
 The same network (a 2-D U-Net on 64 x 64 pictures, batches of 8, one thread) is trained by
 `diff_core.train.train` and by a loop written out here that does the same: AdamW, clipping, mean.

@@ -1,6 +1,6 @@
 """Speed and memory of the U-Net beside MONAI's and diffusers', forward and backward.
 
-    python benchmarks/unet.py [--rounds 7] [--threads 2] [--spatial 2 3]
+    python benchmarks/core/unet.py [--rounds 7] [--threads 2] [--spatial 2 3]
 
 All have the widths 32, 64, 128, self-attention in heads of 32 at the coarsest level, one channel
 in and out, and the same number of parameters within 1%. The peers' defaults put two blocks at

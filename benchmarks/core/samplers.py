@@ -1,6 +1,6 @@
 """Overhead per step of the samplers; their error is in sampler_errors.py.
 
-    python benchmarks/samplers.py [--repeats 15]
+    python benchmarks/core/samplers.py [--repeats 15]
 
 Overhead: time of a sampling of 50 steps on 1 x 3 x 32 x 32 in float32 on one CPU thread, divided
 by the steps, with a network that returns its input. It is CPU time, and the rounds go over all the

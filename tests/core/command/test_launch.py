@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+import tiny_training
 from diff_core.launch import LaunchError, launched
 
 NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -59,7 +60,7 @@ def test_a_launcher_is_believed(monkeypatch, given, expected):
 @pytest.mark.parametrize("given", [LEFT_OVER[0], LEFT_OVER[3], LEFT_OVER[7]], ids=str)
 def test_a_command_says_so_in_one_line(tmp_path, given):
     environment = {name: value for name, value in os.environ.items() if name not in NAMES} | given
-    script = Path(__file__).parents[1] / "tiny_training.py"
+    script = Path(tiny_training.__file__)
     done = subprocess.run(
         [sys.executable, str(script), "tiny", "--out", str(tmp_path / "run")],
         env=environment,

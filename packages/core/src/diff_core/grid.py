@@ -24,8 +24,8 @@ __all__ = [
 def check_times(times: Tensor) -> Tensor:
     """`times` in float64 on the CPU.
 
-    Raises TypeError unless it is a tensor, and ValueError unless it is 1-D, has at least 2 entries,
-    lies in [0, 1] and falls strictly.
+    Raises TypeError unless it is a tensor, and ValueError unless it is 1-D, has at least 2
+    entries, lies in [0, 1] and falls strictly.
     """
     if not isinstance(times, Tensor):
         raise TypeError(

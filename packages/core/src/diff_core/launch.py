@@ -6,9 +6,7 @@ import os
 
 __all__ = ["LaunchError", "launched"]
 
-_ADVICE = (
-    "unset RANK and WORLD_SIZE to run one process, or start several with `accelerate launch`"
-)
+_ADVICE = "unset RANK and WORLD_SIZE to run one process, or start several with `accelerate launch`"
 
 
 class LaunchError(ValueError):

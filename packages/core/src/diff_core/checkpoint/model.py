@@ -144,7 +144,9 @@ def _is_table(value: object) -> bool:
 
 
 def _are_scores(value: object) -> bool:
-    return isinstance(value, dict) and all(map(_is_number, cast("dict[str, object]", value).values()))
+    return isinstance(value, dict) and all(
+        map(_is_number, cast("dict[str, object]", value).values())
+    )
 
 
 _ENTRIES: dict[str, Callable[[object], bool]] = {

@@ -159,7 +159,8 @@ def train(
 
     Raises TrainingError after `config.patience` bad steps in a row, if another process is lost or
     while another run is in the directory, CheckpointError if it holds the state of another model,
-    Stopped after a signal, and OSError if the disk is full; the last checkpoint is valid after each.
+    Stopped after a signal, and OSError if the disk is full; the last checkpoint is valid after
+    each.
     """
     among = among or processes(config.device)
     batches = Batches.of(config, among)

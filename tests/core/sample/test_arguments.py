@@ -32,7 +32,10 @@ WRONG = {
     ),
     "sampler name": (lambda: sample(DENOISER, "ddim", X, uniform(2)), "sampler is of type str"),
     "array": (lambda: sample(DENOISER, Ddim(), X.numpy(), uniform(2)), "x is of type ndarray"),
-    "number of steps": (lambda: sample(DENOISER, Ddim(), X, 10), r"times is of type int; .*tensor"),
+    "number of steps": (
+        lambda: sample(DENOISER, Ddim(), X, 10),
+        r"times is of type int; .*tensor",
+    ),
     "list of times": (lambda: sample(DENOISER, Ddim(), X, [1.0, 0.0]), "times is of type list"),
     "tensor as condition": (
         lambda: sample(DENOISER, Ddim(), X, uniform(2), cond=torch.zeros(2, 3)),

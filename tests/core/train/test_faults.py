@@ -113,7 +113,7 @@ def run(
     kill_at: tuple[int, ...] = (),
     score_start: bool = False,
 ) -> dict[int, list[Tensor]]:
-    """The weights kept, by step; killed in the validations of `kill_at`, each once, and resumed."""
+    """The weights kept, by step. Killed in the validations `kill_at`, each once, and resumed."""
     kept: dict[int, list[Tensor]] = {}
     kills = list(kill_at)
 
@@ -227,10 +227,13 @@ def test_a_save_that_is_killed_leaves_nothing_for_ever(tmp_path: Path) -> None:
 import resource, signal, sys
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from pathlib import Path
-import test_train_faults as here
+import test_faults as here
 signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-here.train(here.model(), here.Denoising(), here.Noise(), here.CONFIG, directory=Path({str(tmp_path)!r}),
-    validate=lambda _, step: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)) or {{}})
+limit = lambda *_: resource.setrlimit(resource.RLIMIT_FSIZE, (9000, 9000)) or {{}}
+out = Path({str(tmp_path)!r})
+here.train(
+    here.model(), here.Denoising(), here.Noise(), here.CONFIG, directory=out, validate=limit
+)
 """
     done = subprocess.run([sys.executable, "-c", script], timeout=120, check=False)
     assert done.returncode == -signal.SIGXFSZ

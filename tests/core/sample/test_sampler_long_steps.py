@@ -58,8 +58,8 @@ def test_equal_steps_are_extrapolated_in_full(length: float, most: int) -> None:
 def test_a_long_step_is_extrapolated_from_fewer_values(ratio: float, expected: int) -> None:
     """At the end of a very long step its weights are those of the polynomial at 1.
 
-    With steps 1 / r before it these are (1 + r, -r) through two values, whose sizes sum to 1 + 2 r,
-    and (1 + r) (2 + r) / 2, -r (2 + r), r (1 + r) / 2 through three: 3 and 7 at r = 1.
+    With steps 1 / r before it these are (1 + r, -r) through two values, with sizes of 1 + 2 r in
+    all, and (1 + r) (2 + r) / 2, -r (2 + r), r (1 + r) / 2 through three: 3 and 7 at r = 1.
     """
     nodes, moments = [-i / ratio for i in range(3)], [1.0] * 3
     sizes = [(1 + ratio) * (2 + ratio) / 2, ratio * (2 + ratio), ratio * (1 + ratio) / 2]

@@ -326,3 +326,28 @@ def test_errors_name_the_argument(name: str) -> None:
     call, message = ERRORS[name]
     with pytest.raises(ValueError, match=message):
         call()
+
+
+class Squared:
+    """Not linear, whatever its adjoint."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x**2
+
+    def adjoint(self, y: Tensor) -> Tensor:
+        return y
+
+
+class Shifted(Squared):
+    """Affine: linear but for what it adds."""
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return x + 1
+
+
+@pytest.mark.parametrize("operator", [Squared(), Shifted()], ids=lambda o: type(o).__name__)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_operator_that_is_not_linear_is_refused(operator: Squared, dtype: torch.dtype) -> None:
+    name = type(operator).__name__
+    with pytest.raises(ValueError, match=f"operator is {name}, which is not linear"):
+        Measurement(operator, torch.ones(2, 1, 4, dtype=dtype), sigma=0.1)

@@ -38,7 +38,7 @@ def check_time(name: str, t: Tensor, x: Tensor) -> None:
     Its values are checked on the CPU only: on an accelerator, reading the answer would stall it at
     every call. A single time may be on the CPU wherever x is.
     """
-    if not isinstance(t, Tensor):
+    if not isinstance(t, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"{name} is of type {type(t).__name__}; expected a tensor, such as torch.tensor({t})"
         )

@@ -27,7 +27,7 @@ def check_times(times: Tensor) -> Tensor:
     Raises TypeError unless it is a tensor, and ValueError unless it is 1-D, has at least 2
     entries, lies in [0, 1] and falls strictly.
     """
-    if not isinstance(times, Tensor):
+    if not isinstance(times, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(
             f"times is of type {type(times).__name__}; expected a tensor (K + 1,), such as "
             "uniform(10) or torch.tensor([1.0, 0.5, 0.0])"

@@ -13,7 +13,7 @@ from pathlib import Path
 import typer
 from text_model import Inputs
 
-from diff_core.train.command import training_command
+from diff_core.command.train import training_command
 
 app = typer.Typer(add_completion=False, help="Train the models of this example.")
 

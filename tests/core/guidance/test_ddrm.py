@@ -11,7 +11,7 @@ from torch import Tensor
 from diff_core import VariancePreserving, uniform, uniform_log_snr
 from diff_core.exact import ExactDenoiser, Gaussian
 from diff_core.guidance import Ddrm
-from diff_core.operator import Dense, Mask, Measurement
+from diff_core.operator import Blur, Dense, Mask, Measurement
 from diff_core.sample import sample
 from linear_gaussian import (
     CORRELATED,
@@ -31,6 +31,9 @@ from linear_gaussian import (
 
 EYE, SEEN = torch.eye(SIZE, dtype=F64), torch.diag(tensor([1.0, 0.0, 0.0, 1.0]))
 UNSEEN = EYE - SEEN
+CORRELATED_LINE = Gaussian.from_covariance(
+    torch.zeros(1, SIZE, dtype=F64), EYE + 0.5 * torch.ones(SIZE, SIZE, dtype=F64)
+)
 Moments = tuple[Tensor, Tensor]
 
 
@@ -122,3 +125,23 @@ def test_ddrm_in_another_basis_is_ddrm_on_a_mask() -> None:
     )
     b = sample(ExactDenoiser(straight, schedule), Ddrm(second, eta=0.0), z, times, noise=Silence())
     torch.testing.assert_close(a, b @ turn.mT)
+
+
+def test_a_periodic_blur_agrees_with_its_matrix() -> None:
+    """In its own spectrum, and in that of `Dense`: the same walk where nothing is drawn."""
+    blur = Blur(tensor([0.2, 0.5, 0.1]), "periodic")
+    matrix = blur(EYE[:, None])[:, 0].mT
+    y = torch.randn(3, 1, SIZE, dtype=F64)
+    denoiser = ExactDenoiser(CORRELATED_LINE, VariancePreserving())
+    x = torch.randn(3, 1, SIZE, dtype=F64)
+    times = uniform(8, start=0.95)
+    found = [
+        sample(denoiser, Ddrm(measurement, eta=0.0), x, times, noise=Silence())
+        for measurement in (
+            Measurement(blur, y, sigma=0.3),
+            Measurement(Dense(matrix, (1, SIZE)), y.flatten(1), sigma=0.3),
+        )
+    ]
+    torch.testing.assert_close(*found)
+    with pytest.raises(ValueError, match="expected 'periodic'"):
+        Ddrm(Measurement(Blur(tensor([0.2, 0.5, 0.1])), y, sigma=0.3))

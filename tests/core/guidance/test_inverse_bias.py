@@ -62,7 +62,9 @@ PLAIN = Gaussian(torch.zeros(1, SIZE, dtype=F64), torch.full((1, SIZE), 0.7, dty
 def test_dps_is_overconfident_by_this_much() -> None:
     """With k = c / sigma_y^2: variance c exp(-k), not c / (1 + k); the mean is by Dawson."""
     schedule = Edm()
-    gain, variance = flow_ends(lambda m: Dps(ExactDenoiser(PLAIN, schedule), m), schedule)
+    gain, variance = flow_ends(
+        lambda m: Dps(ExactDenoiser(PLAIN, schedule), m, scale=None), schedule
+    )
     k = 0.7 / 0.5**2
     assert variance == pytest.approx(0.7 * math.exp(-k), rel=2e-3)
     top = math.sqrt(k / 2 * 0.7 / (0.7 + TOP**2))
@@ -127,7 +129,7 @@ BIASES: dict[
         Renoise(0.3),
         (0.247, 0.249),
     ),
-    "dps": (lambda d, m: Dps(d, m), Heun(), (0.592, 0.558)),
+    "dps": (lambda d, m: Dps(d, m, scale=None), Heun(), (0.592, 0.558)),
 }
 
 

@@ -158,7 +158,7 @@ def by_hand(method: str, x: Tensor, t: Tensor, schedule: Schedule, m: Measuremen
 METHODS: dict[str, Callable[[Denoiser, Measurement], Denoiser]] = {
     "mmps": lambda d, m: Mmps(d, m, max_steps=20),
     "pigdm": lambda d, m: PiGdm(d, m, sigma_data=1.3),
-    "dps": lambda d, m: Dps(d, m),
+    "dps": lambda d, m: Dps(d, m, scale=None),
     "dps, normalised": lambda d, m: Dps(d, m, scale=0.8),
 }
 

@@ -160,7 +160,10 @@ def quiet() -> Measurement:
 X = torch.zeros(1, 1, SIZE, dtype=F64)
 T = tensor(0.5)
 ERRORS: dict[str, tuple[Callable[[], object], str]] = {
-    "dps without noise": (lambda: Dps(exact(), quiet()), "measurement.sigma is 0 and scale is No"),
+    "dps without noise": (
+        lambda: Dps(exact(), quiet(), scale=None),
+        "measurement.sigma is 0 and scale is No",
+    ),
     "dps scale": (lambda: Dps(exact(), quiet(), scale=-1.0), "scale is -1.0"),
     "pigdm sigma": (lambda: PiGdm(exact(), quiet(), sigma_data=0.0), "sigma_data is 0.0"),
     "diffpir sigma": (lambda: DiffPir(exact(), quiet(), sigma_data=-1.0), "sigma_data is -1.0"),

@@ -11,6 +11,7 @@ from diff_core import (
     Ancestral,
     Condition,
     Ddim,
+    Edm,
     Euler,
     FromFlow,
     RectifiedFlow,
@@ -98,6 +99,34 @@ def test_grid_of_a_two_call_scheduler_names_each_time_once() -> None:
     denoiser = from_diffusers.denoiser(unet(), zero)
     assert denoiser.schedule.alpha(torch.ones(())) == 0
     assert sample(denoiser, Ddim(), noise(1, 1, 8, 8)[1], uniform(3)).isfinite().all()
+
+
+@pytest.mark.parametrize(
+    "kind", [diffusers.KDPM2DiscreteScheduler, diffusers.KDPM2AncestralDiscreteScheduler]
+)
+def test_grid_of_a_scheduler_that_interpolates_has_the_ends_of_its_steps(kind: type) -> None:
+    """KDPM2 names the middle of every step too, at a time that depends on the method."""
+    theirs = kind(timestep_spacing="trailing")
+    torch.testing.assert_close(from_diffusers.times(theirs, 10), uniform(10))
+
+
+def test_a_network_of_karras_et_al_equals_their_own_walk() -> None:
+    network = unet()
+    theirs = diffusers.EDMEulerScheduler(sigma_max=20.0, sigma_data=0.7)
+    theirs.set_timesteps(6)
+    start = 20.0 * noise(1, 1, 8, 8)[1]
+    x = start
+    with torch.no_grad():
+        for index in theirs.timesteps:
+            answer = network(theirs.scale_model_input(x, index), index).sample
+            x = theirs.step(answer, index, x).prev_sample
+    denoiser = from_diffusers.denoiser(network, theirs)
+    assert denoiser.schedule == Edm(20.0)
+    ours = sample(denoiser, Euler(), start, from_diffusers.times(theirs, 6))
+    torch.testing.assert_close(ours, x, rtol=1e-4, atol=1e-4)
+    other = diffusers.EDMEulerScheduler(prediction_type="v_prediction")
+    with pytest.raises(ValueError, match="prediction_type = 'v_prediction'; expected 'epsilon'"):
+        from_diffusers.denoiser(network, other)
 
 
 def test_class_numbers_tokens_and_channels_reach_a_diffusers_network() -> None:

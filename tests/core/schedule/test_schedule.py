@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 import pytest
@@ -20,7 +21,10 @@ from diff_core import (
     VarianceExploding,
     VariancePreserving,
     broadcast,
+    karras,
     log_snr,
+    uniform_flow,
+    uniform_log_snr,
 )
 from diff_core.schedule import ShiftedSnr, Sigmoid
 
@@ -192,3 +196,50 @@ def test_broadcast() -> None:
     assert broadcast(torch.ones(3, dtype=torch.float64), x).dtype == x.dtype
     with pytest.raises(ValueError, match=r"\(2,\).*\(3,\)"):
         broadcast(torch.ones(2), x)
+
+
+@dataclass(frozen=True)
+class Own(Schedule):
+    """A schedule of two formulas."""
+
+    def alpha(self, t: torch.Tensor) -> torch.Tensor:
+        return torch.cos(math.pi / 2 * t**1.3)
+
+    def sigma(self, t: torch.Tensor) -> torch.Tensor:
+        return torch.sin(math.pi / 2 * t**1.3)
+
+
+@dataclass(frozen=True)
+class WithoutInverse(Schedule):
+    """One of ours without its own `time`."""
+
+    inner: Schedule
+
+    def alpha(self, t: torch.Tensor) -> torch.Tensor:
+        return self.inner.alpha(t)
+
+    def sigma(self, t: torch.Tensor) -> torch.Tensor:
+        return self.inner.sigma(t)
+
+
+def test_a_schedule_without_time_gets_one(schedule: Schedule) -> None:
+    levels = torch.linspace(-8, 30, 77, dtype=torch.float64)
+    found = WithoutInverse(schedule).time(levels)
+    torch.testing.assert_close(found, schedule.time(levels), rtol=1e-9, atol=1e-12)
+    reached = log_snr(schedule, found)
+    lowest = log_snr(schedule, f64(1.0))
+    torch.testing.assert_close(reached, levels.clamp(min=lowest.item()), rtol=0, atol=1e-8)
+
+
+def test_a_schedule_of_ones_own_has_all_that_ours_have() -> None:
+    own = Own()
+    t = torch.tensor([[1e-12, 1e-3, 0.2], [0.7, 0.999, 0.5]], dtype=torch.float64)
+    torch.testing.assert_close(own.time(log_snr(own, t)), t, rtol=1e-9, atol=0)
+    single = own.time(log_snr(own, t).float())
+    assert single.dtype == torch.float32 and single.shape == t.shape
+    ends = own.time(torch.tensor([math.inf, -math.inf, math.nan]))
+    assert ends[0] == 0 and ends[1] == 1 and ends[2].isnan()
+    for grid in (karras(own, 10), uniform_flow(own, 10, 0.5), uniform_log_snr(own, 10)):
+        assert len(grid) == 11
+    with pytest.raises(TypeError, match="abstract"):
+        type("Half", (Schedule,), {"alpha": Own.alpha})()

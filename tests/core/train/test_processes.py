@@ -125,6 +125,42 @@ def test_a_run_goes_on_with_its_own_recipe(
     assert "resumed after step 3: steps is 4, was 3" in error
 
 
+def test_a_torn_log_costs_a_run_no_weights(tmp_path: Path, whole: Path) -> None:
+    out = tmp_path / "run"
+    here(out, "train.steps=6", "train.schedule=constant")
+    (out / "tiny.safetensors").unlink()
+    log = out / "log.jsonl"
+    log.write_bytes(log.read_bytes()[:-20] + bytes(100))
+    resumed = here(out, "--resume", "train.schedule=constant")
+    assert read_progress(resumed).step == 12
+    assert read_card(out / "tiny.safetensors").steps == 12
+    assert max(read_curves(log)["loss"]) == 12
+
+
+def test_a_rehearsal_where_the_system_counts_no_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Windows has no module `resource`."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    here(tmp_path / "run", "--dry-run")
+    told = capsys.readouterr().out.splitlines()
+    assert "memory: not measured on this system" in told
+    assert any(line.startswith("time: ") for line in told)
+
+
+def test_a_fine_tuning_keeps_the_start_that_it_does_not_better(tmp_path: Path) -> None:
+    start = here(tmp_path / "first").with_name("tiny.safetensors")
+    out = tmp_path / "second"
+    here(out, "--start-from", str(start), "train.best=error", "train.better=higher")
+    kept, card = load_file(out / "tiny.safetensors"), read_card(out / "tiny.safetensors")
+    scores = read_curves(out / "log.jsonl")["error"]
+    assert 0 in scores
+    best = max(scores, key=scores.__getitem__)
+    assert card.steps == 12 + best
+    if best == 0:
+        assert all(torch.equal(value, kept[name]) for name, value in load_file(start).items())
+
+
 def test_killed_while_it_writes_a_checkpoint(tmp_path: Path, whole: Path) -> None:
     """The fourth file that is written: after checkpoint 5, snapshot 6 and model 6."""
     out = tmp_path / "run"

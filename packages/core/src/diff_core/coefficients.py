@@ -12,10 +12,10 @@ def broadcast(coef: Tensor, x: Tensor) -> Tensor:
     """`coef` of shape () or (B,) in the dtype of x (B, ...), shaped to multiply it.
 
     Raises ValueError if `coef` is neither a scalar nor one number per row of x, or if x holds
-    integers, to which `coef` would be rounded.
+    integers, to which `coef` would be rounded, or complex numbers.
     """
-    if not (x.is_floating_point() or x.is_complex()):
-        raise ValueError(f"x is {x.dtype}; expected floating-point numbers")
+    if not x.is_floating_point():
+        raise ValueError(f"x is {x.dtype}; expected real floating-point numbers")
     if coef.ndim == 0:
         return coef.to(x.dtype)
     if coef.ndim > 1 or coef.shape[0] != x.shape[0]:
@@ -34,9 +34,18 @@ def floats(t: Tensor) -> tuple[float, ...]:
 def check_time(name: str, t: Tensor, x: Tensor) -> None:
     """Raise ValueError unless t, () or (B,) beside x (B, ...), is a floating-point time in [0, 1].
 
+    TypeError if t is no tensor; ValueError too if x is complex: its two parts are channels here.
     Its values are checked on the CPU only: on an accelerator, reading the answer would stall it at
     every call. A single time may be on the CPU wherever x is.
     """
+    if not isinstance(t, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"{name} is of type {type(t).__name__}; expected a tensor, such as torch.tensor({t})"
+        )
+    if x.is_complex():
+        raise ValueError(
+            f"the signal is {x.dtype}; expected real numbers: give complex ones as two channels"
+        )
     if t.ndim > 1 or (t.ndim == 1 and t.shape[0] != x.shape[0]):
         raise ValueError(
             f"{name} has shape {tuple(t.shape)}; expected () or ({x.shape[0]},), one time for "

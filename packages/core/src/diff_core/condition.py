@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 
 from torch import Tensor
 
-__all__ = ["Condition"]
+__all__ = ["Condition", "check_condition"]
 
 
 @dataclass(frozen=True)
@@ -31,3 +31,12 @@ class Condition:
     def of(cls, batch: Mapping[str, Tensor]) -> Condition:
         """The entries of a training batch that are named like the fields above."""
         return cls(**{field.name: batch.get(field.name) for field in fields(cls)})
+
+
+def check_condition(cond: object) -> None:
+    """Raise TypeError unless it is a Condition or None: a tensor or a dictionary is neither."""
+    if cond is not None and not isinstance(cond, Condition):
+        raise TypeError(
+            f"cond is of type {type(cond).__name__}; expected a Condition, such as "
+            "Condition(vector=labels), or None"
+        )

@@ -7,17 +7,24 @@ import errno
 import hashlib
 import json
 import os
+import re
 import tempfile
 from collections.abc import Generator
 from pathlib import Path
 
 __all__ = [
     "fingerprint",
+    "leftovers",
     "refuse_existing",
     "replacing",
     "sha256",
     "write_json",
 ]
+
+_KEPT = 32
+"""How much of a name is in that of its temporary file."""
+# tempfile's own eight letters stand between
+_TEMPORARY = re.compile(rf"\.(.{{1,{_KEPT}}})\.[a-z0-9_]{{8}}((?:\.[^.]+){{1,2}})", re.DOTALL)
 
 
 def sha256(path: str | os.PathLike[str]) -> str:
@@ -62,7 +69,7 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     suffix = "".join(path.suffixes[-2:])
     # The start of the name only: a name may be as long as the file system allows.
-    prefix = f".{path.name[:32]}."
+    prefix = f".{path.name[:_KEPT]}."
     try:
         handle, name = tempfile.mkstemp(suffix=suffix, prefix=prefix, dir=path.parent)
     except OSError as error:
@@ -79,6 +86,16 @@ def replacing(path: str | os.PathLike[str]) -> Generator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+
+
+def leftovers(folder: Path) -> Generator[Path]:
+    """The temporary files in a folder that `replacing` made: of writers at work, or killed."""
+    for path in folder.glob(".*"):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and path.is_file():
+            name, suffix = found.groups()
+            if name.endswith(suffix) or len(name) == _KEPT:
+                yield path
 
 
 def write_json(path: str | os.PathLike[str], value: object) -> None:

@@ -24,8 +24,14 @@ __all__ = [
 def check_times(times: Tensor) -> Tensor:
     """`times` in float64 on the CPU.
 
-    Raises ValueError unless it is 1-D, has at least 2 entries, lies in [0, 1] and falls strictly.
+    Raises TypeError unless it is a tensor, and ValueError unless it is 1-D, has at least 2
+    entries, lies in [0, 1] and falls strictly.
     """
+    if not isinstance(times, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"times is of type {type(times).__name__}; expected a tensor (K + 1,), such as "
+            "uniform(10) or torch.tensor([1.0, 0.5, 0.0])"
+        )
     if times.ndim != 1 or times.numel() < 2:
         raise ValueError(f"times has shape {tuple(times.shape)}; expected (K + 1,) with K >= 1")
     times = times.detach().to("cpu", torch.float64)

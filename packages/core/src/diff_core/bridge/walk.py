@@ -9,8 +9,9 @@ from torch import Tensor
 
 from diff_core.bridge.path import Bridge
 from diff_core.coefficients import broadcast, floats
-from diff_core.condition import Condition
+from diff_core.condition import Condition, check_condition
 from diff_core.denoiser import Denoise, Denoiser
+from diff_core.grid import check_times
 from diff_core.noise import Noise
 from diff_core.sample.loop import OnStep, Sampler, sample
 
@@ -66,7 +67,9 @@ def sample_bridge(
     with noise at t = 1 (OUVE) starts at y + sigma(1) z and draws z from `noise` at k = -1.
     Raises ValueError unless times[0] is 1, or if such a bridge is given no `noise`.
     """
-    if times.ndim != 1 or times.numel() < 2 or times[0] != 1:
+    check_condition(cond)
+    times = check_times(times)
+    if times[0] != 1:
         raise ValueError(f"times is {floats(times)}; expected a bridge to start at 1")
     if cond is None or cond.channels is None:
         cond = replace(cond or Condition(), channels=y)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from typing import Any, cast
 
@@ -10,7 +11,7 @@ from torch import nn
 
 from diff_core.checkpoint.tensors import CheckpointError
 
-__all__ = ["Json", "build", "describe"]
+__all__ = ["Json", "build", "describe", "parse_description"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
 
@@ -34,6 +35,40 @@ def describe(thing: object) -> Json:
             f"cannot describe a {type(thing).__name__}; give it a `config` of keywords"
         )
     return {"type": type(thing).__name__} | {k: describe(v) for k, v in keywords.items()}
+
+
+_DEPTH = 32
+_GREATEST = 2**31 - 1
+"""Of the whole numbers in a description: they are widths and counts."""
+
+
+def parse_description(text: str) -> Json:
+    """Read the JSON of a description.
+
+    Raises CheckpointError for what is no JSON, is nested deeper than any model, or holds a whole
+    number that no width or count of a model can be.
+    """
+    try:
+        description: Json = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"the description of the model is damaged ({error})") from error
+    level: list[tuple[str, Json]] = [("model", description)]
+    for _ in range(_DEPTH):
+        below: list[tuple[str, Json]] = []
+        for name, value in level:
+            if isinstance(value, dict):
+                below += value.items()
+            elif isinstance(value, list):
+                below += [(name, item) for item in value]
+            elif type(value) is int and abs(value) > _GREATEST:
+                raise CheckpointError(
+                    f"the description of the model has {name} = {value}; expected at most "
+                    f"{_GREATEST}"
+                )
+        level = below
+    if level:
+        raise CheckpointError(f"the description of the model is nested deeper than {_DEPTH}")
+    return description
 
 
 def build(description: Json, types: Mapping[str, type]) -> Any:

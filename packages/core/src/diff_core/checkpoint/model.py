@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -19,7 +19,8 @@ from typing import Any, cast
 import torch
 from torch import Tensor, nn
 
-from diff_core.checkpoint.description import Json, build, describe
+from diff_core.checkpoint.description import Json, describe, parse_description
+from diff_core.checkpoint.rebuild import rebuild
 from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
 
 __all__ = ["Card", "CheckpointError", "load", "open_checkpoint", "parse_card", "read_card", "save"]
@@ -111,14 +112,64 @@ def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
 def parse_card(path: Path, text: str) -> Card:
     """A card from its JSON; `path` is named in the error, CheckpointError."""
     try:
-        fields: dict[str, Any] = json.loads(text)
-        known = {f.name for f in dataclasses.fields(Card)}
-        if unknown := set(fields) - known:
+        fields: Any = json.loads(text)
+        if not isinstance(fields, dict):
+            raise ValueError("it holds no entries")
+        card = cast("dict[str, Any]", fields)
+        if unknown := set(card) - set(_ENTRIES):
             raise ValueError(f"unknown entries {sorted(unknown)}")
-        fields["data"], fields["licences"] = tuple(fields["data"]), tuple(fields["licences"])
-        return Card(**fields)
-    except (KeyError, ValueError, TypeError) as error:
-        raise CheckpointError(f"{path}: its card cannot be read ({error})") from error
+        if missing := {"name", "data", "licences"} - set(card):
+            raise ValueError(f"no {', '.join(sorted(missing))}")
+        for name, value in card.items():
+            if not _ENTRIES[name](value):
+                raise ValueError(f"{name} is of another type")
+        card["data"], card["licences"] = tuple(card["data"]), tuple(card["licences"])
+        return Card(**card)
+    except (ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path}: its card cannot be read ({_line(error)})") from error
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _are_lines(value: object) -> bool:
+    return isinstance(value, list) and all(map(_is_text, cast("list[object]", value)))
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+def _are_scores(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        map(_is_number, cast("dict[str, object]", value).values())
+    )
+
+
+_ENTRIES: dict[str, Callable[[object], bool]] = {
+    "name": _is_text,
+    "purpose": _is_text,
+    "signal": _is_table,
+    "data": _are_lines,
+    "licences": _are_lines,
+    "hours": _is_number,
+    "steps": _is_number,
+    "recipe": _is_table,
+    "scores": _are_scores,
+    "limits": _is_text,
+    "code": _is_text,
+}
+"""What the entries of a card are made of."""
+
+
+def _line(error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    return text if len(text) <= 300 else f"{text[:300]}..."
 
 
 def read_card(path: str | os.PathLike[str]) -> Card:
@@ -134,7 +185,15 @@ def open_checkpoint(path: str | os.PathLike[str]) -> tuple[Card, Json, dict[str,
     """
     path = Path(path)
     metadata, tensors = _open(path)
-    return parse_card(path, metadata.get("card", "")), json.loads(metadata["model"]), tensors
+    card = parse_card(path, metadata.get("card", ""))
+    return card, _description(path, metadata), tensors
+
+
+def _description(path: Path, metadata: Mapping[str, str]) -> Json:
+    try:
+        return parse_description(metadata.get("model", ""))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {_line(error)}") from error
 
 
 def load(
@@ -144,27 +203,17 @@ def load(
 
     `types` maps names to classes from outside the core (`{"BandUNet": BandUNet}`).
     Raises CheckpointError if the file is missing, damaged, of an unknown format or class, or if
-    its tensors do not fit the model that its description builds.
+    its tensors do not fit the model that its description builds. That is found without the memory
+    and the time that a model takes: it is built without numbers first.
     """
-    path = Path(path)
-    metadata, tensors = _open(path)
-    card = parse_card(path, metadata.get("card", ""))
+    card, description, tensors = open_checkpoint(path)
     try:
-        denoiser = cast(
-            nn.Module, build(json.loads(metadata["model"]), {**_core_types(), **(types or {})})
+        model = rebuild(description, {**_core_types(), **(types or {})}, tensors)
+        model.load_state_dict(
+            {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
         )
-    except (KeyError, ValueError) as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    expected = {name: tuple(tensor.shape) for name, tensor in denoiser.state_dict().items()}
-    found = {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-    if found != expected:
-        wrong = sorted(n for n in expected | found if expected.get(n) != found.get(n))
-        first = wrong[0]
-        raise CheckpointError(
-            f"{path}: {len(wrong)} tensors do not fit the model; the first, {first}, is "
-            f"{found.get(first, 'missing')} and should be {expected.get(first, 'absent')}"
-        )
-    denoiser.load_state_dict(
-        {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
-    )
-    return denoiser.eval(), card
+    except MemoryError:
+        raise
+    except Exception as error:  # a constructor may raise anything for numbers that are none of it
+        raise CheckpointError(f"{path}: {_line(error)}") from error
+    return model.eval(), card

@@ -33,7 +33,11 @@ def read_tensors(
         with safe_open(path, framework="pt") as file:
             names: list[str] = [] if only_metadata else list(file.keys())
             return file.metadata() or {}, {name: file.get_tensor(name) for name in names}
-    except (SafetensorError, OSError) as error:
+    except RuntimeError as error:
+        if "mmap" not in str(error):
+            raise CheckpointError(f"{path}: its tensors cannot be read ({error})") from error
+        raise MemoryError(f"{path}: no memory for its tensors") from error
+    except (SafetensorError, OSError, ValueError, TypeError, KeyError) as error:
         raise CheckpointError(f"{path}: not a safetensors file, or damaged ({error})") from error
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Generator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from diff_core.locks import locked
 
 __all__ = ["Skipped", "claimed"]
 
@@ -33,25 +34,5 @@ def claimed(target: Path) -> Generator[bool]:
     takes the lock from a process that dies. True without a lock where none can be had: on drives
     without locks, and in folders that take no files, which the writer reports.
     """
-    from filelock import FileLock, Timeout
-
-    path = target.with_name(f".{target.name}.lock")
-    lock = FileLock(path)
-    try:
-        lock.acquire(blocking=False)
-    except Timeout:
-        yield False
-        return
-    except (OSError, NotImplementedError):
-        yield True
-        return
-    try:
-        yield True
-    finally:
-        # while it is held: afterwards the file may be another's claim
-        with suppress(OSError):
-            path.unlink()
-        lock.release()
-        if os.name == "nt":  # which removes no open file, and so none that another holds
-            with suppress(OSError):
-                path.unlink()
+    with locked(target.with_name(f".{target.name}.lock")) as is_mine:
+        yield is_mine

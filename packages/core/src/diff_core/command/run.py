@@ -12,6 +12,7 @@ from typing import Any, Literal, cast
 import typer
 
 from diff_core.command.naming import usage
+from diff_core.launch import LaunchError, launched
 
 __all__ = ["Device", "run", "use", "version_of"]
 
@@ -37,6 +38,7 @@ def use(device: Device, threads: int | None) -> None:
 
     if threads:
         torch.set_num_threads(threads)
+    launched()
     if "LOCAL_RANK" in os.environ and torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
     with usage():
@@ -84,6 +86,9 @@ def run(
     except UsageError as error:
         message = cast(Any, error).format_message().replace("Value error, ", "")
         print(f"{command}: {message} (--help shows the options)", file=sys.stderr)
+        return 2
+    except LaunchError as error:
+        print(f"{command}: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED

@@ -8,10 +8,11 @@ long file holds up nobody; process 0 draws the bar for all and prints the summar
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
+
+from diff_core.launch import launched
 
 __all__ = ["Alone", "Team", "is_first", "rank", "team"]
 
@@ -21,7 +22,7 @@ _PATIENCE = timedelta(days=30)
 
 def rank() -> int:
     """The number that the launcher gave to this process; 0 if it is the only one."""
-    return int(os.environ.get("RANK", "0"))
+    return launched()[0]
 
 
 def is_first() -> bool:
@@ -79,7 +80,7 @@ class Team:
 
 def team() -> Alone | Team:
     """This process and those that the launcher started beside it."""
-    if int(os.environ.get("WORLD_SIZE", "1")) == 1:
+    if launched()[1] == 1:
         return Alone()
     from torch.distributed.rendezvous import rendezvous
 

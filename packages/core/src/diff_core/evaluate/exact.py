@@ -13,7 +13,7 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from diff_core.coefficients import broadcast
+from diff_core.coefficients import broadcast, check_time
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.schedule import Schedule
@@ -30,6 +30,7 @@ class ExactDenoiser(Denoiser):
         self.config = {"distribution": distribution, "schedule": schedule}
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        check_time("t", t, x_t)
         alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
         return self.distribution.posterior_mean(x_t, broadcast(alpha, x_t), broadcast(sigma, x_t))
 

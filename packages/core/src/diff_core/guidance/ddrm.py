@@ -33,7 +33,9 @@ __all__ = ["Ddrm"]
 
 @dataclass(frozen=True, eq=False)
 class Ddrm:
-    """A sampler of p(x_0 | y) for an operator that knows its singular values (`Mask`, `Dense`).
+    """A sampler of p(x_0 | y) for an operator that knows its singular values.
+
+    These are `Mask`, `Dense`, a periodic `Blur` and `Fourier` without coils.
 
     eta, eta_b: 0 to 1; the paper's are 0.85 and 1. `start` draws the state to start from.
     Raises ValueError for others, or for an operator without a decomposition; when called, if x has
@@ -53,6 +55,8 @@ class Ddrm:
                 f"operator is {type(self.measurement.operator).__name__}; expected one with a "
                 "singular value decomposition (SpectralOperator), such as Mask or Dense"
             )
+        # raises for one that has none with its own settings
+        self._operator.singular_values(self.measurement.y.new_zeros(self.measurement.shape))
 
     @property
     def _operator(self) -> SpectralOperator:

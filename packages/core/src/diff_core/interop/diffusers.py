@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from diff_core.checkpoint.tensors import CheckpointError
 from diff_core.coefficients import floats
 from diff_core.condition import Condition
-from diff_core.denoiser import Denoiser
+from diff_core.denoiser import Denoiser, Preconditioned
 from diff_core.grid import check_times
 from diff_core.interop.module import ModuleNetwork, class_labels
 from diff_core.interop.table import from_table, prediction
 from diff_core.nn.lengths import valid_tokens
-from diff_core.schedule import RectifiedFlow
+from diff_core.schedule import Edm, RectifiedFlow
 
 __all__ = [
     "NETWORKS",
@@ -124,7 +124,8 @@ def denoiser(network: nn.Module, scheduler: Any) -> Denoiser:
     A table of alphas_cumprod becomes `Tabulated`, flow matching becomes `RectifiedFlow`, and the
     prediction_type is taken over. clip_sample and thresholding are not: they belong to the
     sampler there.
-    Raises ValueError for a scheduler that has neither (EDM's), or an unknown prediction_type.
+    EDM's scheduler becomes `Preconditioned` on `Edm`.
+    Raises ValueError for a scheduler that has none of these, or an unknown prediction_type.
     """
     settings, kind = _settings(scheduler), type(scheduler).__name__
     steps = float(settings.get("num_train_timesteps", 1000))
@@ -132,10 +133,19 @@ def denoiser(network: nn.Module, scheduler: Any) -> Denoiser:
         wrapped = DiffusersNetwork(network, scale=steps, offset=0.0)
         predicts = prediction(settings.get("prediction_type", "flow_prediction"))
         return predicts(wrapped, RectifiedFlow())
+    if _is_edm(scheduler):
+        if settings["prediction_type"] != "epsilon":
+            raise ValueError(
+                f"scheduler is a {kind} with prediction_type = {settings['prediction_type']!r}; "
+                "expected 'epsilon', as the networks of Karras et al. are"
+            )
+        told = DiffusersNetwork(network, scale=1.0, offset=0.0)  # of log(sigma) / 4
+        return Preconditioned(told, Edm(settings["sigma_max"]), settings["sigma_data"])
     table: object = getattr(scheduler, "alphas_cumprod", None)
     if not isinstance(table, Tensor):
         raise ValueError(
-            f"scheduler is a {kind}; expected one with a table of alphas_cumprod, or flow matching"
+            f"scheduler is a {kind}; expected one with a table of alphas_cumprod, "
+            "flow matching or EDM's"
         )
     return from_table(DiffusersNetwork(network, scale=steps), table, settings["prediction_type"])
 
@@ -144,16 +154,22 @@ def times(scheduler: Any, steps: int) -> Tensor:
     """The grid, for `sample`, of the timesteps that the scheduler makes for `steps`, ending at 0.
 
     The spacing is the scheduler's own ("leading", "trailing", Karras, ...); index i of a table of
-    N is t = (i + 1) / N. Its methods of two calls a step name some timesteps twice: each is there
-    once. The scheduler is left as it is.
+    N is t = (i + 1) / N. Its methods of two calls a step name some timesteps twice, or the middles
+    of the steps as well (KDPM2): the ends of each step are there, once. The scheduler is left as
+    it is.
     """
     settings = _settings(scheduler)
     copy: Any = scheduler.__class__.from_config(settings)
     copy.set_timesteps(steps)
     if _is_flow(scheduler):
         grid = torch.as_tensor(copy.sigmas, dtype=torch.float64)
+    elif _is_edm(scheduler):
+        sigmas = torch.as_tensor(copy.sigmas, dtype=torch.float64)
+        grid = (sigmas / settings["sigma_max"]).clamp(max=1)
     else:
         found = torch.as_tensor(copy.timesteps, dtype=torch.float64)
+        if hasattr(copy, "sigmas_interpol"):
+            found = found[::2]
         grid = (found + 1) / settings["num_train_timesteps"]
     values = {0.0, *floats(grid)}
     return check_times(torch.tensor(sorted(values, reverse=True), dtype=torch.float64))
@@ -248,6 +264,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _settings(thing: Any) -> dict[str, Any]:
     """The keywords that a network or scheduler of diffusers was made with; {} if it has none."""
     return dict(getattr(thing, "config", {}))
+
+
+def _is_edm(scheduler: Any) -> bool:
+    return type(scheduler).__name__.startswith("EDM")
 
 
 def _is_flow(scheduler: Any) -> bool:

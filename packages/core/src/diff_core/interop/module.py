@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from diff_core.condition import Condition
+from diff_core.condition import Condition, check_condition
 
 __all__ = ["ModuleNetwork"]
 
@@ -36,6 +36,7 @@ class ModuleNetwork(nn.Module):
         self.config: dict[str, object] = {"network": network, "scale": scale, "offset": offset}
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
+        check_condition(cond)
         cond = cond or Condition()
         for name in _SLOTS:
             if name not in self.takes and getattr(cond, name) is not None:

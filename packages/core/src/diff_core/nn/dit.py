@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint as recompute
 
-from diff_core.condition import Condition
+from diff_core.condition import Condition, check_condition
 from diff_core.nn.attention import attend, check_heads, keys_of
 from diff_core.nn.embed import Embedding
 from diff_core.nn.inputs import Inputs
@@ -177,6 +177,7 @@ class DiT(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x (B, in_channels, *S), time () or (B,) -> (B, out_channels, *S)."""
+        check_condition(cond)
         cond = cond or Condition()
         self.inputs.check(x, time, cond, next(self.parameters()))
         lengths = None if cond.lengths is None else cond.lengths.to(x.device)

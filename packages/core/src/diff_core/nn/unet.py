@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint as recompute
 
-from diff_core.condition import Condition
+from diff_core.condition import Condition, check_condition
 from diff_core.nn.inputs import Inputs
 from diff_core.nn.layers import Activation
 from diff_core.nn.lengths import blank, extend, valid_cells, valid_tokens
@@ -204,6 +204,7 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x (B, in_channels, *S), time () or (B,) -> (B, out_channels, *S)."""
+        check_condition(cond)
         cond = cond or Condition()
         self.inputs.check(x, time, cond, next(self.parameters()))
         if self.training and self.config["magnitude_preserving"]:

@@ -11,6 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from diff_core.operator.hartley import hartley, inverted
+
 __all__ = ["Blur", "gaussian_kernel"]
 
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -59,6 +61,34 @@ class Blur:
 
     def adjoint(self, y: Tensor) -> Tensor:
         return self._correlate(y, self.kernel)
+
+    def singular_values(self, x: Tensor) -> Tensor:
+        """The size of the kernel's Fourier transform, shape S. Raises ValueError if not periodic.
+
+        With V the Hartley transform A = U diag(s) V^T: U turns the phase of each frequency.
+        """
+        if self.boundary != "periodic":
+            raise ValueError(
+                f"boundary is {self.boundary!r}; expected 'periodic', for a singular value "
+                "decomposition of the blur"
+            )
+        pulse = torch.zeros(1, 1, *x.shape[2:], dtype=torch.float64)
+        pulse.view(-1)[0] = 1
+        response = torch.fft.fftn(self(pulse), dim=self._axes(x))[0, 0].abs()
+        noise = response.max() * response.numel() * torch.finfo(x.dtype).eps
+        return torch.where(response > noise, response, 0.0).to(x)
+
+    def analyse(self, x: Tensor) -> Tensor:
+        return hartley(x, self._axes(x))
+
+    def synthesise(self, spectrum: Tensor) -> Tensor:
+        return hartley(spectrum, self._axes(spectrum))
+
+    def invert(self, y: Tensor) -> Tensor:
+        return inverted(self.analyse(self.adjoint(y)), self.singular_values(y))
+
+    def _axes(self, x: Tensor) -> tuple[int, ...]:
+        return tuple(range(2, x.ndim))
 
     def _correlate(self, x: Tensor, kernel: Tensor) -> Tensor:
         size = tuple(x.shape[2:])

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from diff_core.operator.base import check_mask
+from diff_core.operator.hartley import hartley, inverted
 
 __all__ = ["Fourier"]
 
@@ -74,6 +75,56 @@ class Fourier:
             image = self._fit("coils", self.coils, image).conj() * image
         image = image.sum(1, keepdim=True)
         return image.real if self.channels == 1 else torch.cat([image.real, image.imag], 1)
+
+    def singular_values(self, x: Tensor) -> Tensor:
+        """0 and 1 of a complex image; of a real one also sqrt(1/2), for a frequency of which only
+        one of the pair k and -k is observed. Raises ValueError if there are coils.
+
+        V is the Fourier transform of a complex image, and the Hartley transform of a real one.
+        """
+        if self.coils is not None:
+            raise ValueError(
+                "coils is given; expected None, for a singular value decomposition of the "
+                "transform"
+            )
+        whole = torch.complex(x[:, :1], torch.zeros_like(x[:, :1]))
+        seen = self._fit("sampling", self.sampling, whole).expand(whole.shape).to(x.dtype)
+        if self.channels == 2:
+            return seen.expand(x.shape)
+        axes = tuple(range(2, x.ndim))
+        if self.centred:
+            seen = torch.fft.ifftshift(seen, dim=axes)
+        mirrored = seen.flip(axes).roll((1,) * len(axes), axes)
+        return (0.5 * (seen + mirrored)).sqrt()
+
+    def analyse(self, x: Tensor) -> Tensor:
+        axes = tuple(range(2, x.ndim))
+        if self.channels == 1:
+            return hartley(torch.fft.ifftshift(x, dim=axes) if self.centred else x, axes)
+        image = torch.complex(x[:, :1], x[:, 1:])
+        if self.centred:
+            image = torch.fft.ifftshift(image, dim=axes)
+        kspace = torch.fft.fftn(image, dim=axes, norm="ortho")
+        if self.centred:
+            kspace = torch.fft.fftshift(kspace, dim=axes)
+        return torch.cat([kspace.real, kspace.imag], 1)
+
+    def synthesise(self, spectrum: Tensor) -> Tensor:
+        axes = tuple(range(2, spectrum.ndim))
+        if self.channels == 1:
+            image = hartley(spectrum, axes)
+            return torch.fft.fftshift(image, dim=axes) if self.centred else image
+        kspace = torch.complex(spectrum[:, :1], spectrum[:, 1:])
+        if self.centred:
+            kspace = torch.fft.ifftshift(kspace, dim=axes)
+        image = torch.fft.ifftn(kspace, dim=axes, norm="ortho")
+        if self.centred:
+            image = torch.fft.fftshift(image, dim=axes)
+        return torch.cat([image.real, image.imag], 1)
+
+    def invert(self, y: Tensor) -> Tensor:
+        x = self.adjoint(y)
+        return inverted(self.analyse(x), self.singular_values(x))
 
     def _fit(self, name: str, field: Tensor, image: Tensor, grows: bool = False) -> Tensor:
         """`field` if it broadcasts to `image` (B, K, *S); with `grows`, it may bring its own K."""

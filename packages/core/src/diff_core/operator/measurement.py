@@ -26,8 +26,9 @@ class Measurement:
 
     Entries of y that A does not observe (0 for every x: outside a mask, rays that miss) are set to
     0: what stands there, NaN included, plays no part.
-    Raises ValueError if y does not have the operator's shape, is not a real floating-point tensor
-    or is not finite where it is observed, or if sigma is negative or not finite.
+    Raises ValueError if the operator is not linear, if y does not have its shape, is not a real
+    floating-point tensor or is not finite where it is observed, or if sigma is negative or not
+    finite.
     """
 
     operator: LinearOperator
@@ -47,6 +48,8 @@ class Measurement:
         generator = torch.Generator().manual_seed(0)
         probe = torch.randn(self.shape, generator=generator, dtype=torch.float64).to(y)
         seen = self.operator(probe)
+        if seen.shape == y.shape:
+            self._check_linear(probe, seen, generator)
         if seen.shape != y.shape:
             raise ValueError(
                 f"y has shape {tuple(y.shape)}; expected that of the operator's output, "
@@ -59,6 +62,19 @@ class Measurement:
                 f"y has {bad} observed entries that are NaN or infinite; expected finite values"
             )
         object.__setattr__(self, "y", y)
+
+    def _check_linear(self, probe: Tensor, seen: Tensor, generator: torch.Generator) -> None:
+        """Raise ValueError unless A (u - 2 v) = A u - 2 A v."""
+        other = torch.randn(self.shape, generator=generator, dtype=torch.float64).to(probe)
+        both = self.operator(probe - 2 * other)
+        expected = seen - 2 * self.operator(other)
+        # of rounding: some thousand terms in the precision of y
+        within = 1e4 * torch.finfo(seen.dtype).eps * float(expected.abs().max())
+        if not bool(((both - expected).abs() <= within).all()):
+            raise ValueError(
+                f"operator is {type(self.operator).__name__}, which is not linear: A (u - 2 v) "
+                f"differs from A u - 2 A v by up to {float((both - expected).abs().max()):.3g}"
+            )
 
     @cached_property
     def shape(self) -> tuple[int, ...]:

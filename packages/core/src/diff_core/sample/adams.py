@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diff_core.noise import Noise
 from diff_core.sample.loop import Denoise, Memory, Plan, levels
-from diff_core.sample.polynomial import falling_moments, weights
+from diff_core.sample.polynomial import falling_moments, rising_moments, steady, weights
 from diff_core.sample.stages import advance, one_call, past, three_calls, two_calls
 from diff_core.schedule import Schedule
 
@@ -26,7 +26,10 @@ __all__ = ["Deis", "Lms"]
 
 @dataclass(frozen=True)
 class _AdamsBashforth:
-    """One call a step; the first steps are single ones of order `order` - 1, of more calls."""
+    """One call a step; the first steps are single ones of order `order` - 1, of more calls.
+
+    A step much longer than those before it is of a lower order (`polynomial.steady`).
+    """
 
     stochastic = False
 
@@ -35,6 +38,11 @@ class _AdamsBashforth:
     def _integral(self, plan: Plan, k: int, points: int) -> list[float]:
         """Weights of the last eps, newest first, in int eps drho."""
         raise NotImplementedError
+
+    def _steady(self, plan: Plan, k: int, most: int) -> int:
+        """How many of the last eps may be extrapolated over step k."""
+        length = plan.log_snr[k + 1] - plan.log_snr[k]
+        return steady(most, length, lambda points: self._integral(plan, k, points))
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows (weights of x and D in eps, 0 and 0 to forget it; then as in `stages.advance`)."""
@@ -47,6 +55,7 @@ class _AdamsBashforth:
             points = min(self.order, past(plan, k) + 1)
             row, inner = one_call(plan, k), ()
             if points >= max(1, self.order - 1):
+                points = self._steady(plan, k, points)
                 first, *before = [plan.alpha[k + 1] * w for w in self._integral(plan, k, points)]
                 scale = plan.alpha[k + 1] / alpha + first * noise[0]
                 row = (scale, first * noise[1], *before)
@@ -83,10 +92,15 @@ class Deis(_AdamsBashforth):
             raise ValueError(f"order is {self.order}; expected 2 or 3")
 
     def _integral(self, plan: Plan, k: int, points: int) -> list[float]:
-        h = plan.log_snr[k + 1] - plan.log_snr[k]
+        h, nodes = _nodes(plan, k, points)
         rho = plan.sigma[k] / plan.alpha[k]
-        nodes = [(plan.log_snr[k - i] - plan.log_snr[k]) / h for i in range(points)]
         return [-rho * w for w in weights(nodes, falling_moments(h, points))]
+
+    def _steady(self, plan: Plan, k: int, most: int) -> int:
+        # the integral over a long step is of its beginning; what follows sees all of it
+        h, nodes = _nodes(plan, k, most)
+        moments = rising_moments(h, most)
+        return steady(most, h, lambda points: weights(nodes[:points], moments))
 
 
 @dataclass(frozen=True)
@@ -108,3 +122,9 @@ class Lms(_AdamsBashforth):
         step = rho[-1] - rho[-2]
         nodes = [(value - rho[-2]) / step for value in rho[-2::-1]]
         return [step * w for w in weights(nodes, [1 / (j + 1) for j in range(points)])]
+
+
+def _nodes(plan: Plan, k: int, points: int) -> tuple[float, list[float]]:
+    """The length of step k in log-SNR, and the last points of the grid on the step from 0 to 1."""
+    h = plan.log_snr[k + 1] - plan.log_snr[k]
+    return h, [(plan.log_snr[k - i] - plan.log_snr[k]) / h for i in range(points)]

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from diff_core.coefficients import broadcast
-from diff_core.condition import Condition
+from diff_core.condition import Condition, check_condition
 from diff_core.denoiser import Denoiser
 from diff_core.grid import check_times
 from diff_core.schedule import Schedule, log_snr
@@ -50,6 +50,7 @@ def sample_adaptive(
     for name, value in (("rtol", rtol), ("atol", atol), ("first_step", first_step)):
         if not 0 < value < math.inf:
             raise ValueError(f"{name} is {value}; expected a number above 0")
+    check_condition(cond)
     times = check_times(torch.tensor([start, stop], dtype=torch.float64))
     denoiser.check(times)
     schedule = denoiser.schedule

@@ -9,6 +9,7 @@ need gradients through a sampling, or a stop half-way.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,7 +19,7 @@ import torch
 from torch import Tensor
 
 from diff_core.coefficients import floats
-from diff_core.condition import Condition
+from diff_core.condition import Condition, check_condition
 from diff_core.denoiser import Denoise, Denoiser
 from diff_core.grid import check_times
 from diff_core.noise import Noise
@@ -112,18 +113,25 @@ def sample(
     on_step: called as on_step(k, x, x_0) after each of the K steps; it may raise to stop.
 
     Gradients are off; a denoiser that needs them inside (guidance) may turn them on for itself.
-    Raises ValueError for a bad grid, a denoiser not defined on it, a schedule whose log-SNR does
-    not rise along it, an x of integers, a missing `noise`, or an estimate of another shape than x.
+    Raises TypeError for an argument of another kind than above, and ValueError for a bad grid, a
+    denoiser not defined on it, a schedule whose log-SNR does not rise along it, an x that does not
+    hold real floating-point numbers, a missing `noise`, an estimate of another shape than x, or a
+    result that is not finite (an accelerator is waited for once, for that, after the last step).
+    Warns if x, on the CPU, has much less than the noise of times[0] in it.
     """
-    if not (x.is_floating_point() or x.is_complex()) or x.ndim == 0:
+    _check_kinds(denoiser, sampler, x, noise, cond)
+    if not x.is_floating_point() or x.ndim == 0:
+        advice = "; give complex numbers as two channels" if x.is_complex() else ""
         raise ValueError(
-            f"x is {x.dtype} of shape {tuple(x.shape)}; expected floating-point numbers (B, ...)"
+            f"x is {x.dtype} of shape {tuple(x.shape)}; expected real floating-point numbers "
+            f"(B, ...){advice}"
         )
     if sampler.stochastic and noise is None:
         raise ValueError(f"noise is None; expected a source of noise for {sampler}")
     plan = sampler.plan(denoiser.schedule, times)
     grid = torch.tensor(plan.grid, dtype=torch.float64)
     denoiser.check(grid)
+    _check_start(x, plan.sigma[0])
     estimate = x
 
     def denoise(x: Tensor, k: int) -> Tensor:
@@ -144,7 +152,57 @@ def sample(
             x, memory = sampler.step(denoise, x, k, plan, memory, noise)
             if on_step is not None:
                 on_step(k, x, estimate)
+    _check_result(x)
     return x
+
+
+def _check_kinds(
+    denoiser: object, sampler: object, x: object, noise: object, cond: object
+) -> None:
+    """Raise TypeError for an argument that is something else."""
+    if isinstance(denoiser, type) or not hasattr(denoiser, "on_grid"):
+        raise TypeError(
+            f"denoiser is {_kind(denoiser)}; expected a Denoiser, such as "
+            "FromV(network, schedule) of a network that predicts v"
+        )
+    if isinstance(sampler, type) or not hasattr(sampler, "plan"):
+        raise TypeError(f"sampler is {_kind(sampler)}; expected a sampler, such as Ddim()")
+    if not isinstance(x, Tensor):
+        raise TypeError(f"x is {_kind(x)}; expected a tensor (B, ...)")
+    if noise is not None and (isinstance(noise, type) or not callable(noise)):
+        raise TypeError(f"noise is {_kind(noise)}; expected a source of noise, such as Keyed([0])")
+    check_condition(cond)
+
+
+def _kind(thing: object) -> str:
+    if isinstance(thing, type):
+        return f"the class {thing.__name__}"
+    return f"of type {type(thing).__name__}"
+
+
+def _check_start(x: Tensor, sigma: float) -> None:
+    """Warn of a start without the noise that it should have: 1 where sigma(1) is 80."""
+    if x.device.type != "cpu" or x.numel() < 16 or torch.compiler.is_compiling():
+        return
+    size = x.detach().double().square().mean().sqrt().item()
+    if size < 0.2 * sigma:
+        warnings.warn(
+            f"x has a root mean square of {size:.3g} where sigma(times[0]) is {sigma:.3g}; "
+            "expected a draw at times[0], such as sigma(times[0]) times standard normal noise",
+            stacklevel=3,
+        )
+
+
+def _check_result(x: Tensor) -> None:
+    if torch.compiler.is_compiling() or bool(x.isfinite().all()):
+        return
+    bad = (~x.isfinite()).flatten(1) if x.ndim > 1 else ~x.isfinite()[:, None]
+    rows = [row for row, count in enumerate(bad.sum(1).tolist()) if count]
+    raise ValueError(
+        f"the result has {int(bad.sum())} of {x.numel()} entries that are NaN or infinite, in "
+        f"{len(rows)} of {len(x)} rows, the first {rows[0]}; expected finite ones: the denoiser "
+        "returned such values, or a guidance pulls too hard for the steps"
+    )
 
 
 def levels(schedule: Schedule, times: Tensor) -> Plan:

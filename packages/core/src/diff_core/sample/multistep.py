@@ -26,7 +26,7 @@ from torch import Tensor
 
 from diff_core.noise import Noise
 from diff_core.sample.loop import Denoise, Memory, Plan, levels
-from diff_core.sample.polynomial import rising_moments, weights
+from diff_core.sample.polynomial import rising_moments, steady, weights
 from diff_core.sample.stages import advance, one_call, past, two_calls
 from diff_core.schedule import Schedule
 
@@ -42,7 +42,8 @@ class DpmSolverPP2M:
     With h = lambda_s - lambda_t, the slope through the last two values of D has the weight
     (1 - e^-h) h / 2 of the paper ("midpoint"), or its exact integral h - (1 - e^-h) ("heun", the
     name diffusers gives it): exact for D linear in lambda, but no better on coarse grids. The
-    first step, and one from alpha = 0 or to sigma = 0, are of order 1: DDIM's.
+    first step, one from alpha = 0 or to sigma = 0, and one much longer than the step before it
+    (`polynomial.steady`) are of order 1: DDIM's.
     Raises ValueError for another `correction` or an eta that is negative or infinite.
     """
 
@@ -74,6 +75,8 @@ class DpmSolverPP2M:
                 exact = alpha * h - level / (1 + self.eta)
                 line = 0.5 * level * h if self.correction == "midpoint" else exact
                 slope = line / before
+                if steady(2, h, lambda _, d=level, s=slope: (d + s, -s)) < 2:
+                    slope = 0.0
             rows.append((weight, level + slope, -slope, spread))
         return replace(plan, coefficients=tuple(rows))
 
@@ -97,7 +100,8 @@ class DpmSolverPP3M:
     The exact integral of the parabola through the last three values of D: order 3. The published
     code (dpm-solver, diffusers, and with noise k-diffusion) has half of the second difference and
     with it order 2. The first step is 2S's, the second 2M's, each accurate enough to keep the
-    order; a step from alpha = 0 or to sigma = 0 is DDIM's. With noise the weak order is 2: the
+    order; a step from alpha = 0 or to sigma = 0 is DDIM's, and one much longer than those before
+    it takes fewer values (`polynomial.steady`). With noise the weak order is 2: the
     first step then is still 2S's, without noise, which keeps the marginals as well.
     Raises ValueError if eta is negative or infinite.
     """
@@ -130,7 +134,9 @@ class DpmSolverPP3M:
                 h = plan.log_snr[k + 1] - plan.log_snr[k]
                 nodes = [(plan.log_snr[k - i] - plan.log_snr[k]) / h for i in range(points)]
                 moments = rising_moments((1 + self.eta) * h, points)
-                row = (weight, *(plan.alpha[k + 1] * w for w in weights(nodes, moments)))
+                points = steady(points, h, lambda p, n=nodes, m=moments: weights(n[:p], m))
+                found = weights(nodes[:points], moments)
+                row = (weight, *(plan.alpha[k + 1] * w for w in found))
             rows.append((spread, *row))
             stages.append(inner)
         return replace(plan, coefficients=tuple(rows), stages=tuple(stages))

@@ -8,10 +8,10 @@ m_j = int_0^1 kernel(v) v^j dv of what the integrand is multiplied by.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import mul
 
-__all__ = ["falling_moments", "rising_moments", "weights"]
+__all__ = ["falling_moments", "rising_moments", "steady", "weights"]
 
 
 def rising_moments(z: float, count: int) -> list[float]:
@@ -73,4 +73,23 @@ def weights(nodes: Sequence[float], moments: Sequence[float]) -> list[float]:
     return found
 
 
+def steady(most: int, length: float, weigh: Callable[[int], Sequence[float]]) -> int:
+    """The greatest number p <= most of values that may be extrapolated over a step.
+
+    length: of the step in log-SNR; weigh(p): the weights of the last p values. An error of these
+    values grows by up to sum |w| / |sum w|. Where the steps are equal that is at most 2^p - 1, the
+    sum of the binomials that extrapolate by a whole step. Where a step is much longer than those
+    before it, as the last one of many grids is, it has no bound, and p is lowered until it is no
+    more than that. Steps of up to `_SHORT` are left alone, over which the values change little: so
+    every grid that grows finer keeps the order of the method.
+    """
+    for points in range(most, 1, -1):
+        found = weigh(points)
+        growth = sum(map(abs, found)) / abs(math.fsum(found))
+        if length <= _SHORT or growth <= (2**points - 1) * (1 + 1e-9):
+            return points
+    return 1
+
+
+_SHORT = 0.65
 _TERMS = 20

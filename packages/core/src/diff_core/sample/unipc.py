@@ -15,7 +15,7 @@ from torch import Tensor
 
 from diff_core.noise import Noise
 from diff_core.sample.loop import Denoise, Memory, Plan, levels
-from diff_core.sample.polynomial import rising_moments, weights
+from diff_core.sample.polynomial import rising_moments, steady, weights
 from diff_core.sample.stages import advance, combine, one_call, past, three_calls
 from diff_core.schedule import Schedule
 
@@ -29,7 +29,8 @@ class UniPC:
     The polynomials are integrated exactly, which makes the paper's choice of B(h) immaterial; its
     code does not do so for p = 2, where it has 1/2 for the weight of the slope. A step from
     alpha = 0 or to sigma = 0 is DDIM's and is not corrected, nor is the last: `on_step` sees the
-    predicted states. Raises ValueError for another p.
+    predicted states. A step much longer than those before it is of a lower order
+    (`polynomial.steady`). Raises ValueError for another p.
     """
 
     stochastic = False
@@ -58,8 +59,13 @@ class UniPC:
                 # already as accurate as a corrected step must be
                 row, inner = three_calls(plan, schedule, [k])[k]
             elif known > 0:
-                row = _through(plan, k, range(k, k - min(self.p, known), -1))
-                after = _through(plan, k, range(k + 1, k - min(self.p, known), -1))
+                points = steady(
+                    min(self.p, known),
+                    plan.log_snr[k + 1] - plan.log_snr[k],
+                    lambda p, k=k: _through(plan, k, range(k, k - p, -1))[1:],
+                )
+                row = _through(plan, k, range(k, k - points, -1))
+                after = _through(plan, k, range(k + 1, k - points, -1))
                 after += (0.0,) * (self.p + 2 - len(after))
             rows.append((*corrector, *row))
             stages.append(inner)

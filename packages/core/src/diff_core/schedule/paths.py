@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -25,19 +26,43 @@ __all__ = [
 
 @runtime_checkable
 class Schedule(Protocol):
-    """The diffusion path as the rest of the package sees it."""
+    """The diffusion path as the rest of the package sees it.
 
+    A schedule of your own needs alpha and sigma: one that derives from this class inherits `time`.
+    """
+
+    @abstractmethod
     def alpha(self, t: Tensor) -> Tensor:
         """Scale of the signal at time t."""
         ...
 
+    @abstractmethod
     def sigma(self, t: Tensor) -> Tensor:
         """Standard deviation of the noise at time t."""
         ...
 
     def time(self, log_snr: Tensor) -> Tensor:
-        """Inverse of `log_snr`; a value out of the schedule's range gives the nearer end."""
-        ...
+        """Inverse of `log_snr`; a value out of the schedule's range gives the nearer end.
+
+        By bisection, to the last digit, unless a schedule knows better; log_snr falls with t.
+        """
+        return _bisected(self, log_snr)
+
+
+_HALVINGS = 200
+
+
+def _bisected(schedule: Schedule, level: Tensor) -> Tensor:
+    """The times at which the log-SNR is `level`, elementwise."""
+    # mps has no float64
+    wide = level if level.device.type == "mps" else level.double()
+    low, high = torch.zeros_like(wide), torch.ones_like(wide)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        cleaner = log_snr(schedule, middle) > wide
+        low, high = torch.where(cleaner, middle, low), torch.where(cleaner, high, middle)
+    high = torch.where(wide == math.inf, 0.0, high)
+    return torch.where(wide.isnan(), wide, high).to(level.dtype)
 
 
 def log_snr(schedule: Schedule, t: Tensor) -> Tensor:

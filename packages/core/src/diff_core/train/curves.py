@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from importlib.util import find_spec
 from pathlib import Path
 
 from diff_core.files import replacing
+from diff_core.train.log import read_log
 
 __all__ = ["draw_curves", "read_curves"]
 
@@ -14,8 +14,9 @@ __all__ = ["draw_curves", "read_curves"]
 def read_curves(log: Path) -> dict[str, dict[int, float]]:
     """Values by name and step; what a resumed run has logged again replaces what was there."""
     curves: dict[str, dict[int, float]] = {}
-    for line in log.read_text().splitlines():
-        row = json.loads(line)
+    for row in read_log(log):
+        if "step" not in row:
+            continue
         step = int(row["step"])
         values = {k: row[k] for k in ("loss", "gradient", "rate") if k in row}
         for name, value in (values | row.get("validation", {})).items():

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from diff_core.device import pick_device
+from diff_core.launch import launched
 from diff_core.train.stop import TrainingError
 
 __all__ = [
@@ -117,10 +118,8 @@ class Launched:
             raise ValueError(f"launched as {kind}; expected DDP or FSDP on CPUs or GPUs")
         self.rank: int = self._accelerator.process_index
         self.count: int = self._accelerator.num_processes
-        if self.count != int(os.environ.get("WORLD_SIZE", "1")):
-            raise ValueError(
-                f"accelerate sees {self.count} processes, the launcher {os.environ['WORLD_SIZE']}"
-            )
+        if self.count != (expected := launched()[1]):
+            raise ValueError(f"accelerate sees {self.count} processes, the launcher {expected}")
         self.device: torch.device = self._accelerator.device
 
     def prepare(self, module: M, optimizer: Optimizer) -> M:
@@ -149,8 +148,10 @@ class Launched:
 def processes(device: str = "auto") -> Processes:
     """This process and those beside it, computing on `device` (auto, cpu, cuda or mps).
 
-    Raises ValueError for a device that is not there.
+    Raises ValueError for a device that is not there, and LaunchError for the environment of a
+    launcher that there is not.
     """
+    launched()
     where = pick_device(device)
     return Launched(where) if _is_launched() else Alone(where)
 

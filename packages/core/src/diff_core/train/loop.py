@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -22,6 +22,7 @@ from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig, learning_rate
 from diff_core.train.distributed import Processes, guarded, processes
 from diff_core.train.ema import Ema
+from diff_core.train.folder import run_folder
 from diff_core.train.job import Collate, Loss, Samples, Show
 from diff_core.train.posthoc import Snapshots
 from diff_core.train.precision import forward_in, narrow_dtype
@@ -53,11 +54,8 @@ class _Run(Generic[M]):
     progress: Progress
     skipped: int = 0
 
-    def take(self, step: int, parts: Any) -> bool:
-        """Take a step, note it, and save what is due; return whether it was the last.
-
-        Raises Stopped after a signal.
-        """
+    def take(self, step: int, parts: Any) -> None:
+        """Take a step, note it, and save what is due. Raises Stopped after a signal."""
         outcome = self.stepper.take(step, parts, asked=self.signals.are_caught)
         done, main = step + 1, self.among.rank == 0
         last = done == self.config.steps
@@ -79,7 +77,6 @@ class _Run(Generic[M]):
         if outcome.asked:
             self.among.wait()  # for the checkpoint: a launcher ends all when the first ends
             raise Stopped(self.signals.caught or signal.SIGTERM, done)
-        return last
 
     def _skip(self, done: int, names: Sequence[str]) -> None:
         """Note a step that was skipped; raise TrainingError after too many in a row."""
@@ -108,6 +105,7 @@ class _Run(Generic[M]):
             self.progress = self.progress.judged(scores, self.config)
             if keep and (not self.config.best or self.progress.best_step == done):
                 keep(average, done)
+        self.progress = replace(self.progress, validated=done)
         if self.config.best:
             self.state.save(self.progress, keep=self.config.keep, write=self.among.rank == 0)
         if any(self.among.total([float(self.progress.is_over(self.config))])):
@@ -123,10 +121,8 @@ def _resume(state: State, progress: Progress, among: Processes) -> Progress:
     if state.path.exists():
         progress, changes = progress.after(state.load())
     among.wait()
-    if among.rank == 0:
-        state.clean()
-        for change in changes:
-            print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
+    for change in changes if among.rank == 0 else ():
+        print(f"resumed after step {progress.step}: {change}", file=sys.stderr)
     return progress
 
 
@@ -143,6 +139,7 @@ def train(
     show: Show[M] | None = None,
     board: bool = False,
     among: Processes | None = None,
+    score_start: bool = False,
 ) -> M:
     """Train a model and return its average, in evaluation mode.
 
@@ -158,10 +155,12 @@ def train(
     show:    pictures and sounds for TensorBoard, at validations
     board:   write TensorBoard's files to `directory`/board
     among:   the processes of this run; default: this one, and those that a launcher started
+    score_start: validate the model as it is given, as step 0: what a fine-tuning has to better
 
-    Raises TrainingError after `config.patience` bad steps in a row or if another process is lost,
-    CheckpointError if the directory holds the state of another model, Stopped after a signal, and
-    OSError if the disk is full; the last checkpoint is valid after each.
+    Raises TrainingError after `config.patience` bad steps in a row, if another process is lost or
+    while another run is in the directory, CheckpointError if it holds the state of another model,
+    Stopped after a signal, and OSError if the disk is full; the last checkpoint is valid after
+    each.
     """
     among = among or processes(config.device)
     batches = Batches.of(config, among)
@@ -177,6 +176,8 @@ def train(
         stack.enter_context(forward_in(model, dtype, among.device, compiled=config.compile))
         stack.enter_context(guarded(among, f"the last checkpoint is in {directory}"))
         signals = stack.enter_context(Signals())
+        if among.rank == 0:
+            stack.enter_context(run_folder(directory))
         stepper = Stepper(model, objective, config, batches, among)
         for average in averages.values():
             average.follow(model)
@@ -189,12 +190,14 @@ def train(
             model, samples, config, among, batches, averages, snapshots, stepper, state, report,
             signals, progress,
         )  # fmt: skip
-        steps = range(start, 0 if progress.is_over(config) else stop)
+        shown, over = show if board else None, progress.is_over(config)
+        if validate and progress.lacks_validation(config, score_start=score_start):
+            over = run.judge(ema.gather(), start, validate, keep, shown)
+        steps = range(start, 0 if over else stop)
         loader = load(samples, batches, steps, workers=config.workers, collate=collate)
         for step, parts in enumerate(loader, start):
-            last = run.take(step, parts)
-            if validate and (last or (step + 1) % config.validate_every == 0):
-                shown = show if board else None
+            run.take(step, parts)
+            if validate and run.progress.lacks_validation(config):
                 if run.judge(ema.gather(), step + 1, validate, keep, shown):
                     break
     return ema.gather()

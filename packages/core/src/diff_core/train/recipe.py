@@ -88,6 +88,8 @@ def _parse(text: str, where: str) -> Any:
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     try:
         return yaml.load(text, Loader)  # noqa: S506 (a SafeLoader)
+    except RecursionError:
+        raise ValueError(f"{where}: nested too deeply for a recipe") from None
     except yaml.YAMLError as error:
         raise ValueError(f"{where}: not YAML ({' '.join(str(error).split())})") from None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from collections.abc import Mapping
@@ -12,6 +11,8 @@ from typing import Any
 
 from torch import Tensor
 from tqdm import tqdm
+
+from diff_core.train.log import Log
 
 __all__ = ["Report"]
 
@@ -26,7 +27,7 @@ class Report:
         self, directory: Path, start: int, steps: int, *, speaks: bool = True, board: bool = False
     ) -> None:
         self._begun = time.monotonic()
-        self._log = (directory / "log.jsonl").open("a") if speaks else None
+        self._log = Log(directory / "log.jsonl") if speaks else None
         self._board: Any = _writer(directory / "board", start) if board and speaks else None
         self._bar: Any = tqdm(
             desc="training",
@@ -62,8 +63,10 @@ class Report:
         if self._log is None:
             return
         seconds = round(time.monotonic() - self._begun, 1)
-        self._log.write(json.dumps({"step": step, "seconds": seconds} | dict(values)) + "\n")
-        self._log.flush()
+        try:
+            self._log.add({"step": step, "seconds": seconds} | dict(values))
+        except OSError as error:  # the weights are worth more than a line
+            self.say(f"{self._log.path}: step {step} is not in the log: {error.strerror}")
         if self._board:
             for name, value in values.items():
                 group = value if isinstance(value, dict) else {name: value}

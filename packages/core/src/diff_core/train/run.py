@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import json
 import sys
@@ -22,6 +23,7 @@ from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig
 from diff_core.train.curves import draw_curves
 from diff_core.train.distributed import Processes, guarded, processes
+from diff_core.train.folder import run_folder
 from diff_core.train.job import Job
 from diff_core.train.log import hours_trained
 from diff_core.train.loop import train
@@ -62,12 +64,16 @@ def run_job(
     among = processes(options.device)
     config = replace(recipe.train, device=among.device.type)
     out = options.out
-    with guarded(among, f"the last checkpoint, if any, is in {out}"):
-        out.mkdir(parents=True, exist_ok=True)
+    out.mkdir(parents=True, exist_ok=True)
+    writes = among.rank == 0 and not options.dry_run
+    with (
+        guarded(among, f"the last checkpoint, if any, is in {out}"),
+        run_folder(out) if writes else contextlib.nullcontext(),
+    ):
         with among.first():  # it decodes and caches what the others then find
             torch.manual_seed(config.seed)
             job: Job[Any] = module.build(recipe, inputs, out)
-        before = _past(job.model, options, write=among.rank == 0 and not options.dry_run)
+        before = _past(job.model, options, write=writes)
         if among.rank == 0:
             print("\n".join([*job.plan, *_plan(job, config, among)]), flush=True)
         if options.dry_run:
@@ -75,7 +81,7 @@ def run_job(
             if among.rank == 0:
                 print("\n".join(lines), flush=True)
         else:
-            _remember(recipe, job.model, out, write=among.rank == 0)
+            _remember(recipe, job.model, out, write=writes)
             _train(job, replace(recipe, train=config), config, among, options, before)
     among.close()
 
@@ -92,7 +98,11 @@ def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
     if not write:
         return
     if state.exists() and path.exists():
-        then = json.loads(path.read_text())
+        try:
+            then = json.loads(path.read_text())
+        except (ValueError, RecursionError):  # no reason not to go on: the state is whole
+            then = {}
+            print(f"{path}: damaged; written anew", file=sys.stderr)
         if unlike := difference(*({**all_of, "train": None} for all_of in (then, now))):
             print(f"resumed with other settings: {unlike}", file=sys.stderr)
     write_json(path, now)
@@ -120,7 +130,7 @@ def _train(
         card = replace(card, steps=step, hours=hours, recipe=dump_recipe(recipe))
         save(weights, model, _descended(card, before), dtype=job.dtype)
         kept.append(step)
-        draw_curves(log, out / "curves.png")
+        _draw(log, out / "curves.png")
 
     average = train(
         job.model,
@@ -134,13 +144,22 @@ def _train(
         show=job.show,
         board=options.board,
         among=among,
+        score_start=before is not None,
     )
     if among.rank:
         return
     if not weights.exists() or (not config.best and not kept):  # resumed after its last step
         keep(average, read_progress(out / "state.safetensors").step)
-    draw_curves(log, out / "curves.png")
+    _draw(log, out / "curves.png")
     print(weights)
+
+
+def _draw(log: Path, picture: Path) -> None:
+    """Draw the log; a picture that cannot be drawn is reported and stops nothing."""
+    try:
+        draw_curves(log, picture)
+    except Exception as error:
+        print(f"{picture}: not drawn ({' '.join(str(error).split())})", file=sys.stderr)
 
 
 def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:
@@ -187,7 +206,9 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
         if write:
             write_json(memory, asdict(card))
         return card
-    return parse_card(memory, memory.read_text()) if memory.exists() else None
+    # without a state, it is the memory of a run that came to nothing
+    resumed = memory.exists() and (options.out / "state.safetensors").exists()
+    return parse_card(memory, memory.read_text(errors="replace")) if resumed else None
 
 
 def _descended(card: Card, before: Card | None) -> Card:
@@ -236,18 +257,25 @@ def _rehearse(job: Job[Any], config: TrainConfig, among: Processes) -> list[str]
             times.append(time.monotonic())
     each = sorted(after - now for now, after in zip(times, times[1:], strict=False))
     seconds = each[len(each) // 2]
+    memory = _most_memory(among.device)
+    used = "not measured on this system" if memory is None else f"{memory / 2**30:.2f} GiB at most"
     return [
-        f"memory: {_most_memory(among.device) / 2**30:.2f} GiB at most, a process",
+        f"memory: {used}" + ", a process" * (memory is not None),
         f"time: {seconds:.3g} s a step, {seconds * config.steps / 3600:.2g} h for "
         f"{config.steps} steps, without validation",
     ]
 
 
-def _most_memory(device: torch.device) -> int:
-    """Bytes of the device that this process has used at once; on a CPU, of the whole process."""
+def _most_memory(device: torch.device) -> int | None:
+    """Bytes of the device that this process has used at once; on a CPU, of the whole process.
+
+    None where the system does not count them (Windows).
+    """
     if device.type == "cuda":
         return torch.cuda.max_memory_allocated(device)
-    import resource  # not on Windows
-
+    try:
+        import resource
+    except ModuleNotFoundError:
+        return None
     unit = 1 if sys.platform == "darwin" else 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

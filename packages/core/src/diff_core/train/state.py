@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from diff_core.checkpoint.description import Json
+from diff_core.checkpoint.description import Json, parse_description
 from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
 from diff_core.files import replacing
 from diff_core.train.batches import Batches
@@ -36,6 +36,7 @@ class Progress:
     loss:     moving average over the last fifty or so; None before the first step
     best:     the best value of the score by which models are chosen, and its step (0: none yet)
     waited:   validations since
+    validated: step of the last validation, -1 before the first; None where it was not recorded
     settings: what decides about the numbers of the run that wrote this
     """
 
@@ -44,6 +45,7 @@ class Progress:
     best: float | None = None
     best_step: int = 0
     waited: int = 0
+    validated: int | None = None
     settings: dict[str, Json] = field(default_factory=dict[str, Json])
 
     @classmethod
@@ -56,7 +58,7 @@ class Progress:
             del settings[name]
         settings["precision"] = "float32" if dtype is None else "bfloat16"
         settings["accumulate"] = batches.parts
-        return cls(settings=settings | {"processes": among.count})
+        return cls(validated=-1, settings=settings | {"processes": among.count})
 
     def after(self, before: Progress) -> tuple[Progress, tuple[str, ...]]:
         """Return the progress of this run, which goes on from `before`, and what then differs."""
@@ -73,7 +75,9 @@ class Progress:
                 if same
                 else "the batch is cut into other parts: its noise is drawn anew"
             )
-        return replace(before, settings=now), tuple(changes)
+        # a state that does not say so is of a run that had its validations
+        validated = before.step if before.validated is None else before.validated
+        return replace(before, settings=now, validated=validated), tuple(changes)
 
     def stepped(self, loss: float | None) -> Progress:
         """After one more step, of that loss; None for a step that was skipped."""
@@ -99,6 +103,14 @@ class Progress:
         if value == value and (self.best is None or sign * value > sign * self.best):
             return replace(self, best=value, best_step=self.step, waited=0)
         return replace(self, waited=self.waited + 1)
+
+    def lacks_validation(self, config: TrainConfig, *, score_start: bool = False) -> bool:
+        """Whether a validation is due after this step and was not made: a run may end in it."""
+        if self.validated is None or self.validated >= self.step:
+            return False
+        if self.step == 0:
+            return score_start
+        return self.step % config.validate_every == 0 or self.step == config.steps
 
     def is_over(self, config: TrainConfig) -> bool:
         """Return whether the score has not improved for as long as the settings allow."""
@@ -158,10 +170,13 @@ class State:
         """
         metadata, tensors = read_tensors(self.path)
         _refuse_other(self.path, metadata, self.description)
+        progress = _progress(self.path, metadata)
         parts: dict[str, dict[str, Tensor]] = {}
         for name, value in tensors.items():
-            part, rest = name.split(".", 1)
+            part, _, rest = name.partition(".")
             parts.setdefault(part, {})[rest] = value
+        for part in ("model", *(name for name in self.averages if name in parts)):
+            self._check_shapes(parts.get(part, {}))
         with torch.no_grad():
             for name, live in self.model.state_dict().items():
                 live.copy_(like(parts["model"][name], live))
@@ -169,12 +184,17 @@ class State:
             # an average that is new in this run begins with the weights as they are
             average.restore(parts.get(name, parts["model"]))
         self._restore_optimizer(parts.get("optimizer", {}))
-        return _progress(metadata)
+        return progress
 
-    def clean(self) -> None:
-        """Removes what a process that was killed while it wrote a checkpoint has left."""
-        for torn in self.directory.glob(f".{_NAME}.*"):
-            torn.unlink()
+    def _check_shapes(self, found: Mapping[str, Tensor]) -> None:
+        """Raise CheckpointError unless these are the tensors of the model."""
+        expected = {name: tuple(value.shape) for name, value in self.model.state_dict().items()}
+        shapes = {name: tuple(value.shape) for name, value in found.items()}
+        if wrong := sorted(n for n in expected | shapes if expected.get(n) != shapes.get(n)):
+            raise CheckpointError(
+                f"{self.path}: damaged: {len(wrong)} tensors do not fit the model, the first is "
+                f"{wrong[0]}"
+            )
 
     def _collect(self) -> dict[str, Tensor]:
         tensors = {f"model.{name}": value for name, value in self.model.state_dict().items()}
@@ -199,6 +219,9 @@ class State:
                 for key, value in saved.items()
                 if key.startswith(prefix) and "." not in key.removeprefix(prefix)
             }
+            for key, value in state.items():
+                if value.ndim and value.shape != parameter.shape:
+                    raise CheckpointError(f"{self.path}: damaged: {key} of {name} does not fit")
             if state:
                 self.optimizer.state[parameter] = state
 
@@ -221,7 +244,11 @@ def refuse_other(path: Path, description: Json) -> None:
 def _refuse_other(path: Path, metadata: Mapping[str, str], description: Json) -> None:
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a training state of diff_core")
-    if unlike := difference(json.loads(metadata["model"]), description):
+    try:
+        found = parse_description(metadata.get("model", ""))
+    except CheckpointError as error:
+        raise CheckpointError(f"{path}: {error}") from error
+    if unlike := difference(found, description):
         raise CheckpointError(f"{path}: is the state of another model: {unlike}")
 
 
@@ -230,13 +257,16 @@ def read_progress(path: Path) -> Progress:
     metadata, _ = read_tensors(path, only_metadata=True)
     if metadata.get("format") != _FORMAT:
         raise CheckpointError(f"{path}: not a training state of diff_core")
-    return _progress(metadata)
+    return _progress(path, metadata)
 
 
-def _progress(metadata: Mapping[str, str]) -> Progress:
-    if "progress" not in metadata:  # written before there was more to it than the step
-        return Progress(step=int(metadata["step"]))
-    return Progress(**json.loads(metadata["progress"]))
+def _progress(path: Path, metadata: Mapping[str, str]) -> Progress:
+    try:
+        if "progress" not in metadata:  # written before there was more to it than the step
+            return Progress(step=int(metadata["step"]))
+        return Progress(**json.loads(metadata["progress"]))
+    except (KeyError, ValueError, TypeError, RecursionError) as error:
+        raise CheckpointError(f"{path}: damaged: its progress cannot be read ({error})") from error
 
 
 def difference(found: Json, expected: Json, *, most: int = 3) -> str:

@@ -1,0 +1,73 @@
+"""The environment of a launcher, and what another job left of one."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tiny_training
+from diff_core.launch import LaunchError, launched
+
+NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+MEETING = {"MASTER_ADDR": "localhost", "MASTER_PORT": "29500"}
+LEFT_OVER = [
+    {"RANK": "abc"},
+    {"RANK": "1"},
+    {"RANK": "-1", "WORLD_SIZE": "2", **MEETING},
+    {"WORLD_SIZE": "two"},
+    {"WORLD_SIZE": "0"},
+    {"WORLD_SIZE": "2", **MEETING},
+    {"WORLD_SIZE": "2", "RANK": "2", **MEETING},
+    {"WORLD_SIZE": "2", "RANK": "0"},
+    {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost"},
+    {"WORLD_SIZE": "2", "RANK": "0", "MASTER_ADDR": "localhost", "MASTER_PORT": "x"},
+    {"WORLD_SIZE": "1", "LOCAL_RANK": "x"},
+]
+
+
+@pytest.mark.parametrize("given", LEFT_OVER, ids=str)
+def test_a_launcher_that_there_is_not_is_refused(monkeypatch, given):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(LaunchError, match="unset RANK and WORLD_SIZE"):
+        launched()
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, (0, 1)),
+        ({"RANK": "0"}, (0, 1)),
+        ({"RANK": "", "WORLD_SIZE": ""}, (0, 1)),
+        ({"RANK": "0", "WORLD_SIZE": "1"}, (0, 1)),
+        ({"RANK": "1", "WORLD_SIZE": "3", **MEETING}, (1, 3)),
+    ],
+)
+def test_a_launcher_is_believed(monkeypatch, given, expected):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert launched() == expected
+
+
+@pytest.mark.parametrize("given", [LEFT_OVER[0], LEFT_OVER[3], LEFT_OVER[7]], ids=str)
+def test_a_command_says_so_in_one_line(tmp_path, given):
+    environment = {name: value for name, value in os.environ.items() if name not in NAMES} | given
+    script = Path(tiny_training.__file__)
+    done = subprocess.run(
+        [sys.executable, str(script), "tiny", "--out", str(tmp_path / "run")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 2, done.stderr
+    assert len(done.stderr.splitlines()) == 1 and "unset RANK and WORLD_SIZE" in done.stderr
+    assert not (tmp_path / "run").exists()

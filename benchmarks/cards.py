@@ -31,8 +31,9 @@ import numpy as np
 import torch
 
 import diff_audio.train as audio
+import diff_audio.weights as heard
 import diff_medical.train as medical
-from diff_audio.weights import FOLDER
+import diff_medical.weights as seen
 from diff_core.io import read_card
 from diff_core.train import make_recipe
 from diff_core.train.run import start_from
@@ -54,16 +55,15 @@ def shipped(data: Path) -> dict[str, Shipped]:
     sounds = audio.Sounds(sound / "speech", sound / "noise", listed)
     speech = audio.Speech(sound / "speech", listed)
     texts = audio.Texts(listed, "kathleen_en")
-    heard, seen = FOLDER, medical.WEIGHTS
     return {
-        name: Shipped(folder / f"{name}.safetensors", module, inputs)
-        for name, folder, module, inputs in (
+        name: Shipped(package.path_of(name), module, inputs)
+        for name, package, module, inputs in (
             ("denoise", heard, "diff_audio.denoiser.training.job", sounds),
             ("vocoder", heard, "diff_audio.vocoder.training.job", speech),
             ("voice", heard, "diff_audio.voice.training.job", texts),
-            ("enhance", seen, "diff_medical.training.enhance", scans),
-            ("generate", seen, "diff_medical.training.generate", scans),
-            ("generate_volume", seen, "diff_medical.training.generate", scans),
+            ("enhance", seen, "diff_medical.enhancer.training.job", scans),
+            ("generate", seen, "diff_medical.generator.training.job", scans),
+            ("generate_volume", seen, "diff_medical.generator.training.job", scans),
         )
     }
 

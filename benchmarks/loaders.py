@@ -71,9 +71,10 @@ def audio(options: argparse.Namespace, folder: Path) -> None:
 
 def medical(options: argparse.Namespace, folder: Path) -> None:
     """Slabs as the recipe has them, cubes, and worse scans."""
-    from diff_medical.corpus import build_corpus, find_scans
-    from diff_medical.degrade import Degradation
-    from diff_medical.patches import Patches
+    from diff_medical.data.degrade import Degradation
+    from diff_medical.data.patches import Patches
+    from diff_medical.data.studies import find_scans
+    from diff_medical.data.volumes import build_corpus
 
     scans = options.scans
     if scans is None:

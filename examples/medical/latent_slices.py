@@ -26,9 +26,9 @@ from diff_core.latent import latent_scale, sample_latent, to_latent
 from diff_core.nn import UNet
 from diff_core.sample import TrigAdams
 from diff_core.train import Denoising, TrainConfig, edm_weight, log_normal, train
-from diff_medical.generator.corpus import Corpus, build_corpus
-from diff_medical.generator.cutting import Cutting
-from diff_medical.studies import find_scans
+from diff_medical.data.studies import find_scans
+from diff_medical.generator.data.corpus import Corpus, build_corpus
+from diff_medical.generator.data.cutting import Cutting
 
 LATENTS = 4  # channels
 KL = 1e-6  # weight of the Kullback-Leibler divergence: it only keeps latents from growing

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from diff_core.io import Card, save
-from diff_medical.network import slab_denoiser
+from diff_medical.slices.network import slab_denoiser
 
 
 def head(shape: tuple[int, int, int], seed: int = 0) -> np.ndarray:

@@ -48,7 +48,7 @@ SCHEDULES: dict[str, Schedule] = {
 
 def slab() -> Tensor:
     """The phantom without noise, (1, 5, X, Y), its bright level 1 as the enhancer has it."""
-    from diff_medical.intensity import scale
+    from diff_medical.scan.intensity import scale
 
     make: Any = runpy.run_path(str(ROOT / "examples" / "make_phantom.py"))
     values = make["phantom"](SLAB).astype(np.float32)

@@ -10,9 +10,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diff_audio.spectra.frame_noise import FrameNoise
-from diff_audio.metrics import si_sdr
 from diff_audio.denoiser.settings import step_times
+from diff_audio.metrics import si_sdr
+from diff_audio.spectra.frame_noise import FrameNoise
 from diff_audio.spectra.stft import Spectral
 from diff_core import Ancestral, Cosine, log_snr, sample_bridge
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 from diff_core.command import run
 from diff_core.command.doctor import Doctor
 from diff_core.command.umbrella import umbrella
+from diff_medical.weights import FOLDER as WEIGHTS
 
 __all__ = ["app", "main"]
-
-WEIGHTS = Path(__file__).parent / "weights"
 
 COMMANDS = {
     "enhance": "diff_medical.enhance",

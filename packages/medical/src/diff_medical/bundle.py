@@ -8,7 +8,6 @@ the bundle is a pickle.
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, options, run
+from diff_core.files import write_json
 
 __all__ = ["app", "main", "write_bundle"]
 
@@ -31,7 +31,12 @@ MODEL = "enhance.safetensors"
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "-o enhance_bundle": "Write the enhancer of the package as a bundle.",
+        "-o mine --weights enhance.safetensors": "Write a model of your own training.",
+    }
+)
 def bundle(
     output: Annotated[
         Path, typer.Option("-o", "--output", help="The bundle's folder; it must not exist.")
@@ -62,13 +67,12 @@ def write_bundle(folder: Path, weights: Path | None = None) -> None:
     from importlib.metadata import version
 
     from diff_core.io import load
-
-    from .enhancer import WEIGHTS
-    from .network import NETWORK_TYPES
+    from diff_medical.slices.network import NETWORK_TYPES
+    from diff_medical.weights import path_of
 
     if folder.exists():
         raise FileExistsError(f"the output {folder} exists; name a new folder")
-    chosen = weights or WEIGHTS
+    chosen = weights or path_of("enhance")
     _, card = load(chosen, types=NETWORK_TYPES)
     folder.parent.mkdir(parents=True, exist_ok=True)
     packages = {
@@ -79,12 +83,12 @@ def write_bundle(folder: Path, weights: Path | None = None) -> None:
         partial = Path(made) / "bundle"
         for name in ("configs", "models", "docs"):
             (partial / name).mkdir(parents=True)
-        _json(partial / "configs" / "metadata.json", _metadata(card, packages, versions))
-        _json(partial / "configs" / "inference.json", INFERENCE)
+        write_json(partial / "configs" / "metadata.json", _metadata(card, packages, versions))
+        write_json(partial / "configs" / "inference.json", INFERENCE)
         shutil.copyfile(chosen, partial / "models" / MODEL)
         text = README.format(words=_words(), purpose=card.purpose, limits=card.limits)
         (partial / "docs" / "README.md").write_text(text, encoding="utf-8")
-        _json(partial / "docs" / "card.json", dataclasses.asdict(card))
+        write_json(partial / "docs" / "card.json", dataclasses.asdict(card))
         (partial / "LICENSE").write_text(_licence(), encoding="utf-8")
         partial.rename(folder)
 
@@ -207,10 +211,6 @@ def _licence() -> str:
         if path.name == "LICENSE" and path.locate().is_file():  # type: ignore[union-attr]
             return path.read_text()
     return "The licence of the package diff-medical applies.\n"
-
-
-def _json(path: Path, content: dict[str, Any]) -> None:
-    path.write_text(json.dumps(content, indent=4) + "\n", encoding="utf-8")
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import App, Failures, options, require_new, run
-from diff_medical.scoring import pairs, score_file
+from diff_core.command import App, Failures, options, require_new, run, usage
+from diff_medical.metrics.files import pairs, score_file
 
 if TYPE_CHECKING:
-    from diff_medical.calibration import Coverage
-    from diff_medical.metrics import Scores
+    from diff_medical.enhancer.calibration import Coverage
+    from diff_medical.metrics.scores import Scores
 
 __all__ = ["app", "main"]
 
@@ -27,7 +27,12 @@ COMMAND = "diff_medical.evaluate"
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "clean.nii.gz enhanced.nii.gz": "Print the scores of a scan against its reference.",
+        "clean/ enhanced/ --csv scores.csv": "Score the scans of two folders, by their names.",
+    }
+)
 def evaluate(
     reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or folder.")],
     estimate: Annotated[
@@ -107,7 +112,8 @@ def evaluate(
         return _calibrate(reference, percent, crop, weights, csv_file, as_json, failures)
     if estimate is None:
         raise typer.BadParameter("EST is missing: the scan to score against REF")
-    todo = pairs(reference, estimate, mask, failures)
+    with usage():
+        todo = pairs(reference, estimate, mask, failures)
     total = len(todo) + len(failures.names)
     rows: list[tuple[str, Scores]] = []
     for ref, est, inside in todo:
@@ -135,8 +141,8 @@ def _calibrate(
     as_json: bool,
     failures: Failures,
 ) -> int:
-    from diff_medical.calibration import coverage, validation_scans
-    from diff_medical.enhancer import Enhancer
+    from diff_medical.enhancer.calibration import coverage, validation_scans
+    from diff_medical.enhancer.enhancer import Enhancer
 
     rows: list[Coverage] = []
     paths: list[Path] = []
@@ -193,7 +199,7 @@ def _keep(path: Path, rows: Sequence[Mapping[str, object]], failures: Failures) 
 
 def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) -> None:
     from diff_core.command.score_plot import plot_scores
-    from diff_medical.metrics import BETTER
+    from diff_medical.metrics.scores import BETTER
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -204,7 +210,8 @@ def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) ->
 
 def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
     """JSON has no NaN and no infinity: null."""
-    from diff_medical.metrics import METRICS, interval
+    from diff_core.evaluate import mean_interval
+    from diff_medical.metrics.scores import METRICS
 
     def strict(row: Mapping[str, object]) -> str:
         bare = {
@@ -216,12 +223,13 @@ def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
     for row in _rows(rows, window):
         yield strict(row)
     for metric in METRICS if len(rows) > 1 else ():
-        found = interval([getattr(scores, metric) for _, scores in rows])
+        found = mean_interval([getattr(scores, metric) for _, scores in rows])
         yield strict({"metric": metric, **asdict(found)})
 
 
 def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
-    from diff_medical.metrics import METRICS, interval
+    from diff_core.evaluate import mean_interval
+    from diff_medical.metrics.scores import METRICS
 
     units = {"psnr": " dB"}
     shown = f"window {window}; " if window else ""
@@ -243,7 +251,7 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
             f"{' or '.join(f'{d}-D' for d in dims)} SSIM)"
         )
         for metric in METRICS:
-            found = interval([float(getattr(s, metric)) for _, s in rows])
+            found = mean_interval([float(getattr(s, metric)) for _, s in rows])
             yield (
                 f"  {metric.upper()} {found.mean:.5g}{units.get(metric, '')} "
                 f"[{found.low:.5g}, {found.high:.5g}]"

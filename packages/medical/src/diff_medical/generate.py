@@ -7,19 +7,18 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from diff_core.command import App, Failures, bar, options, run, use
+from diff_core.command import App, Failures, bar, options, run, usage, use
 
 if TYPE_CHECKING:
     from diff_medical.generator.model import Generator, Made
     from diff_medical.generator.request import Choice
-    from diff_medical.mark import Mark
-    from diff_medical.synthetic import Plan
+    from diff_medical.jobs.generate import Plan
+    from diff_medical.marks.mark import Mark
 
 __all__ = ["app", "main"]
 
@@ -30,12 +29,12 @@ DRAWN_VOLUMES = 8
 app = App()
 
 
-class Format(StrEnum):
-    nifti = "nifti"
-    dicom = "dicom"
-
-
-@app.command()
+@app.command(
+    examples={
+        "-n 16 -o out/": "Write 16 slices of all kinds that the model knows, and a contact sheet.",
+        "--volume --modality t1 -o out/ --format dicom": "Write one T1 volume as a DICOM series.",
+    }
+)
 def generate(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder for the scans; made if need be.")
@@ -46,16 +45,19 @@ def generate(
     modality: Annotated[
         list[str] | None,
         typer.Option(
-            help="As --list names it; several take turns. Default: all that the model knows."
+            help="A modality as --list prints it; several take turns. Default: all that the model "
+            "knows."
         ),
     ] = None,
     body: Annotated[
-        str, typer.Option(help="Part of the body; default: the one learned from the most scans.")
+        str,
+        typer.Option(help="The part of the body; default: the one learned from the most scans."),
     ] = "",
     plane: Annotated[
         str,
         typer.Option(
-            help="axial, coronal or sagittal, of slices; default: the one learned from the most."
+            help="The plane of slices: axial, coronal or sagittal; default: the one learned from "
+            "the most scans."
         ),
     ] = "",
     position: Annotated[
@@ -63,8 +65,8 @@ def generate(
         typer.Option(
             min=0,
             max=1,
-            help="Of slices: 0 right, back or bottom, 1 left, front or top. Default: drawn by "
-            "the seed, as in the training data.",
+            help="The position of slices: 0 right, back or bottom, 1 left, front or top. Default: "
+            "drawn by the seed, as in the training data.",
         ),
     ] = None,
     volume: Annotated[bool, typer.Option("--volume", help="Make volumes, not slices.")] = False,
@@ -72,9 +74,14 @@ def generate(
         Path | None,
         typer.Option(help="NIfTI label map to follow, for a model that was trained with them."),
     ] = None,
-    format: Annotated[Format, typer.Option(help="Files to write.")] = Format.nifti,
+    format: Annotated[
+        Literal["nifti", "dicom"], typer.Option(help="The files to write.")
+    ] = "nifti",
     seed: Annotated[
-        int, typer.Option(min=0, help="Of the first scan; the next has the next seed.")
+        int,
+        typer.Option(
+            min=0, help="The seed of the first scan; each further one has the next seed."
+        ),
     ] = 0,
     steps: Annotated[int, typer.Option(min=1, help="Steps of the sampler.")] = 18,
     guidance: Annotated[
@@ -90,7 +97,7 @@ def generate(
         Path | None, typer.Option(help="The contact sheet (PNG); default: in the output folder.")
     ] = None,
     show_list: Annotated[
-        bool, typer.Option("--list", help="Tell what the model knows, and stop.")
+        bool, typer.Option("--list", help="Print what the model knows, and stop.")
     ] = False,
     overwrite: options.Overwrite = False,
     device: options.Device = "auto",
@@ -123,12 +130,10 @@ def generate(
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
     from diff_medical.generator.model import Generator, Sampling
-    from diff_medical.selection import choose
+    from diff_medical.generator.selection import choose
 
-    try:
+    with usage():
         sampling = Sampling(steps, guidance, temperature, seed, batch)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{error}") from error
     try:
         generator = Generator.from_pretrained(weights, volume=volume, device=device)
     except (ValueError, OSError) as error:
@@ -140,19 +145,17 @@ def generate(
     if show_list:
         _list(generator, as_json=as_json)
         return 0
-    try:
+    with usage():
         kinds = choose(generator.kinds.choices, modality or (), body, plane)
-    except ValueError as error:
-        raise typer.BadParameter(f"--{error}") from error
     assert output is not None  # or it would have been refused
-    from diff_medical.synthetic import Plan, read_labels
+    from diff_medical.jobs.generate import Plan, read_labels
 
     try:
         requests = [
             replace(generator.kinds.request(kinds[i % len(kinds)]), position=position)
             for i in range(number)
         ]
-        plan = Plan(requests, sampling, output, format is Format.dicom)
+        plan = Plan(requests, sampling, output, format == "dicom")
         sheet = picture or plan.picture()
         plan.refuse_existing(sheet, overwrite=overwrite)
         if labels is not None:
@@ -165,7 +168,7 @@ def generate(
 
 def _list(generator: Generator, *, as_json: bool) -> None:
     """Prints what the model knows."""
-    from diff_medical.selection import honest, listed
+    from diff_medical.generator.selection import honest, listed
 
     choices = generator.kinds.choices
     if as_json:
@@ -186,10 +189,10 @@ def _make(
     as_json: bool,
 ) -> None:
     """Makes the scans and draws them, telling of each when it is written."""
-    from diff_medical.contact_sheet import contact_sheet
-    from diff_medical.mark import together
-    from diff_medical.selection import audit_of, honest
-    from diff_medical.synthetic import make
+    from diff_medical.generator.selection import audit_of, honest
+    from diff_medical.jobs.generate import make
+    from diff_medical.marks.mark import together
+    from diff_medical.pages.contact_sheet import contact_sheet
 
     begun = time.perf_counter()
     plan.folder.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ import typer
 from diff_core.command import App, Failures, bar, options, require_new, run
 
 if TYPE_CHECKING:
-    from .survey import Survey
+    from diff_medical.data.survey import Survey
 
 __all__ = ["app", "draw", "main"]
 
@@ -22,7 +22,12 @@ SHOWN = 24  # scans in the picture
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "scans/": "List the scans of a folder and what is wrong with them.",
+        "scans/ -o overview.png": "Draw the middle plane of each scan too.",
+    }
+)
 def inspect(
     folder: Annotated[Path, typer.Argument(help="Folder of NIfTI scans, BIDS or DICOM.")],
     output: Annotated[
@@ -44,7 +49,7 @@ def inspect(
     """
     failures = Failures(COMMAND, debug=debug)
     require_new(output, overwrite=overwrite)
-    from .survey import survey
+    from diff_medical.data.survey import survey
 
     try:
         with bar(1.0, quiet=as_json) as progress:

@@ -17,8 +17,8 @@ from monai.config.type_definitions import KeysCollection
 from monai.data.meta_tensor import MetaTensor
 from monai.transforms.transform import MapTransform
 
-from .enhancer import Enhancer
-from .settings import Settings
+from diff_medical.enhancer.enhancer import Enhancer
+from diff_medical.enhancer.settings import Settings
 
 __all__ = ["Enhanced"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 from diff_core.command import App, run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
-from diff_medical.files import SCANS
+from diff_medical.scan.kinds import SCANS
 
 if TYPE_CHECKING:
-    from diff_medical.enhancer import Enhancer
+    from diff_medical.enhancer.enhancer import Enhancer
 
 __all__ = ["app", "main"]
 
@@ -25,11 +25,11 @@ PAGE = Page(
     drop="a scan",
     suffixes=(*SCANS.suffixes, ".zip"),
     qualities={
-        "draft": "One look at every voxel.",
-        "default": "4.5 looks, in three directions; 3 looks at thick slices.",
-        "best": "9 looks, in three directions; 12 looks at thick slices.",
+        "draft": "One direction, each voxel once.",
+        "default": "Three directions averaged; thick slices in their own.",
+        "best": "More estimates in each direction; thick slices turned four ways.",
     },
-    amount="Share of the change that is made",
+    amount="The fraction of the noise to remove",
     action="Remove noise",
     dark=True,
 )
@@ -44,7 +44,7 @@ app = App()
 
 
 def _load(weights: Path | None, device: str) -> Enhancer:
-    from diff_medical.enhancer import Enhancer
+    from diff_medical.enhancer.enhancer import Enhancer
 
     return Enhancer.from_pretrained(weights, device=device)
 
@@ -52,9 +52,9 @@ def _load(weights: Path | None, device: str) -> Enhancer:
 def _work(enhancer: Enhancer, source: Path, choices: Choices, advance: Progress) -> Made:
     import shutil
 
-    from diff_medical.products import Products
-    from diff_medical.scans import enhance_file
-    from diff_medical.settings import Settings
+    from diff_medical.enhancer.settings import Settings
+    from diff_medical.jobs.enhance import enhance_file
+    from diff_medical.jobs.products import Products
 
     is_series = source.suffix.lower() == ".zip"
     stem, suffix = (source.stem, "") if is_series else SCANS.split(source.name)

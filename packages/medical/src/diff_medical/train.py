@@ -6,20 +6,17 @@ Each sub-command is a module that holds its recipe and builds its job (`diff_cor
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from diff_core.command import App, run
 from diff_core.command.train import training_command
+from diff_medical.data.inputs import Scans, StrictScans
+from diff_medical.weights import path_of
 
-__all__ = ["RECIPES", "Scans", "app", "main"]
+__all__ = ["RECIPES", "app", "main"]
 
 COMMAND = "diff_medical.train"
 RECIPES = Path(__file__).parent / "recipes"
-WEIGHTS = Path(__file__).parent / "weights"
 
 app = App(no_args_is_help=True)
 
@@ -29,58 +26,49 @@ def _root() -> None:
     """Train the networks of diff_medical on your own scans."""
 
 
-@dataclass(frozen=True)
-class Scans:
-    """What a network is trained on."""
-
-    data: Annotated[Path, typer.Option(help="Folder of NIfTI scans, MR and CT.")]
-    manifest: Annotated[
-        Path | None,
-        typer.Option(help="JSON lines with file, split, modality. Default: DATA/manifest.jsonl."),
-    ] = None
-
-
-@dataclass(frozen=True)
-class StrictScans(Scans):
-    """The same, where every scan can be used; a generator is of some kinds of scans only."""
-
-    strict: Annotated[
-        bool,
-        typer.Option("--strict", help="Stop at a scan that cannot be used; else it is left out."),
-    ] = False
-
-
 training_command(
     app,
     "enhance",
-    "diff_medical.training.enhance",
+    "diff_medical.enhancer.training.job",
     RECIPES / "enhance.yaml",
     inputs=StrictScans,
-    shipped=WEIGHTS / "enhance.safetensors",
+    shipped=path_of("enhance"),
     command=COMMAND,
     help="Train a denoiser for all noise levels from a folder of scans.",
+    examples={
+        "--data scans/ --out run/": "Train on the scans of a folder; the result is in run/.",
+        "--data scans/ --out run/ --start-from shipped": "Train the shipped enhancer on.",
+    },
 )
 
 
 training_command(
     app,
     "generate",
-    "diff_medical.training.generate",
+    "diff_medical.generator.training.job",
     RECIPES / "generate.yaml",
     inputs=Scans,
-    shipped=WEIGHTS / "generate.safetensors",
+    shipped=path_of("generate"),
     command=COMMAND,
     help="Train a generator of synthetic slices from a folder of scans of several people.",
+    examples={
+        "--data scans/ --out run/": "Train on the scans of a folder; the result is in run/.",
+        "--data scans/ --out run/ --resume": "Go on with a training that was stopped.",
+    },
 )
 training_command(
     app,
     "generate-volume",
-    "diff_medical.training.generate",
+    "diff_medical.generator.training.job",
     RECIPES / "generate_volume.yaml",
     inputs=Scans,
-    shipped=WEIGHTS / "generate_volume.safetensors",
+    shipped=path_of("generate_volume"),
     command=COMMAND,
     help="Train a generator of small synthetic volumes from a folder of scans of several people.",
+    examples={
+        "--data scans/ --out run/": "Train on the scans of a folder; the result is in run/.",
+        "--data scans/ --out run/ corpus.size=32": "Train on smaller volumes.",
+    },
 )
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, bar, options, require_new, run, use
+from diff_medical.image_sets import options as sets
 
 if TYPE_CHECKING:
     from diff_core.command import Bar
@@ -26,40 +27,31 @@ LEAST_VOLUMES = 8
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "--train scans/ --heldout others/ --samples out/": "Look for copies among the samples.",
+        "--train scans/ --heldout others/ --samples out/ -o audit/": "Keep the record and the "
+        "pairs that are most alike.",
+    }
+)
 def audit(
-    train: Annotated[Path, typer.Option(help="Folder of the scans that were trained on.")],
-    heldout: Annotated[Path, typer.Option(help="Folder of like scans of other people.")],
-    samples: Annotated[Path, typer.Option(help="Folder of what was generated.")],
-    manifest: Annotated[
-        Path | None,
-        typer.Option(help="JSON lines: file, split, modality, body, subject, of both folders."),
-    ] = None,
-    subject: Annotated[
-        str,
-        typer.Option(
-            metavar="REGEX",
-            help="Who was scanned, from file names: what the groups match. Default: the training "
-            "recipe's; else manifest, BIDS, DICOM, or each file for itself.",
-        ),
-    ] = "",
+    train: Annotated[Path, typer.Option(help="The folder of the training scans.")],
+    heldout: Annotated[Path, typer.Option(help="A folder of like scans of other people.")],
+    samples: sets.Samples,
+    manifest: sets.Manifest = None,
+    subject: sets.Subject = "",
     output: Annotated[
         Path | None,
         typer.Option(
             "-o", "--output", help="Folder for audit.json and worst.png; made if need be."
         ),
     ] = None,
-    volume: Annotated[
-        bool, typer.Option("--volume", help="The samples are volumes of the generator of volumes.")
-    ] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="The generator whose features are used, if it is not the shipped one."),
-    ] = None,
+    volume: sets.Volume = False,
+    weights: sets.Weights = None,
     draws: Annotated[
         int, typer.Option(min=1, help="Draws of as many train people as are held out.")
     ] = 25,
-    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the draws.")] = 0,
     card: Annotated[
         Path | None,
         typer.Option(
@@ -69,7 +61,7 @@ def audit(
     overwrite: options.Overwrite = False,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: sets.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="Only the verdict and errors.")] = False,
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,
@@ -109,7 +101,7 @@ def audit(
 
 @dataclass(frozen=True)
 class _Given:
-    """What is audited, as the options say it."""
+    """The options of an audit."""
 
     train: Path
     heldout: Path
@@ -126,13 +118,19 @@ def _audit(
     given: _Given, settings: Settings, device: str, failures: Failures, progress: Bar
 ) -> dict[str, Any]:
     """Reads, compares, writes; returns what is printed."""
-    from diff_core.files import replacing
+    from diff_core.files import write_json
     from diff_core.io import read_card
     from diff_medical.audit import report
     from diff_medical.audit.compare import compare
-    from diff_medical.audit.features import network_features, selection_of
-    from diff_medical.audit.read import Sources, cutting_of, find_samples, read_samples, read_scans
     from diff_medical.generator.model import Generator
+    from diff_medical.image_sets.features import network_features, selection_of
+    from diff_medical.image_sets.read import (
+        Sources,
+        cutting_of,
+        find_samples,
+        read_samples,
+        read_scans,
+    )
 
     begun = time.monotonic()
     generator = Generator.from_pretrained(given.weights, volume=given.volume, device=device)
@@ -184,8 +182,7 @@ def _audit(
     record["seconds"] = round(time.monotonic() - begun, 1)
     if given.output is not None:
         given.output.mkdir(parents=True, exist_ok=True)
-        with replacing(given.output / "audit.json") as temporary:
-            temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+        write_json(given.output / "audit.json", record)
         report.picture(given.output / "worst.png", verdict, samples, train)
     if given.card is not None:
         report.write_card(given.card, report.scores(verdict, samples))

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.audit.images import Images, Pools
 from diff_medical.audit.match import detail
 from diff_medical.audit.screen import PATCH, Likeness, likeness, nearest
 from diff_medical.audit.statistics import LEVEL, Nearer, copy_limit, nearer
+from diff_medical.image_sets.images import Images, Pools
 
 __all__ = ["Pair", "Settings", "Verdict", "compare"]
 
@@ -50,7 +50,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What an audit found.
+    """The findings of an audit.
 
     nearer:   for each measure, the draw of train scans whose P is the median of all draws
     ranges:   for each measure, least and largest P of the draws
@@ -219,7 +219,7 @@ def _worst(pairs: Sequence[Pair]) -> Iterator[Pair]:
 def _tests(
     pools: Pools, alike: dict[str, tuple[Array, Array]], settings: Settings
 ) -> tuple[dict[str, Nearer], dict[str, tuple[float, float]]]:
-    """Of each measure the draw with the median share, and the range of the shares."""
+    """Return the draw with the median share for each measure, and the range of the shares."""
     rng = np.random.default_rng(settings.seed)
     results: dict[str, list[Nearer]] = {name: [] for name in alike}
     for number in range(settings.draws if pools.kinds else 0):

@@ -1,4 +1,4 @@
-r"""How alike two scans are, whatever the shift, the mirroring, the gain and the offset.
+r"""The likeness of two scans, whatever the shift, the mirroring, the gain and the offset.
 
 Two images a, b (or volumes) are compared by the normalised cross-correlation of their detail, at
 its best over shifts u of up to `shift` pixels along each axis and over the mirrorings m:
@@ -32,7 +32,7 @@ FINE, COARSE = 0.7, 8.0  # pixels, standard deviations of the two blurs of `deta
 
 
 def detail(images: Array) -> Array:
-    """What of images (N, *S) is neither noise nor silhouette nor shading.
+    """Return the part of images (N, *S) that is neither noise nor silhouette nor shading.
 
     The difference of two Gaussian blurs: all heads have one silhouette, which would hide the
     difference between alike and the same, and white noise would hide a copy.

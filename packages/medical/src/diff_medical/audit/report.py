@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from diff_core.files import replacing
 from diff_medical.audit.compare import Verdict
-from diff_medical.audit.images import Images
-from diff_medical.selection import AUDITED
+from diff_medical.generator.selection import AUDITED
+from diff_medical.image_sets.images import Images
 
 __all__ = ["lines", "picture", "record", "scores", "write_card"]
 
@@ -113,7 +113,7 @@ def lines(verdict: Verdict, samples: Images, train: Images, heldout: Images) -> 
 
 
 def scores(verdict: Verdict, samples: Images) -> dict[str, float]:
-    """What a card holds of an audit."""
+    """Return the scores of an audit for a card."""
     found = {
         AUDITED: float(verdict.passed),
         "audit samples": float(len(samples)),

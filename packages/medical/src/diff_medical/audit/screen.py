@@ -36,7 +36,7 @@ ROOM = 1 << 23  # floats in one product
 
 @dataclass(frozen=True)
 class Likeness:
-    """Of N samples and M scans, at half the resolution.
+    """The likeness of N samples and M scans, at half the resolution.
 
     ncc:   (N, M) float32, -1 to 1
     place: (N, M) block (`blocks`) that is most alike times the number of mirrorings, and mirroring

@@ -35,7 +35,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LEVEL", "Nearer", "clopper_pearson", "copy_limit", "exchange", "nearer"]
+__all__ = ["LEVEL", "Nearer", "copy_limit", "exchange", "nearer"]
 
 Array = NDArray[np.floating]
 
@@ -46,7 +46,7 @@ COPY_QUANTILE = 0.999
 
 @dataclass(frozen=True)
 class Nearer:
-    """How often samples are nearer to train than to held-out scans.
+    """The test of whether samples are nearer to train than to held-out scans.
 
     share:     k / n
     low, high: the 95 % interval of P
@@ -69,18 +69,6 @@ class Nearer:
     def probability(self) -> float:
         """That fresh samples would come out like this: the larger of both, if both can tell."""
         return max(self.chance, self.exchanged) if self.decisive else self.chance
-
-
-def clopper_pearson(k: int, n: int, level: float = 0.95) -> tuple[float, float]:
-    """The exact interval of a share, k of n. Raises ValueError unless 0 <= k <= n, n > 0."""
-    from scipy.stats import beta
-
-    if not (0 <= k <= n and n > 0):
-        raise ValueError(f"k is {k} of n = {n}; expected 0 <= k <= n, n > 0")
-    tail = (1 - level) / 2
-    low = 0.0 if k == 0 else float(beta.ppf(tail, k, n - k + 1))
-    high = 1.0 if k == n else float(beta.ppf(1 - tail, k + 1, n - k))
-    return low, high
 
 
 def exchange(
@@ -114,15 +102,17 @@ def nearer(
     seed: int = 0,
 ) -> Nearer:
     """The test, of votes as for `exchange`; `tests` is how many such tests share `LEVEL`."""
-    from scipy.stats import binom
+    from scipy.stats import binomtest
 
     n = int(sum(v.sum() for v in votes))
     k = int(sum(v[t].sum() for v, t in zip(votes, trained, strict=True)))
-    low, high = clopper_pearson(k, n)
+    if n == 0:
+        raise ValueError("votes is empty; expected at least one")
+    both = binomtest(k, n).proportion_ci(0.95, "exact")
     exchanged, least = exchange(votes, trained, seed)
     return Nearer(
-        k, n, k / n, low, high,
-        chance=float(binom.sf(k - 1, n, 0.5)),
+        k, n, k / n, float(both.low), float(both.high),
+        chance=float(binomtest(k, n, 0.5, "greater").pvalue),
         exchanged=exchanged,
         decisive=max(least, 1 / (DEALS + 1)) < LEVEL / tests,
     )  # fmt: skip

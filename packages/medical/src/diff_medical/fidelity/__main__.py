@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, bar, options, run, use
+from diff_medical.image_sets import options as sets
 
 if TYPE_CHECKING:
     from diff_core.command import Bar
@@ -23,10 +24,15 @@ COMMAND = "diff_medical.fidelity"
 app = App()
 
 
-@app.command()
+@app.command(
+    examples={
+        "--real scans/ --samples out/": "Measure how far samples are from real scans.",
+        "--real scans/ --samples out/ --json": "Print the same as one JSON object.",
+    }
+)
 def fidelity(
     real: Annotated[Path, typer.Option(help="Folder of real scans, of two people at least.")],
-    samples: Annotated[Path, typer.Option(help="Folder of what was generated.")],
+    samples: sets.Samples,
     reference: Annotated[
         Path | None,
         typer.Option(
@@ -34,14 +40,8 @@ def fidelity(
             "of the people of REAL, the other half being real."
         ),
     ] = None,
-    manifest: Annotated[
-        Path | None,
-        typer.Option(help="JSON lines: file, split, modality, body, subject, of the folders."),
-    ] = None,
-    subject: Annotated[
-        str,
-        typer.Option(metavar="REGEX", help="Who was scanned, from file names; as for the audit."),
-    ] = "",
+    manifest: sets.Manifest = None,
+    subject: sets.Subject = "",
     features: Annotated[
         Path | None,
         typer.Option(
@@ -50,18 +50,13 @@ def fidelity(
             "Default: those of the generator's network.",
         ),
     ] = None,
-    volume: Annotated[
-        bool, typer.Option("--volume", help="The samples are volumes of the generator of volumes.")
-    ] = False,
-    weights: Annotated[
-        Path | None,
-        typer.Option(help="The generator whose features are used, if it is not the shipped one."),
-    ] = None,
+    volume: sets.Volume = False,
+    weights: sets.Weights = None,
     most: Annotated[int, typer.Option(min=12, help="Most images of each set.")] = 200,
-    seed: Annotated[int, typer.Option(min=0, help="Of the choice of images.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="The seed of the choice of images.")] = 0,
     device: options.Device = "auto",
     threads: options.Threads = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
+    as_json: sets.Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress bar.")] = False,
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,
@@ -78,7 +73,7 @@ def fidelity(
     """
     del version
     if features is not None and reference is None:
-        raise typer.BadParameter("--features takes --reference too, so that rows are told apart")
+        raise typer.BadParameter("--features takes --reference too, so that rows can be matched")
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
     given = _Given(real, samples, reference, manifest, subject, features, volume, weights, most,
@@ -103,7 +98,7 @@ def fidelity(
 
 @dataclass(frozen=True)
 class _Given:
-    """What is measured, as the options say it."""
+    """The options of a measurement."""
 
     real: Path
     samples: Path
@@ -123,8 +118,13 @@ def _measured(
     """The features' name, the rows of the table, and images of each kind."""
     import numpy as np
 
-    from diff_medical.audit.features import network_features, selection_of
-    from diff_medical.audit.read import (
+    from diff_medical.fidelity.rivals import augmented, gaussian
+    from diff_medical.fidelity.summary import Summary
+    from diff_medical.fidelity.table import measure
+    from diff_medical.generator.model import Generator
+    from diff_medical.image_sets.features import network_features, selection_of
+    from diff_medical.image_sets.matched import halved, matched
+    from diff_medical.image_sets.read import (
         Sources,
         cutting_of,
         find_samples,
@@ -132,11 +132,6 @@ def _measured(
         read_samples,
         read_scans,
     )
-    from diff_medical.fidelity.rivals import augmented, gaussian
-    from diff_medical.fidelity.sets import halved, matched
-    from diff_medical.fidelity.summary import Summary
-    from diff_medical.fidelity.table import measure
-    from diff_medical.generator.model import Generator
 
     generator = Generator.from_pretrained(given.weights, volume=given.volume, device=device)
     cutting = cutting_of(

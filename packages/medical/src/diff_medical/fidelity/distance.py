@@ -79,7 +79,9 @@ def kernel_mmd(x: Array, y: Array, kernel: Kernel = cubic) -> float:
 
 
 def wasserstein(x: Array, y: Array, width: float) -> float:
-    """Of histograms (N, B) and (M, B), bins `width` apart, in the unit of the grey levels."""
+    """Return the distances of histograms (N, B) and (M, B), bins `width` apart, in the unit of the
+    grey levels.
+    """
     first, second = (v.sum(0) / v.sum() for v in (x, y))
     return float(np.abs(np.cumsum(first - second)).sum() * width)
 
@@ -91,7 +93,8 @@ def spectrum_distance(x: Array, y: Array) -> float:
 
 
 def slope(x: Array, radii: Array) -> float:
-    """Of log power over log radius, least squares between LOWEST and HIGHEST cycles a pixel.
+    """Return the slope of log power over log radius, by least squares between LOWEST and HIGHEST
+    cycles a pixel.
 
     Natural images have about -2 (D. Field, "Relations between the statistics of natural images
     and the response properties of cortical cells", 1987); blur makes it steeper, noise flatter.

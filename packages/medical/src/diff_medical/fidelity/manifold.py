@@ -1,4 +1,4 @@
-r"""How much of what is made lies among real images, and how much of the real is made.
+r"""The share of generated images that lie among real ones, and of real ones among generated.
 
 Each image is a vector of features; a set's manifold is the union of balls around its members that
 reach to their k-th nearest neighbour in the set.
@@ -37,7 +37,9 @@ class Overlap:
 def overlap(
     real: NDArray[np.floating], samples: NDArray[np.floating], k: int = NEIGHBOURS
 ) -> Overlap:
-    """Of features (N, D) and (M, D). Raises ValueError unless both have more than k rows."""
+    """Return the overlap of features (N, D) and (M, D). Raises ValueError unless both have more
+    than k rows.
+    """
     from scipy.spatial.distance import cdist
 
     if k < 1 or min(len(real), len(samples)) <= k:

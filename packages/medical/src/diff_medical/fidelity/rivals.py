@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.audit.images import Images
 from diff_medical.generator.tone import BRIGHTEST
+from diff_medical.image_sets.images import Images
 
 __all__ = ["augmented", "gaussian"]
 

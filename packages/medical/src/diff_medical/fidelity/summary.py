@@ -1,4 +1,4 @@
-"""What a set of images comes to before it is compared: features, tones, spectra, diversity."""
+"""The summary of a set of images before it is compared: features, tones, spectra, diversity."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang 2003, of the scales
 
 @dataclass(frozen=True)
 class Summary:
-    """Of N images: features (N, D), histograms (N, BINS), spectra (N, R), similarity (P,).
+    """The summary of N images: features (N, D), histograms (N, BINS), spectra (N, R), similarity
+    (P,).
 
     similarity: MS-SSIM of pairs of the images
     """
@@ -29,7 +30,9 @@ class Summary:
 
     @classmethod
     def of(cls, images: NDArray[np.float32], features: Array, seed: int = 0) -> Summary:
-        """Of tones (N, *S) and their features. Raises ValueError for other numbers of rows."""
+        """Return the summary of tones (N, *S) and their features. Raises ValueError for other
+        numbers of rows.
+        """
         if len(images) != len(features):
             raise ValueError(
                 f"features has {len(features)} rows for {len(images)} images; expected one each"

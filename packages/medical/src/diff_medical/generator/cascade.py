@@ -23,10 +23,9 @@ from torch import Tensor, nn
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser, Preconditioned
 from diff_core.train import Denoising
-
-from .network import ScanNetwork, scan_denoiser
-from .packing import Packing, haar
-from .vocabulary import Vocabulary
+from diff_medical.generator.network import ScanNetwork, scan_denoiser
+from diff_medical.generator.packing import Packing, haar
+from diff_medical.generator.vocabulary import Vocabulary
 
 __all__ = ["NETWORK_TYPES", "Cascade", "CascadeDenoising", "Stage"]
 
@@ -88,7 +87,7 @@ class Cascade(nn.Module):
         return self.coarse if name == "coarse" else self.detail
 
     def coarse_batch(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
-        """What the coarse stage is trained on: `x_0`, `vector`, `channels`.
+        """Return the training batch of the coarse stage: `x_0`, `vector`, `channels`.
 
         batch: `x_0` (B, outer.channels, *S), packed scans; `vector`; and `channels` from
                `pack_extra` if there are extra ones

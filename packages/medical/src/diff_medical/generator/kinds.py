@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from diff_core.io import Card
-
-from .request import Choice, Request
+from diff_medical.generator.request import Choice, Request
 
 __all__ = ["Kinds"]
 
@@ -33,7 +32,7 @@ class Kinds:
 
     @staticmethod
     def request(choice: Choice) -> Request:
-        """What a choice is asked for by."""
+        """Return the request for a choice."""
         return Request(choice.modality, choice.body, choice.plane)
 
     def find(self, request: Request) -> Choice:

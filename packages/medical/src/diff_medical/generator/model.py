@@ -22,17 +22,16 @@ from diff_core.guidance.interval import Interval
 from diff_core.io import Card
 from diff_core.noise import Keyed
 from diff_core.sample import Sampler, TrigAdams, sample
-
-from .cascade import NETWORK_TYPES, Cascade
-from .kinds import Kinds
-from .pairs import Pairing
-from .request import NORMAL, Request
-from .tone import decode, encode
-from .vocabulary import along
+from diff_medical.generator.cascade import NETWORK_TYPES, Cascade
+from diff_medical.generator.data.pairs import Pairing
+from diff_medical.generator.kinds import Kinds
+from diff_medical.generator.request import NORMAL, Request
+from diff_medical.generator.tone import decode, encode
+from diff_medical.generator.vocabulary import along
+from diff_medical.weights import path_of
 
 __all__ = ["Generator", "Made", "Sampling"]
 
-WEIGHTS = Path(__file__).parent.parent / "weights"
 SAMPLER: Sampler = TrigAdams(order=2, sigma_data=1.0)
 SIGMA_MIN, RHO = 0.02, 5.0  # of the grid of noise levels
 GUIDED = (0.2, 8.0)  # noise levels at which guidance acts: above, it fixes what the scan will be
@@ -42,7 +41,7 @@ COARSE, BLURRING, DETAIL = -1, -2, -3  # streams of a seed: both starts, and wha
 
 @dataclass(frozen=True)
 class Sampling:
-    """How scans are drawn.
+    """The way scans are drawn.
 
     steps:       calls of the network in each of the two stages, from 1
     guidance:    weight of classifier-free guidance of the coarse stage: 1 none, above 1
@@ -131,7 +130,7 @@ class Generator:
 
         Raises `diff_core.io.CheckpointError` if the file cannot be used.
         """
-        path = path or WEIGHTS / f"generate{'_volume' if volume else ''}.safetensors"
+        path = path or path_of("generate_volume" if volume else "generate")
         model, card = io.load(path, types=NETWORK_TYPES)
         return cls(model, card, fingerprint=files.fingerprint(path), device=device)
 

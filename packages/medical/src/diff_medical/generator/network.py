@@ -13,9 +13,8 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Preconditioned
 from diff_core.nn import UNet
 from diff_core.schedule import Edm
-
-from .prior import LinearPrior
-from .vocabulary import Vocabulary
+from diff_medical.generator.prior import LinearPrior
+from diff_medical.generator.vocabulary import Vocabulary
 
 __all__ = ["ScanNetwork", "scan_denoiser"]
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from .vocabulary import Vocabulary
+from diff_medical.generator.vocabulary import Vocabulary
 
 __all__ = ["LinearPrior"]
 

@@ -1,4 +1,4 @@
-"""What is asked of the generator."""
+"""A request to the generator."""
 
 from __future__ import annotations
 

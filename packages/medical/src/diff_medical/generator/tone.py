@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.intensity import scale
+from diff_medical.scan.intensity import scale
 
 __all__ = ["BRIGHT", "BRIGHTEST", "decode", "encode"]
 
@@ -21,7 +21,7 @@ def encode(
     values: NDArray[np.floating], modality: str, *, bright: float | None = None
 ) -> NDArray[np.float32]:
     """Scan units to [0, 1.25]; of CT by a curve of straight lines, of MR in units of its bright
-    level (`diff_medical.intensity.scale`), or of `bright` if that is given.
+    level (`diff_medical.scan.intensity.scale`), or of `bright` if that is given.
     """
     if modality == "ct":
         return np.interp(values, _HU, _TONE).astype(np.float32)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .request import NORMAL, PLANES, Request
+from diff_medical.generator.request import NORMAL, PLANES, Request
 
 __all__ = ["VIEWS", "Vocabulary", "body_of", "modality_of"]
 
@@ -47,7 +47,7 @@ VIEWS = {
 
 
 def modality_of(*texts: str) -> str:
-    """What the first text says of the modality that says anything; "" if none does."""
+    """Return the modality that the first text with one names; "" if none does."""
     return _first(_MODALITIES, texts)
 
 
@@ -113,7 +113,9 @@ class Vocabulary:
 
 
 def position_features(position: float | None) -> list[float]:
-    """Whether the position is known, and it as smooth functions; zeros if it is not."""
+    """Return a flag for a known position, and the position as smooth functions; zeros if it is not
+    known.
+    """
     if position is None:
         return [0.0] * 8
     angles = [math.pi * k * position for k in (1, 2, 4)]

@@ -1,0 +1,225 @@
+"""The enhancement of a volume (X, Y, Z), a few planes at a time.
+
+The result does not depend on how many planes are worked on at once, to the bit. Samples alone need
+the whole volume in memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from diff_core.denoiser import Denoiser
+from diff_core.progress import Progress
+from diff_medical.enhancer.bounds import LEAST_GAIN, nothing_to_do, too_little
+from diff_medical.enhancer.checks import Checks, looked_at, measure
+from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.steps import Bounded, Plan, Source, Survey
+from diff_medical.enhancer.task import Array, restore
+from diff_medical.enhancer.uncertainty import expected_gain, middle_block
+from diff_medical.noise.ct import NoiseMap
+from diff_medical.noise.level import estimate, probed
+from diff_medical.noise.model import Noise
+from diff_medical.scan import scratch
+from diff_medical.scan.intensity import Modality, Scale, is_ct, scale
+from diff_medical.scan.spacing import Spacing
+from diff_medical.slices.mean import mean_over
+from diff_medical.slices.network import in_full
+from diff_medical.slices.uneven import at_least, of_map
+
+__all__ = ["Findings", "Part", "enhance", "noise_of"]
+
+Put = Callable[["Part"], None]
+CONSTANT = Noise(0.0, "gaussian", "constant volume")
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some planes of a volume.
+
+    first:  their first plane along Z
+    before: as they were
+    after:  as they are after the enhancement
+    doubt:  the standard deviation of the error of each voxel, if it was asked for
+    """
+
+    first: int
+    before: Array
+    after: Array
+    doubt: Array | None = None
+
+
+@dataclass(frozen=True)
+class Findings:
+    """The findings about a volume.
+
+    noise:     the noise that was assumed, in the units of the volume
+    modality:  "mr" or "ct"
+    unchanged: why the volume was left as it is, "" if it was not
+    checks:    the measurements of the change, None where nothing was computed
+    """
+
+    noise: Noise
+    modality: Modality
+    unchanged: str = ""
+    checks: Checks | None = None
+
+
+def enhance(
+    denoiser: Denoiser,
+    source: Source,
+    put: Put,
+    settings: Settings,
+    *,
+    noise: Noise | None = None,
+    progress: Progress | None = None,
+) -> Findings:
+    """Enhance a volume and return the findings.
+
+    put:      is given every part of the result once, from the first plane to the last
+    noise:    if given, the settings for the noise are not used
+    progress: called with the share done, 0 to 1
+
+    Raises ValueError for noise of magnitudes in a volume with negative values, a dose where the
+    volume is no CT, and a map or mask that cannot be used.
+    """
+    settings.check_map(given=source.sigma_map is not None)
+    survey = source.survey()
+    modality = settings.modality
+    if modality == "auto":
+        modality = "ct" if is_ct(survey.low, survey.below / source.size) else "mr"
+    settings.check_values(survey.low, modality)
+    is_given = settings.declares_level or source.sigma_map is not None
+    is_known = is_given or noise is not None
+    if noise is None and survey.low < survey.high:
+        noise = _noise(source, survey, settings, modality)
+    noise = noise or CONSTANT
+    if survey.levels is not None and noise.method != CONSTANT.method:
+        noise = of_map(noise, survey.levels)
+    bright = scale(survey.sample, modality).scale
+    reason = nothing_to_do(survey.low, survey.high, noise.sigma, bright, declared=is_given)
+    if reason:
+        return _leave(source, put, settings, Findings(noise, modality, reason))
+    uneven = source.sigma_map
+    if noise.distribution == "poisson-ct" and uneven is None:
+        uneven = NoiseMap.of(source.read, source.shape, source.spacing, noise.sigma)
+        is_known = True
+    plan = Plan(denoiser, source, noise, modality, settings, uneven=uneven)
+    plan = replace(plan, to=_scale(plan, survey))
+    gain = None if is_known else _gain(plan)
+    if gain is not None and gain < LEAST_GAIN:
+        return _leave(source, put, settings, Findings(noise, modality, too_little(gain)))
+    report = progress or (lambda share: None)
+    checks = _change(plan, put, (survey.low, survey.high), gain, report)
+    report(1.0)
+    return Findings(noise, modality, "", checks)
+
+
+def noise_of(volume: Array, spacing: Spacing, settings: Settings, modality: Modality) -> Noise:
+    """Return the noise that the settings declare or that the volume (X, Y, Z) shows."""
+    distribution = settings.distribution
+    sigma = settings.sigma
+    if settings.percent is not None:
+        sigma = settings.percent / 100 * float(np.max(volume))
+    if sigma is not None and distribution not in ("auto", "poisson-ct"):
+        return Noise(sigma, distribution, "declared", coils=settings.coils)
+    found = estimate(
+        volume, spacing, modality=modality, distribution=distribution, coils=settings.coils
+    )
+    return found if sigma is None else replace(found, sigma=sigma, method="declared")
+
+
+def _noise(source: Source, survey: Survey, settings: Settings, modality: Modality) -> Noise:
+    """Return the noise that the settings declare or that the middle of the volume shows."""
+    if settings.percent is not None:
+        settings = replace(settings, sigma=settings.percent / 100 * survey.high, percent=None)
+    middle = source.read(probed(source.shape))
+    return noise_of(middle, source.spacing, settings, modality)
+
+
+def _scale(plan: Plan, survey: Survey) -> Scale:
+    """Return the intensity scale, from the sample of the survey."""
+    level = plan.noise.sigma
+    if survey.levels is not None:
+        level = at_least(survey.levels, plan.noise)[:, None, None]
+    return plan.task(survey.sample[:, None, None], level).scale
+
+
+def _gain(plan: Plan) -> float:
+    """Return the expected gain in dB, for one noise level."""
+    block = middle_block(plan.source.shape)
+    task = plan.task(plan.source.read(block[2])[block[:2]], plan.noise.sigma)
+    start = torch.from_numpy(task.scale.normalise(task.values))
+    sigma = float(torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale)
+
+    def run(noisy: torch.Tensor) -> torch.Tensor:
+        with in_full(plan.denoiser.network):  # differences of a narrow precision are its rounding
+            return mean_over(plan.denoiser, noisy, sigma, task.passes)
+
+    return expected_gain(run, start, sigma, plan.settings.seed)
+
+
+def _leave(source: Source, put: Put, settings: Settings, findings: Findings) -> Findings:
+    """Put the volume out as it is."""
+    for planes in source.steps():
+        values = source.read(planes)
+        put(
+            Part(planes.start, values, values, np.zeros_like(values))
+            if settings.uncertainty
+            else Part(planes.start, values, values)
+        )
+    return findings
+
+
+def _change(
+    plan: Plan, put: Put, limits: tuple[float, float], gain: float | None, progress: Progress
+) -> Checks:
+    """Denoise the volume, put it out part by part and return the checks of the change."""
+    made = plan.estimate(progress)
+    source, change = plan.source, plan.settings.change
+    looked = _Looked(source.shape)
+    counts = np.zeros(2)
+    for planes in source.steps():
+        bounded = plan.bound(planes, made)
+        volume, task, found, kept = bounded
+        counts += np.array([found.bounded, found.broad]) * volume.size
+        looked.add(planes, bounded)
+        result, spread = restore(task, found, plan.noise, limits)
+        if change < 1:
+            result = np.asarray(volume + change * (result - volume), np.float32)
+        result[kept] = volume[kept]
+        if spread is not None:
+            spread[kept] = 0
+        put(Part(planes.start, volume, result, spread))
+        scratch.release(*(one for one in made if one is not None))
+    shares = counts / np.prod(source.shape)
+    return measure(
+        looked.noisy, looked.estimate, plan.noise.sigma if plan.uneven is None else looked.level,
+        looked.changed, bounded=float(shares[0]), broad=float(shares[1]), gain=gain,
+    )  # fmt: skip
+
+
+class _Looked:
+    """The planes of a volume that the checks look at, collected part by part."""
+
+    def __init__(self, shape: tuple[int, int, int]) -> None:
+        self.middle = looked_at(shape)
+        size = (*shape[:2], self.middle.stop - self.middle.start)
+        self.noisy, self.estimate, self.level = (np.empty(size, np.float32) for _ in range(3))
+        self.changed = np.empty(size, np.bool_)
+
+    def add(self, planes: slice, made: Bounded) -> None:
+        """Collect what lies in the middle of some planes."""
+        low, high = max(planes.start, self.middle.start), min(planes.stop, self.middle.stop)
+        if low >= high:
+            return
+        there = slice(low - self.middle.start, high - self.middle.start)
+        here = slice(low - planes.start, high - planes.start)
+        level = np.broadcast_to(np.float32(made.task.level), made.volume.shape)
+        self.noisy[..., there] = made.task.values[..., here]
+        self.estimate[..., there] = made.found.values[..., here]
+        self.changed[..., there] = ~made.kept[..., here]
+        self.level[..., there] = level[..., here]

@@ -1,0 +1,6 @@
+from .model import (
+    Generator as Generator,
+)
+from .request import (
+    Request as Request,
+)

@@ -1,0 +1,1 @@
+"""Generated scans as NIfTI and DICOM files, each with its mark."""

@@ -1,0 +1,43 @@
+"""The options that both judges of generated scans share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from diff_core.command import options
+
+__all__ = ["Json", "Manifest", "Samples", "Subject", "Volume", "Weights"]
+
+Samples = Annotated[Path, typer.Option(help="The folder of generated scans.")]
+Manifest = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON lines with file, split, modality, body and subject, for the folders of real "
+        "scans."
+    ),
+]
+Subject = Annotated[
+    str,
+    typer.Option(
+        metavar="REGEX",
+        help="The person of a scan, from its file name: what the groups match. Default: the "
+        "training recipe's; else manifest, BIDS, DICOM, or each file for itself.",
+    ),
+]
+Volume = Annotated[
+    bool, typer.Option("--volume", help="The samples are volumes of the generator of volumes.")
+]
+Weights = Annotated[
+    Path | None,
+    typer.Option(
+        help="The generator whose features are used, if it is not the shipped one.",
+        rich_help_panel=options.MACHINE,
+    ),
+]
+Json = Annotated[
+    bool,
+    typer.Option("--json", help="Print one line of JSON.", rich_help_panel=options.MESSAGES),
+]

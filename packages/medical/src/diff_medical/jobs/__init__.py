@@ -1,0 +1,1 @@
+"""The commands as functions, from file to file."""

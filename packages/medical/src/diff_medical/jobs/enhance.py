@@ -1,0 +1,319 @@
+"""A scan from file to file: opened and checked, enhanced volume by volume, written with its own
+header.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diff_core.files import refuse_existing
+from diff_core.progress import Progress, parts
+from diff_medical.enhancer.engine import Findings, Part, enhance
+from diff_medical.enhancer.enhancer import Enhanced, Enhancer
+from diff_medical.enhancer.outcome import Outcome
+from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.steps import Source
+from diff_medical.enhancer.uncertainty import PROBES
+from diff_medical.jobs.products import Products
+from diff_medical.jobs.remarks import policy, remarks
+from diff_medical.marks.descent import mark_descendant, record, unmarkable, write_records
+from diff_medical.marks.told import Told
+from diff_medical.noise.model import Noise
+from diff_medical.scan import bids
+from diff_medical.scan.dicom.stack import Stack
+from diff_medical.scan.dicom.write import check_target, write_series
+from diff_medical.scan.finite import zeroed
+from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.names import beside
+from diff_medical.scan.nifti import Scan, Voxels, check_kind, on_grid, write
+from diff_medical.scan.open import SeriesScan, open_scan
+from diff_medical.scan.scratch import empty, release
+from diff_medical.slices.memory import remark
+from diff_medical.slices.network import network_of
+from diff_medical.slices.passes import Passes, passes_for
+from diff_medical.slices.timing import predicted_seconds
+
+__all__ = ["Ready", "enhance_file", "prepare", "run"]
+
+Array = NDArray[np.float32]
+SHARED = 8  # volumes of a series from which its one noise level is estimated
+FLOAT32 = np.dtype(np.float32)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A scan that can be enhanced, and where its results go.
+
+    stack:    the DICOM series whose form the output has, None for a NIfTI or MGH file
+    told:     the marks of a synthetic scan, None if it has none
+    sidecars: the records of outputs whose format has no room for a mark
+    zeroed:   the number of NaN or Inf voxels that are read as 0
+    """
+
+    scan: Scan
+    target: Path
+    settings: Settings
+    products: Products
+    stack: Stack | None
+    told: Told | None
+    sidecars: tuple[Path, ...]
+    sigma_map: Scan | None
+    mask: Scan | None
+    float32: bool
+    zeroed: int
+
+    @property
+    def is_derivative(self) -> bool:
+        """True if the output is a derivative of a BIDS scan, which has a sidecar."""
+        return _is_derivative(self.scan.path, self.target)
+
+    @property
+    def dtype(self) -> np.dtype[np.generic]:
+        """The datatype in which the result is kept until it is written."""
+        return FLOAT32 if self.float32 or self.stack is not None else self.scan.dtype
+
+    def source(self, index: int) -> Source:
+        """Return volume `index` for the engine."""
+        sigma_map = self.sigma_map and partial(self.sigma_map.volume, 0)
+        mask = self.mask and partial(self.mask.volume, 0)
+        read = partial(self.scan.volume, index)
+        return Source(self.scan.grid, read, self.scan.spacing, sigma_map, mask)
+
+
+class Results:
+    """The voxels of all results of a scan, put in part by part, and the findings by volume."""
+
+    def __init__(self, ready: Ready) -> None:
+        scan, products = ready.scan, ready.products
+        self.ready = ready
+        self.findings: list[Findings] = []
+        self.written = Voxels(scan, ready.dtype)
+        self.removed = Voxels(scan, FLOAT32) if products.residual else None
+        self.doubt = Voxels(scan, FLOAT32) if products.uncertainty else None
+        shown = 2 + ready.settings.uncertainty if products.picture or products.report else 0
+        self.shown = [empty(scan.grid, np.float32, large=scan.is_large) for _ in range(shown)]
+        """Before, after and uncertainty of the first volume, for pages and pictures."""
+
+    def put(self, index: int, part: Part) -> None:
+        """Put in some planes of volume `index`."""
+        self.written.put(index, part.after, keep=not self.ready.zeroed, first=part.first)
+        if self.removed:
+            self.removed.put(index, part.before - part.after, first=part.first)
+        if self.doubt and part.doubt is not None:
+            self.doubt.put(index, part.doubt, first=part.first)
+        if index == 0:
+            planes = slice(part.first, part.first + part.after.shape[2])
+            given = (part.before, part.after, part.doubt)
+            for shown, values in zip(self.shown, given, strict=False):
+                shown[:, :, planes] = values
+        if self.ready.scan.is_large:
+            release(self.written.stored, self.ready.scan.stored, *self.shown)
+
+    def write(self, code: str) -> None:
+        """Write the files, with the marks of a synthetic scan."""
+        ready, label = self.ready, f"diff-medical {code} enhance"
+        if ready.stack is None:
+            write(ready.target, self.written, note=label)
+        else:
+            voxels = self.written.stored[..., 0]
+            made_by = f"diff-medical {code}"
+            write_series(ready.target, ready.stack, voxels, label="enhanced", version=made_by)
+        if self.removed:
+            write(beside(ready.target, "residual"), self.removed, note=f"{label} residual")
+        if self.doubt and ready.products.uncertainty:
+            write(ready.products.uncertainty, self.doubt, note=f"{label} uncertainty")
+        write_records(ready.told, ready.sidecars)
+
+    def draw(self, outcome: Outcome) -> None:
+        """Write the picture and the page on the first volume, if they were asked for."""
+        if not self.shown:
+            return
+        ready, found = self.ready, self.findings[0]
+        before, after = self.shown[:2]
+        doubt = self.shown[2] if len(self.shown) > 2 else None
+        spacing, turn = ready.scan.spacing, ready.scan.image.affine
+        if ready.products.picture:
+            from diff_medical.pages.before_after import before_after
+
+            before_after(
+                before, after, spacing, ready.products.picture, found.modality, turn,
+                told=ready.told,
+            )  # fmt: skip
+        if ready.products.report:
+            from diff_medical.pages.enhanced import write_report
+
+            result = Enhanced(
+                after, found.noise, found.modality, found.unchanged, found.checks, doubt
+            )
+            write_report(ready.products.report, before, result, spacing, turn, outcome)
+
+
+def enhance_file(
+    enhancer: Enhancer,
+    source: Path,
+    target: Path,
+    settings: Settings,
+    *,
+    products: Products = Products(),  # noqa: B008
+    sigma_map: Path | None = None,
+    mask: Path | None = None,
+    float32: bool = False,
+    overwrite: bool = False,
+    nan_to_zero: bool = False,
+    on_progress: Progress | None = None,
+    on_plan: Callable[[Passes, float], None] | None = None,
+) -> Outcome:
+    """Write the enhanced scan `source` to `target`, and what else was asked for.
+
+    source:    a NIfTI or MGH file, or the folder or zip archive of a DICOM series
+    target:    a NIfTI file; for a DICOM series also a folder, for a DICOM series
+    sigma_map: NIfTI file on the grid of the scan: the noise level of each voxel
+    mask:      NIfTI file on the grid of the scan: voxels of 0 stay as they are
+    on_plan:   called with the passes over the scan, and the seconds that they may take
+    float32:   write 32-bit floats rather than the input's datatype, slope and intercept
+
+    A scan with a BIDS name whose target is named as a derivative gets a JSON sidecar. Raises
+    ScanError or ValueError for a file that cannot be used, FileExistsError for an output that
+    exists unless `overwrite`, OSError where writing fails; no partial file is left.
+    """
+    begun = time.monotonic()
+    ready = prepare(
+        source, target, settings, products=products, sigma_map=sigma_map, mask=mask,
+        float32=float32, overwrite=overwrite, nan_to_zero=nan_to_zero,
+    )  # fmt: skip
+    scan = ready.scan
+    slices = network_of(enhancer.denoiser).slices
+    passes = passes_for(settings.quality, scan.grid, scan.spacing, slices)
+    if on_plan:
+        each = predicted_seconds(enhancer.denoiser, passes, scan.grid)
+        looks = max(1, settings.samples * settings.steps) + PROBES * settings.uncertainty
+        on_plan(passes, each * scan.volumes * looks)
+    results = run(enhancer, ready, on_progress)
+    code = version("diff-medical")
+    results.write(code)
+    outcome = _outcome(enhancer, results, passes, code, time.monotonic() - begun)
+    if ready.is_derivative:
+        done = {
+            k: v for k, v in dataclasses.asdict(outcome).items() if k not in ("input", "output")
+        }
+        bids.write_sidecar(source, target, done, code, made=record(ready.told))
+    results.draw(outcome)
+    return outcome
+
+
+def prepare(
+    source: Path,
+    target: Path,
+    settings: Settings,
+    *,
+    products: Products = Products(),  # noqa: B008
+    sigma_map: Path | None = None,
+    mask: Path | None = None,
+    float32: bool = False,
+    overwrite: bool = False,
+    nan_to_zero: bool = False,
+) -> Ready:
+    """Open a scan and check that it can be enhanced and its results can be written.
+
+    Arguments and errors are those of `enhance_file`.
+    """
+    beyond = products.paths(target)
+    own = (bids.sidecar_path(target),) if _is_derivative(source, target) else ()
+    refuse_existing(target, *beyond, *own, overwrite=overwrite, source=source)
+    scan = open_scan(source, nan_to_zero=nan_to_zero)
+    stack = scan.stack if isinstance(scan, SeriesScan) and not SCANS.matches(target) else None
+    if stack is not None:
+        check_target(target)
+        if float32:
+            raise ValueError("float32 needs a .nii.gz file as output; DICOM keeps its integers")
+    if scan.modality is not None and settings.modality == "auto":
+        settings = replace(settings, modality=scan.modality)
+    for path in (target, *beyond):
+        check_kind(scan, path)
+    told = mark_descendant(scan)
+    sidecars = unmarkable(told, target, *beyond)
+    refuse_existing(*sidecars, overwrite=overwrite)
+    for path in beyond:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    levels, inside = (None if p is None else on_grid(p, scan) for p in (sigma_map, mask))
+    return Ready(
+        scan=scan, target=target, settings=settings, products=products, stack=stack, told=told,
+        sidecars=sidecars, sigma_map=levels, mask=inside, float32=float32, zeroed=zeroed(scan),
+    )  # fmt: skip
+
+
+def run(enhancer: Enhancer, ready: Ready, progress: Progress | None = None) -> Results:
+    """Enhance all volumes of a scan."""
+    results = Results(ready)
+    noise = _shared_noise(enhancer, ready.scan, ready.settings)
+    for index, report in enumerate(parts(progress, ready.scan.volumes)):
+        found = enhance(
+            enhancer.denoiser, ready.source(index), partial(results.put, index), ready.settings,
+            noise=noise, progress=report,
+        )  # fmt: skip
+        results.findings.append(found)
+    return results
+
+
+def _is_derivative(source: Path, target: Path) -> bool:
+    return bids.is_derivative(target) and bids.is_bids(source)
+
+
+def _outcome(
+    enhancer: Enhancer, results: Results, passes: Passes, code: str, seconds: float
+) -> Outcome:
+    ready, first = results.ready, results.findings[0]
+    scan, settings, noise = ready.scan, ready.settings, first.noise
+    reasons = {found.unchanged for found in results.findings}
+    return Outcome(
+        input=str(scan.path),
+        output=str(ready.target),
+        products=tuple(str(path) for path in ready.products.paths(ready.target)),
+        shape=scan.shape,
+        spacing=scan.spacing,
+        modality=first.modality,
+        sigma=noise.sigma,
+        distribution=noise.distribution,
+        coils=noise.coils,
+        correlation=noise.correlation,
+        method=noise.method,
+        dtype=str(ready.dtype if ready.stack is None else scan.dtype),
+        policy=policy(scan, ready.float32),
+        quality=settings.quality,
+        planes=str(passes),
+        unchanged=first.unchanged if len(reasons) == 1 else "",
+        strength=settings.change,
+        dose=settings.dose,
+        checks=first.checks,
+        zeroed=ready.zeroed,
+        notes=(
+            *scan.notes,
+            *remarks(scan, first, settings, float32=ready.float32),
+            *remark(enhancer.denoiser.network),
+        ),
+        samples=settings.samples,
+        seed=settings.seed,
+        synthetic=ready.told.text() if ready.told else "",
+        model=enhancer.card.name if enhancer.card else "",
+        code=code,
+        seconds=round(seconds, 2),
+    )
+
+
+def _shared_noise(enhancer: Enhancer, scan: Scan, settings: Settings) -> Noise | None:
+    """Return one noise level for a series: the median over some of its volumes, None for one."""
+    if scan.volumes == 1:
+        return None
+    picked = np.unique(np.linspace(0, scan.volumes - 1, min(scan.volumes, SHARED)).astype(int))
+    found = [enhancer.noise_of(scan.volume(i), scan.spacing, settings) for i in picked.tolist()]
+    found.sort(key=lambda noise: noise.sigma)
+    return found[len(found) // 2]

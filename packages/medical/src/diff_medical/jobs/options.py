@@ -1,0 +1,43 @@
+"""The options of `python -m diff_medical.enhance` that need parsing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import typer
+
+from diff_medical.scan.kinds import SCANS
+
+__all__ = ["alone", "level"]
+
+
+def level(text: str) -> tuple[float | None, float | None, Path | None]:
+    """(sigma, percent, map) of --sigma, of which one at most is not None."""
+    if text == "auto":
+        return None, None, None
+    if SCANS.matches(Path(text)):
+        return None, None, Path(text)
+    try:
+        value = float(text.removesuffix("%"))
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise typer.BadParameter(
+            f"--sigma is {text!r}; expected auto, a number >= 0 in the scan's units, one with "
+            "% for percent of its maximum, or a NIfTI file"
+        )
+    return (None, value, None) if text.endswith("%") else (value, None, None)
+
+
+def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:
+    """Return True if one of `chosen` is given; it is wrong usage if two are, or one beside one of
+    `others`.
+
+    Values by name of the option, None or false where it is not given.
+    """
+    given = [name for name, value in chosen.items() if value is not None]
+    beside = given[1:] + [name for name, value in others.items() if value]
+    if given and beside:
+        raise typer.BadParameter(f"--{given[0]} does not go with --{beside[0]}")
+    return bool(given)

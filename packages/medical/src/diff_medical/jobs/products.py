@@ -1,0 +1,32 @@
+"""The products of an enhancement beside its output: which ones, and where they go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from diff_medical.scan.names import beside
+
+__all__ = ["Products"]
+
+
+@dataclass(frozen=True)
+class Products:
+    """The further files to write.
+
+    residual:    whether to write input - output, beside the output
+    uncertainty: file for the standard deviation of the error of each voxel (NIfTI, float32)
+    picture:     file for three planes before and after (PNG, PDF, SVG)
+    report:      file for a page on what was done (HTML)
+    """
+
+    residual: bool = False
+    uncertainty: Path | None = None
+    picture: Path | None = None
+    report: Path | None = None
+
+    def paths(self, target: Path) -> tuple[Path, ...]:
+        """The files that will be written beside the output `target`."""
+        residual = beside(target, "residual") if self.residual else None
+        chosen = (residual, self.uncertainty, self.picture, self.report)
+        return tuple(path for path in chosen if path is not None)

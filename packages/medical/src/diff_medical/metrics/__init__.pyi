@@ -1,0 +1,6 @@
+from .scores import (
+    BETTER as BETTER,
+    METRICS as METRICS,
+    Scores as Scores,
+    score as score,
+)

@@ -1,0 +1,106 @@
+"""The pairs of files that are compared, and their scores."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from diff_core.command import Failures
+from diff_medical.scan.kinds import SCANS
+
+if TYPE_CHECKING:
+    from diff_medical.metrics.scores import Scores
+
+__all__ = ["pairs", "score_file"]
+
+
+def pairs(
+    reference: Path, estimate: Path, mask: Path | None, failures: Failures
+) -> list[tuple[Path, Path, Path | None]]:
+    """Reference, estimate and mask of each comparison; what has no counterpart is a failure.
+
+    Raises ValueError where a file meets a folder.
+    """
+    if not reference.is_dir():
+        if estimate.is_dir() or (mask is not None and mask.is_dir()):
+            raise ValueError("REF is one file: EST and `mask` must be files too")
+        return [(reference, estimate, mask)]
+    if not estimate.is_dir():
+        raise ValueError("REF is a folder: EST must be one too")
+    found = {
+        _key(path, estimate): path for path in sorted(estimate.rglob("*")) if SCANS.matches(path)
+    }
+    matched: list[tuple[Path, Path, Path | None]] = []
+    for ref in sorted(path for path in reference.rglob("*") if SCANS.matches(path)):
+        est = found.get(_key(ref, reference))
+        if est is None:
+            failures.add(str(ref), f"has no counterpart in {estimate}; enhance it first")
+            continue
+        inside = mask / ref.relative_to(reference) if mask is not None and mask.is_dir() else mask
+        matched.append((ref, est, inside))
+    if not matched and not failures.names:
+        failures.add(str(reference), f"no {SCANS.name} in this folder; give another")
+    return matched
+
+
+def _key(path: Path, root: Path) -> str:
+    stem, _ = SCANS.split(path.name)
+    return path.relative_to(root).with_name(stem.removesuffix("_enhanced")).as_posix()
+
+
+def score_file(
+    reference: Path,
+    estimate: Path,
+    mask: Path | None,
+    failures: Failures,
+    *,
+    data_range: float | None = None,
+    window: tuple[float, float] | None = None,
+) -> list[tuple[str, Scores]]:
+    """The scores of each volume of `estimate`, with its name; options as for `metrics.score`.
+
+    Raises ScanError for files that cannot be compared.
+    """
+    import numpy as np
+
+    from diff_medical.metrics.scores import score
+    from diff_medical.scan.nifti import read
+    from diff_medical.scan.refusal import ScanError
+
+    ref, est = read(reference), read(estimate)
+    inside = read(mask) if mask is not None else None
+    for other in (est, inside):
+        if other is not None and other.shape[:3] != ref.shape[:3]:
+            raise ScanError(
+                other.path,
+                f"has shape {other.shape}, the reference {ref.shape}",
+                "give scans of one grid",
+            )
+    if est.volumes != ref.volumes:
+        raise ScanError(
+            estimate, f"has {est.volumes} volumes, the reference {ref.volumes}", "give one series"
+        )
+    if not np.allclose(ref.image.affine, est.image.affine, atol=1e-3):
+        failures.warn(str(estimate), "its affine differs from the reference's")
+    rows: list[tuple[str, Scores]] = []
+    for index in range(ref.volumes):
+        truth, found = ref.volume(index), est.volume(index)
+        for scan, values in ((ref, truth), (est, found)):
+            if not np.isfinite(values).all():
+                count = int(np.count_nonzero(~np.isfinite(values)))
+                raise ScanError(scan.path, f"{count:,} voxels are NaN or Inf", "repair it first")
+        within = None
+        if inside is not None:
+            within = inside.volume(index if inside.volumes == ref.volumes else 0)
+        name = str(estimate) + (f"[{index}]" if ref.volumes > 1 else "")
+        scores = score(
+            truth,
+            found,
+            data_range=data_range,
+            mask=within,
+            mask_name=str(mask),
+            window=window,
+            structure=True,
+        )
+        rows.append((name, scores))
+    return rows

@@ -1,0 +1,157 @@
+"""A page on one enhancement: before and after in three planes, what was removed, what was checked.
+
+One HTML file that needs nothing else, no network either. Planes only: a surface in 3-D would show
+the patient's face.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diff_medical.enhancer.bounds import BOUND
+from diff_medical.enhancer.checks import SUSPICIOUS
+from diff_medical.pages.page import Card, Mood, Page, Part, image, montage, slider, write_page
+from diff_medical.scan.sections import colour_limit, flat, grey_levels, sections
+from diff_medical.scan.spacing import Spacing
+
+if TYPE_CHECKING:
+    from diff_medical.enhancer.enhancer import Enhanced
+    from diff_medical.enhancer.outcome import Outcome
+
+__all__ = ["write_report"]
+
+Array = NDArray[np.float32]
+MAGNITUDE = (
+    " Noise of magnitudes is positive where there is no signal, and all of it is removed there."
+)
+
+
+def write_report(
+    path: Path,
+    before: Array,
+    result: Enhanced,
+    spacing: Spacing,
+    affine: NDArray[np.floating],
+    outcome: Outcome,
+) -> None:
+    """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all."""
+    volumes = [before, result.volume]
+    if result.uncertainty is not None and result.uncertainty.any():
+        volumes.append(result.uncertainty)
+    planes = sections(volumes, spacing, affine)
+    low, high = grey_levels(flat(cut for p in planes for cut in p.cuts[1]), result.modality)
+    removed = [p.middle(0) - p.middle(1) for p in planes]
+    limit = colour_limit(flat(removed), high - low)
+    unit = "HU" if result.modality == "ct" else "units of the scan"
+    parts = [
+        Part(
+            "Before and after",
+            "Drag across an image, or use the arrow keys: left of the line is the scan before, "
+            f"right of it the result. Grey levels {low:.4g} to {high:.4g} {unit}.",
+            [slider(plane, low, high) for plane in planes],
+        ),
+        Part(
+            "What was removed",
+            "Before minus after. It should look like noise and nothing else: outlines of anatomy "
+            f"in here were lost from the result. Blue −{limit:.3g} to red {limit:.3g} {unit}."
+            + MAGNITUDE
+            * result.noise.is_magnitude,
+            [
+                image(plane, gone, "RdBu_r", -limit, limit, "removed")
+                for plane, gone in zip(planes, removed, strict=True)
+            ],
+        ),
+    ]
+    if len(volumes) > 2:
+        doubt = [p.middle(2) for p in planes]
+        top = max(float(np.quantile(flat(doubt), 0.999)), 1e-12)
+        parts.append(
+            Part(
+                "Uncertainty",
+                "Standard deviation of the error of each voxel, as the network has it: the truth "
+                "should lie within twice of it in about 19 of 20 voxels. Black 0 to yellow "
+                f"{top:.3g} {unit}. What the network never saw, it cannot doubt.",
+                [
+                    image(plane, values, "inferno", 0.0, top, "uncertainty")
+                    for plane, values in zip(planes, doubt, strict=True)
+                ],
+            )
+        )
+    foot = (
+        f"No voxel was moved by more than {BOUND:g} standard deviations of the noise. Planes show "
+        "the middle of the volume, the patient's left on the left."
+    )
+    verdict, mood = _verdict(outcome)
+    page = Page(
+        what="Noise removed",
+        made=f"diff-medical {outcome.code}, {outcome.model}",
+        synthetic=outcome.synthetic,
+        verdict=verdict,
+        mood=mood,
+        cards=list(_cards(result, high - min(low, 0.0) if unit != "HU" else 0.0)),
+        notes=outcome.notes,
+        parts=parts,
+        strips=montage(planes, low, high),
+        facts=list(_facts(outcome)),
+        foot=foot,
+    )
+    write_page(path, Path(outcome.input).name, page)
+
+
+def _verdict(outcome: Outcome) -> tuple[str, Mood]:
+    if outcome.unchanged:
+        return f"Left as it was: {outcome.unchanged}.", ""
+    if outcome.checks and outcome.checks.remarks():
+        return "Look at what was removed: a check is out of range.", "look"
+    return "Noise removed; all checks within their range.", "fine"
+
+
+def _cards(result: Enhanced, contrast: float) -> Iterator[Card]:
+    noise, checks = result.noise, result.checks
+    kind = f"{noise.distribution}, {noise.coils} coils" if noise.coils > 1 else noise.distribution
+    share = f", {noise.sigma / contrast:.1%} of the grey levels" if contrast > 0 else ""
+    yield Card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}")
+    if checks is None:
+        return
+    if checks.gain is not None:
+        gain = f"{checks.gain:.1f} dB"
+        yield Card("Expected gain", gain, "estimated without a reference", "fine")
+    text = " / ".join("–" if w is None else f"{w:+.2f}" for w in checks.whiteness)
+    worst = max((w for w in checks.whiteness if w is not None), default=0.0)
+    most = f"at most {SUSPICIOUS}"
+    yield Card("Removed: neighbours", text, f"correlation along x / y / z; {most}", _mood(worst))
+    edges = f"{checks.edges:+.2f}"
+    yield Card("Removed: edges", edges, f"correlation; {most}", _mood(checks.edges))
+    spread = f"{checks.spread:.2f}"
+    yield Card("Removed: strength", spread, "standard deviation in units of noise")
+    yield Card(
+        "Held back", f"{checks.bounded:.2%} / {checks.broad:.2%}",
+        "of voxels, by the bounds on single voxels / on broad changes",
+    )  # fmt: skip
+
+
+def _mood(correlation: float) -> Mood:
+    return "fine" if correlation <= SUSPICIOUS else "look"
+
+
+def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    yield "Input", outcome.input
+    yield "Output", outcome.output
+    yield "Voxels", " × ".join(map(str, outcome.shape))
+    yield "Voxel size", " × ".join(f"{s:.3g}" for s in outcome.spacing) + " mm"
+    yield "Taken for", {"mr": "MR", "ct": "CT"}[outcome.modality]
+    if outcome.correlation is not None:
+        yield "Noise of neighbours", f"correlation {outcome.correlation:.2f}"
+    how = f"mean of {outcome.samples} posterior samples, seed {outcome.seed}"
+    yield "Estimate", how if outcome.samples else "posterior mean"
+    yield "Quality", f"{outcome.quality}: {outcome.planes}"
+    yield "Share of the change made", f"{outcome.strength:.0%}"
+    if outcome.dose is not None:
+        yield "Noise left in", f"that of a full dose; the scan has {outcome.dose:.0%} of one"
+    yield "Datatype", f"{outcome.dtype}: {outcome.policy}"
+    yield "Time", f"{outcome.seconds:.1f} s"

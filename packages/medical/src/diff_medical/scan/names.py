@@ -1,0 +1,35 @@
+"""The names of what is written beside a scan."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from diff_medical.scan.kinds import SCANS
+
+__all__ = ["TAGS", "beside", "is_made_here"]
+
+TAGS = ("_enhanced", "_residual", "_upsampled", "_inpainted")
+"""End the names of what `diff_medical.enhance` writes beside a scan."""
+
+
+def is_made_here(path: Path) -> bool:
+    """Return True for a file, or the folder of a DICOM series, that is named like an output of
+    this package and lies beside what it was made from.
+    """
+    name, _ = SCANS.split(path.name) if SCANS.matches(path) else (path.name, "")
+    for tag in TAGS:
+        if name.endswith(tag):
+            origins = ("", ".zip", *SCANS.suffixes)
+            stem = name.removesuffix(tag)
+            return bool(stem) and any(path.with_name(stem + s).exists() for s in origins)
+    return False
+
+
+def beside(target: Path, what: str) -> Path:
+    """Where a product of the output `target` goes: its name with `what` for "enhanced", or for
+    the "denoised" of BIDS; a NIfTI file, also beside a DICOM series.
+    """
+    name, suffix = SCANS.split(target.name) if SCANS.matches(target) else (target.name, ".nii.gz")
+    if "_desc-denoised" in name:
+        return target.with_name(name.replace("_desc-denoised", f"_desc-{what}") + suffix)
+    return target.with_name(f"{name.removesuffix('_enhanced')}_{what}{suffix}")

@@ -1,0 +1,1 @@
+"""The slice network, and whole volumes through it."""

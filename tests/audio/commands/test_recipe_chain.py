@@ -14,6 +14,7 @@ import torch
 
 from diff_audio import Denoiser, Mel, Spectral, Vocoder
 from diff_audio.denoiser.training import job as denoise
+from diff_audio.sound.level import follow
 from diff_audio.text import SYMBOLS
 from diff_audio.train import main
 from diff_audio.vocoder.training import job as vocoder
@@ -46,7 +47,8 @@ MIXING = {
     "speed": [0.9, 1.1], "equaliser": 0.5, "room": 0.2, "band_limit": 0.2, "level": 3.0,
     "weights": {"speaker0": 2.0}, "snr_law": "normal", "noises": 3, "simulated": 0.5,
     "rooms": ROOMS, "clip": 0.5, "clip_db": [2.0, 5.0], "codec": 0.5, "codecs": ["gsm"],
-    "pairs": 0.2,
+    "pairs": 0.2, "made": 0.3, "kinds": ["hiss", "hum"], "bed": 0.5, "bed_db": [-20.0, -10.0],
+    "jump": 0.5, "jump_db": [5.0, 20.0], "follow": True,
 }  # fmt: skip
 
 DENOISE = {
@@ -188,7 +190,8 @@ def test_denoiser(sounds: Path, tmp_path: Path) -> None:
     assert model.denoiser.network.config == DENOISE["network"]
     # What users run is the network between the trained spectrum and its inverse.
     wave = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 8000))) * 0.05
-    gain = model.measure([wave.numpy()], (1, 8000), 16000)
+    assert model.follow and card.signal["level"] == {"decibels": -26.0, "follow": True}
+    gain = follow(wave)[1]
     with torch.inference_mode():
         y = spectral.analysis((wave * gain).float())
         x_0 = model.denoiser(y, torch.ones(()), Condition(channels=y))

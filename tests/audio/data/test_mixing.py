@@ -280,3 +280,46 @@ def test_an_item_names_its_files() -> None:
     quiet[victim.start : victim.start + victim.length] = 0
     muted = Mixer(Corpus(quiet, clips), replace(PLAIN, babble=0.0, coloured=0.0))
     assert not muted[0]["clean"].any() and mixer[0]["clean"].any()
+
+
+def test_a_jump_puts_two_speakers_at_two_levels() -> None:
+    """The second after the first, as far below it, or it below the second, as asked for."""
+    jumping = Mixing(**{**vars(PLAIN), "seconds": 3.0, "jump": 1.0, "jump_db": (25.0, 25.0)})
+    mixer = Mixer(corpus(speakers=2), jumping)
+    found = set()
+    for seed in range(12):
+        wave = mixer.item(np.random.default_rng(seed)).two_levels()
+        head, tail = wave[:8000], wave[-3000:]  # a turn lies within 0.2 to 0.8 of the item
+        apart = 20 * np.log10(np.std(head) / np.std(tail))
+        assert abs(apart) == pytest.approx(25.0, abs=2.0)  # pauses within the speech count
+        found.add(apart > 0)
+    assert found == {True, False}
+
+
+def test_a_bed_of_hiss_lies_under_recorded_noise() -> None:
+    """At its level: speech and babble of this corpus are a tone, and the rest is hiss."""
+    plain = {**vars(PLAIN), "coloured": 0.0, "babble": 1.0, "snr": (0.0, 0.0), "voices": (1, 1)}
+    same = corpus(speakers=1)
+    bare = Mixer(same, Mixing(**plain))[0]
+    bedded = Mixer(same, Mixing(**plain, bed=1.0, bed_db=(-10.0, -10.0)))[0]
+
+    def noise(item: dict[str, torch.Tensor]) -> np.ndarray:
+        return (item["noisy"] - item["clean"]).double().numpy()
+
+    def beside_the_tone(wave: np.ndarray) -> float:
+        power = np.abs(np.fft.rfft(wave * np.hanning(len(wave)))) ** 2
+        frequency = np.fft.rfftfreq(len(wave), 1 / 16000)
+        return power[np.abs(frequency - 200) > 30].sum() / power.sum()
+
+    assert beside_the_tone(noise(bare)) < 0.02
+    assert beside_the_tone(noise(bedded)) == pytest.approx(0.1 / 1.1, abs=0.05)
+
+
+def test_followed_items_are_near_the_level_in_both_halves() -> None:
+    followed = Mixing(**{**vars(PLAIN), "seconds": 4.0, "level": 0.0, "follow": True, "jump": 1.0})
+    mixer = Mixer(corpus(speakers=2), followed)
+    for index in range(8):
+        noisy = mixer[index]["noisy"]
+        ends = [noisy[:8000], noisy[-8000:]]
+        levels = [float(20 * torch.log10(active_level(frame_power(end)))) for end in ends]
+        assert all(-32.0 < level < -20.0 for level in levels)

@@ -9,7 +9,6 @@ from torch import nn
 
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.settings import Settings
-from diff_audio.sound.level import TARGET_DB
 from diff_core.bridge import SchroedingerBridge
 from diff_core.denoiser import FromX0
 
@@ -38,7 +37,7 @@ def streamed(stream, wave, sizes):
 
 
 def level_of(denoiser, wave, rate):
-    return TARGET_DB - 20 * np.log10(denoiser.measure([wave], wave.shape, rate))
+    return denoiser.measure([wave], wave.shape, rate).level_db
 
 
 @pytest.mark.parametrize("rate", [8000, 16_000, 44_100, 48_000])

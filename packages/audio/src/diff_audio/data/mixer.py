@@ -18,10 +18,11 @@ from diff_audio.data import damage
 from diff_audio.data.corpus import Clip, Corpus
 from diff_audio.data.damage import coloured, scale_to_snr
 from diff_audio.data.layouts import Kind
+from diff_audio.data.made_noise import made_noise
 from diff_audio.data.mixing import Mixing
 from diff_audio.data.rooms import RoomBank, reverberate
 from diff_audio.sound.codec import coded
-from diff_audio.sound.level import normalise
+from diff_audio.sound.level import follow, normalise
 from diff_audio.sound.wave import Wave, power, unit
 from diff_core.data.split import Split
 
@@ -117,15 +118,22 @@ class Item:
             codec = mixing.codecs[int(rng.integers(len(mixing.codecs)))]
             noisy = coded(noisy, self.rate, codec, rng.random())
         pair = torch.from_numpy(np.stack((target, noisy)))
-        gain = normalise(pair[1:])[1][0, 0] * 10 ** (rng.uniform(-mixing.level, mixing.level) / 20)
+        gain = (follow if mixing.follow else normalise)(pair[1:])[1][0]
+        gain = gain * 10 ** (rng.uniform(-mixing.level, mixing.level) / 20)
         return {"clean": pair[0] * gain, "noisy": pair[1] * gain}
 
     def mixture(self) -> tuple[Wave, Wave]:
         """Return speech as it should come out, and with noise, (T,) each, at any level."""
         rng, mixing = self.rng, self.mixing
-        speech = self.speech()
+        jump = mixing.jump > 0 and rng.random() < mixing.jump
+        speech = self.two_levels() if jump else self.speech()
         noise = self.noise()
+        if mixing.bed and rng.random() < mixing.bed:
+            bed = made_noise(rng, "hiss", self.length, self.rate)
+            noise = unit(noise) + _factor(rng, mixing.bed_db) * bed
         snr = self._ratio(mixing.gentle_snr if rng.random() < mixing.gentle else mixing.snr)
+        if jump:  # else the quieter speaker would nearly always be lost in the noise
+            snr += rng.uniform(0.0, mixing.jump_db[1])
         if rng.random() < mixing.equaliser:
             speech = damage.filtered(speech, damage.tone(rng, self.length, 6.0, self.rate))
         target = speech
@@ -181,6 +189,17 @@ class Item:
                 break
         return wave
 
+    def two_levels(self) -> Wave:
+        """Return two speakers one after the other, (T,), one much quieter; a pause between."""
+        rng = self.rng
+        first, second = self.speech(), self.speech()
+        turn = round(rng.uniform(0.2, 0.8) * self.length)
+        first[turn:] = 0
+        second[: turn + round(rng.uniform(0.0, 0.6) * self.rate)] = 0
+        loud, faint = (first, second) if rng.random() < 0.6 else (second, first)
+        low, high = self.mixing.jump_db
+        return np.float32(0.1) * (unit(loud) + _factor(rng, (-high, -low)) * unit(faint))
+
     def _fill(self, clips: tuple[Clip, ...], wave: Wave) -> None:
         """Fill `wave` with utterances one after the other; the first is entered at a random
         place.
@@ -207,10 +226,21 @@ class Item:
                 coloured(rng, self.length, rng.uniform(0.0, 2.0), self.rate),
                 damage.tone(rng, self.length, 4.0, self.rate),
             )
+        if kind < self.mixing.babble + self.mixing.coloured + self.mixing.made:
+            return self.synthetic()
         wave = unit(self.recorded())
         for _further in range(self.mixing.noises - 1):
             if rng.random() < self.mixing.second:
-                wave += np.float32(10 ** (rng.uniform(-12.0, 0.0) / 20)) * unit(self.recorded())
+                wave += _factor(rng, (-12.0, 0.0)) * unit(self.recorded())
+        return wave
+
+    def synthetic(self) -> Wave:
+        """Return made noise (T,) of one or two kinds."""
+        rng, kinds = self.rng, self.mixing.kinds
+        wave = made_noise(rng, kinds[int(rng.integers(len(kinds)))], self.length, self.rate)
+        if rng.random() < self.mixing.second:
+            other = made_noise(rng, kinds[int(rng.integers(len(kinds)))], self.length, self.rate)
+            wave = wave + _factor(rng, (-12.0, 0.0)) * other
         return wave
 
     def babble(self) -> Wave:
@@ -218,7 +248,7 @@ class Item:
         fewest, most = self.mixing.voices
         wave = np.zeros(self.length, np.float32)
         for _voice in range(int(self.rng.integers(fewest, most + 1))):
-            wave += np.float32(10 ** (self.rng.uniform(-4.0, 0.0) / 20)) * unit(self.speech())
+            wave += _factor(self.rng, (-4.0, 0.0)) * unit(self.speech())
         return wave
 
     def recorded(self) -> Wave:
@@ -246,3 +276,8 @@ class Item:
 def _pick(rng: Generator, chances: NDArray[np.float64]) -> int:
     """An index by cumulative probability."""
     return min(int(np.searchsorted(chances, rng.random(), side="right")), len(chances) - 1)
+
+
+def _factor(rng: Generator, decibels: tuple[float, float]) -> np.float32:
+    """Return a factor of amplitude from a range of dB."""
+    return np.float32(10 ** (rng.uniform(*decibels) / 20))

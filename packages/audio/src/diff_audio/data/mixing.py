@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from diff_audio.data.made_noise import MADE, Made
 from diff_audio.data.rooms import Rooms
 from diff_audio.sound.codec import CODECS, Codec
 
@@ -12,7 +13,7 @@ __all__ = ["Mixing"]
 
 _PROBABILITIES = (
     *("gentle", "silent", "second", "varied", "equaliser", "room", "band_limit"),
-    *("simulated", "clip", "codec", "pairs"),
+    *("simulated", "clip", "codec", "pairs", "bed", "jump"),
 )
 
 
@@ -29,7 +30,9 @@ class Mixing:
                     width as standard deviation, redrawn outside it
     gentle, gentle_snr: probability and range of nearly clean speech, which must come out unharmed
     silent:         probability of noise with no speech at all
-    coloured, babble: probabilities of those kinds of noise; the rest is recorded
+    coloured, babble, made: probabilities of those kinds of noise; the rest is recorded
+    kinds:          kinds of made noise (`data.made_noise`), equally likely
+    bed, bed_db:    probability of a hiss under any noise, and its range relative to that, dB
     voices:         fewest and most speakers in a babble
     noises, second: most recorded noises in an item, and the probability of each after the first
     varied, speed:  probability that recorded noise is played at another speed, and its range
@@ -42,7 +45,11 @@ class Mixing:
     clip, clip_db:  probability that the recording is cut off, and how far below its peak, dB
     codec, codecs:  probability of a lossy codec, and which; its quality is uniform
     pairs:          probability of a recorded pair of the corpus instead of all that
+    jump, jump_db:  probability of two speakers one after the other, and how far one of them is
+                    below the other, dB; the ratio to the noise is then raised by up to as much
     level:          range around the nominal level, dB either way
+    follow:         bring each place of an item to the nominal level (`sound.level.follow`), as the
+                    network then hears recordings, instead of the item as a whole
     weights:        weight of each speaker of a group (a folder, or a manifest's set), else 1
     """
 
@@ -71,19 +78,27 @@ class Mixing:
     codec: float = 0.0
     codecs: tuple[Codec, ...] = ("mulaw", "gsm", "mp3", "vorbis")
     pairs: float = 0.0
+    made: float = 0.0
+    kinds: tuple[Made, ...] = MADE
+    bed: float = 0.0
+    bed_db: tuple[float, float] = (-30.0, -5.0)
+    jump: float = 0.0
+    jump_db: tuple[float, float] = (10.0, 40.0)
+    follow: bool = False
 
     def __post_init__(self) -> None:
         if self.seconds <= 0:
             raise ValueError(f"seconds must be positive, got {self.seconds}")
-        if self.coloured < 0 or self.babble < 0 or self.coloured + self.babble > 1:
+        chances = (self.coloured, self.babble, self.made)
+        if min(chances) < 0 or sum(chances) > 1:
             raise ValueError(
-                "coloured and babble must be >= 0 and sum to at most 1, "
-                f"got {self.coloured} and {self.babble}"
+                "coloured, babble and made must be >= 0 and sum to at most 1, "
+                f"got {self.coloured}, {self.babble} and {self.made}"
             )
         for name in _PROBABILITIES:
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} must be a probability in [0, 1], got {value}")
-        for name in ("snr", "gentle_snr", "clip_db", "voices", "speed"):
+        for name in ("snr", "gentle_snr", "clip_db", "voices", "speed", "bed_db", "jump_db"):
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} must be a range, low to high, got {low}, {high}")
@@ -97,3 +112,5 @@ class Mixing:
             raise ValueError(f"snr_law must be 'uniform' or 'normal', got {self.snr_law!r}")
         if not self.codecs or set(self.codecs) - set(CODECS):
             raise ValueError(f"codecs must be some of {', '.join(CODECS)}, got {self.codecs}")
+        if not self.kinds or set(self.kinds) - set(MADE):
+            raise ValueError(f"kinds must be some of {', '.join(MADE)}, got {self.kinds}")

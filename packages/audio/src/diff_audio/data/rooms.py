@@ -121,7 +121,9 @@ def reverberate(
     speech: Wave, response: NDArray[np.floating], rate: int, lead: int = LEAD
 ) -> tuple[Wave, Wave]:
     """Return speech in a room: with the first 50 ms of its response, and with all of it."""
-    size = len(speech) + len(response)
+    from scipy.fft import next_fast_len
+
+    size = next_fast_len(len(speech) + len(response), real=True)  # primes take ten times as long
     spectrum = np.fft.rfft(speech, size)
     early = response.copy()
     early[lead + round(EARLY * rate) :] = 0.0

@@ -1,9 +1,9 @@
 """The trained denoiser as an object: any rate, any channels, any length.
 
 The network hears 16 kHz at one level, in windows with context; this module puts around it what a
-recording needs: the split at 8 kHz (`resample.BandSplit`), one level for the whole recording and
-all its channels (`level`), pieces that equal the whole (`chunked`), a gain for the band above
-(`upper_band`), and the way back.
+recording needs: the split at 8 kHz (`resample.BandSplit`), a gain for all channels together that
+follows the recording or is one for the whole (`level`), pieces that equal the whole (`windows`), a
+gain for the band above (`upper_band`), and the way back.
 """
 
 from __future__ import annotations
@@ -24,7 +24,14 @@ from diff_audio.denoiser.estimate import estimate
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
 from diff_audio.denoiser.stream import Stream
-from diff_audio.sound.level import FRAME, active_level, frame_power, gain_for
+from diff_audio.sound.level import (
+    FRAME,
+    Gain,
+    active_level,
+    frame_power,
+    gain_for,
+    local_gain_db,
+)
 from diff_audio.sound.resample import CORE_RATE, BandSplit
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut, windows
@@ -50,14 +57,21 @@ class Denoiser:
               whose network has `context`, the frames on each side that it looks at; context = None
               keeps recordings whole
     spectral: the spectra that it was trained on
+    follow:   it was trained on recordings whose level is followed place by place
     """
 
     def __init__(
-        self, denoiser: Any, *, spectral: Spectral | None = None, device: str = "auto"
+        self,
+        denoiser: Any,
+        *,
+        spectral: Spectral | None = None,
+        follow: bool = False,
+        device: str = "auto",
     ) -> None:
         self.device = pick_device(device)
         self.denoiser = denoiser.to(self.device).eval()
         self.spectral = spectral or Spectral()
+        self.follow = follow
 
     @classmethod
     def from_pretrained(
@@ -80,7 +94,7 @@ class Denoiser:
                 spectral.check({"spectrum": cast("dict[str, Any]", trained).get("spectral")})
         except ValueError as error:
             raise io.CheckpointError(f"{path}: {error}") from error
-        return cls(model, spectral=spectral, device=device)
+        return cls(model, spectral=spectral, follow=followed(card.signal), device=device)
 
     def __call__(
         self,
@@ -119,7 +133,7 @@ class Denoiser:
         out = torch.from_numpy(result).reshape(given.shape).to(given)
         return cast(Sound, out if isinstance(wave, Tensor) else out.numpy())
 
-    def measure(self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int) -> float:
+    def measure(self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int) -> Gain:
         """Return the gain that brings a recording, all its channels together, to the network's
         level: the first reading.
 
@@ -142,14 +156,20 @@ class Denoiser:
             power[start // FRAME :][: len(found)] = found
         if not torch.isfinite(power).all():
             raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
-        return float(gain_for(active_level(power)))
+        return self.gain(power)
+
+    def gain(self, power: Tensor) -> Gain:
+        """Return the gain of a recording whose frames have these powers (N,)."""
+        if self.follow:
+            return Gain(local_gain_db(power))
+        return Gain.constant(float(gain_for(active_level(power))))
 
     def run(
         self,
         blocks: Iterable[Array],
         shape: tuple[int, ...],
         rate: int,
-        gain: float,
+        gain: Gain,
         settings: Settings,
     ) -> Iterator[Part]:
         """Yield the denoised pieces in order: the second reading."""
@@ -163,15 +183,17 @@ class Denoiser:
             yield self.one(torch.from_numpy(seen), piece, bands, gain, settings)
 
     def one(
-        self, seen: Tensor, piece: Window, bands: BandSplit, gain: float, settings: Settings
+        self, seen: Tensor, piece: Window, bands: BandSplit, gain: Gain, settings: Settings
     ) -> Part:
         """Return one denoised piece, from the samples (C, high - low) that it sees."""
         before = seen[:, piece.kept]
         if not seen.any():
             return Part(piece, before.numpy(), before.numpy().copy(), None)
-        clean, heard = self._enhance(seen * gain, bands, piece, settings)
-        after = settings.dry * seen + (1.0 - settings.dry) * clean / gain
-        return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(gain))
+        factor = gain.at(piece.low, piece.low + seen.shape[-1], bands.ratio)
+        clean, heard = self._enhance(seen * factor, bands, piece, settings)
+        after = settings.dry * seen + (1.0 - settings.dry) * clean / factor
+        core = gain.at(heard.first, heard.first + heard.noisy.shape[-1])
+        return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(core))
 
     def predict(self, seconds: float, settings: Settings) -> float:
         """Return the seconds that so much sound, of all channels together, will take on this
@@ -248,3 +270,9 @@ class Denoiser:
 
 def _piece(rate: int, channels: int) -> int:
     return min(int(PIECE_SECONDS * rate), max(1, PIECE_SAMPLES // channels))
+
+
+def followed(signal: dict[str, Any]) -> bool:
+    """Return whether a card's network was trained on followed levels."""
+    level = signal.get("level")
+    return isinstance(level, dict) and bool(cast("dict[str, Any]", level).get("follow"))

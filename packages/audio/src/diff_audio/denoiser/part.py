@@ -8,6 +8,7 @@ from typing import Protocol
 from torch import Tensor
 
 from diff_audio.denoiser.settings import Settings
+from diff_audio.sound.level import Gain
 from diff_audio.sound.resample import BandSplit
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window
@@ -29,8 +30,8 @@ class Heard:
     clean: Tensor
     variance: Tensor | None
 
-    def over(self, gain: float) -> Heard:
-        """The same at the level before `gain`."""
+    def over(self, gain: Tensor) -> Heard:
+        """Return the same at the level before the factors `gain` (m,)."""
         variance = None if self.variance is None else self.variance / gain**2
         return Heard(self.first, self.noisy / gain, self.clean / gain, variance)
 
@@ -56,7 +57,7 @@ class Piecewise(Protocol):
         ...
 
     def one(
-        self, seen: Tensor, piece: Window, bands: BandSplit, gain: float, settings: Settings
+        self, seen: Tensor, piece: Window, bands: BandSplit, gain: Gain, settings: Settings
     ) -> Part:
         """Return a denoised piece, from the samples (C, high - low) that it sees."""
         ...

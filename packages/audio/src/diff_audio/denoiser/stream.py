@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diff_audio.denoiser.part import Piecewise
 from diff_audio.denoiser.settings import Settings
-from diff_audio.sound.level import TARGET_DB, active_level, frame_power, gain_for
+from diff_audio.sound.level import TARGET_DB, Gain, active_level, frame_power, gain_for
 from diff_audio.sound.resample import BandSplit
 from diff_audio.sound.windows import Window
 
@@ -125,14 +125,14 @@ class Stream:
         self._ready = torch.cat((self._ready, torch.from_numpy(part.after)), dim=1)
         self._start = stop
 
-    def _gain(self, seen: Tensor, high: int) -> float:
-        """Return the factor to the network's level, from the given or the recent level."""
+    def _gain(self, seen: Tensor, high: int) -> Gain:
+        """Return the gain to the network's level, from the given or the recent level."""
         if self.level_db is not None:
-            return 10.0 ** ((TARGET_DB - self.level_db) / 20.0)
+            return Gain.constant(10.0 ** ((TARGET_DB - self.level_db) / 20.0))
         fresh = high - self._start - (self._context if self._start else 0)
         core = self._bands.down(seen[:, -max(fresh, 1) :].float())
         self._power = torch.cat((self._power, frame_power(core).amax(0)))[-MEMORY:]
-        return float(gain_for(active_level(self._power)))
+        return Gain.constant(float(gain_for(active_level(self._power))))
 
     def _take(self, count: int) -> Tensor:
         out, self._ready = self._ready[:, :count], self._ready[:, count:]

@@ -16,6 +16,7 @@ from diff_audio.denoiser.part import Part
 from diff_audio.denoiser.settings import Settings
 from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.sound.clipping import Clipping
+from diff_audio.sound.level import Gain
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.write import Writer, container_for
@@ -133,7 +134,5 @@ class _Checked:
                 "add nan_to_zero=True to take them for silence"
             )
 
-    def level_db(self, gain: float) -> float | None:
-        from diff_audio.sound.level import TARGET_DB
-
-        return TARGET_DB - 20.0 * float(np.log10(gain)) if self.sounds else None
+    def level_db(self, gain: Gain) -> float | None:
+        return gain.level_db if self.sounds else None

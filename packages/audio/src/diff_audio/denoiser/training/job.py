@@ -17,7 +17,6 @@ from diff_audio.denoiser.training.objective import Enhancement
 from diff_audio.denoiser.training.validation import Validation
 from diff_audio.sound.level import TARGET_DB
 from diff_audio.sound.resample import CORE_RATE
-from diff_audio.spectra.stft import Spectral
 from diff_core.bridge import SchroedingerBridge
 from diff_core.denoiser import FromX0
 from diff_core.io import Card
@@ -79,7 +78,12 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     corpus = Corpus.open(
         inputs.speech, inputs.noise, out / "corpus", inputs.manifest, strict=inputs.strict
     )
-    validation = Validation(corpus, recipe.objective.spectral, **asdict(recipe.validation))
+    validation = Validation(
+        corpus,
+        recipe.objective.spectral,
+        **asdict(recipe.validation),
+        follow=recipe.mixing.follow,
+    )
     noisy = validation.noisy()
     held_out = f"held-out mixtures at {recipe.validation.snr:g} dB, 1 pass"
     scored: dict[int, dict[str, float]] = {}
@@ -100,7 +104,7 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         scores = scored[step] if step in scored else validation(average, step)
         named = {f"{name}, {held_out}": value for name, value in scores.items()}
         before = {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()}
-        return _card(corpus, recipe.objective.spectral, named | before)
+        return _card(corpus, recipe, named | before)
 
     return Job(
         denoiser,
@@ -118,7 +122,7 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     )
 
 
-def _card(corpus: Corpus, spectral: Spectral, scores: dict[str, float]) -> Card:
+def _card(corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
     sets: dict[tuple[str, str, str], float] = {}
     for clip in corpus.clips:
         if clip.split == "train":
@@ -129,8 +133,8 @@ def _card(corpus: Corpus, spectral: Spectral, scores: dict[str, float]) -> Card:
         purpose="Removes background noise from speech: in one pass, or in several from y to x_0.",
         signal={
             "sample_rate": CORE_RATE,
-            "spectrum": spectral.describe(),
-            "level": f"active speech at {TARGET_DB:g} dBFS (diff_audio.sound.level)",
+            "spectrum": recipe.objective.spectral.describe(),
+            "level": {"decibels": TARGET_DB, "follow": recipe.mixing.follow},
         },
         data=tuple(
             f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items()

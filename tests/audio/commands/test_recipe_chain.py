@@ -195,7 +195,7 @@ def test_denoiser(sounds: Path, tmp_path: Path) -> None:
     with torch.inference_mode():
         y = spectral.analysis((wave * gain).float())
         x_0 = model.denoiser(y, torch.ones(()), Condition(channels=y))
-        expected = spectral.synthesis(x_0, 8000) / gain
+        expected = (spectral.synthesis(x_0, 8000) / gain).float()
     assert not torch.allclose(expected, wave.float(), atol=1e-4)
     torch.testing.assert_close(model(wave, 16000).float(), expected, atol=1e-6, rtol=1e-4)
 

@@ -140,7 +140,7 @@ def test_without_recorded_noise_coloured_noise_takes_its_place() -> None:
 def test_bad_settings_are_named() -> None:
     with pytest.raises(ValueError, match="seconds"):
         Mixing(seconds=0)
-    with pytest.raises(ValueError, match=r"coloured and babble.*0\.8 and 0\.3"):
+    with pytest.raises(ValueError, match=r"coloured, babble and made.*0\.8, 0\.3 and"):
         Mixing(coloured=0.8, babble=0.3)
     with pytest.raises(ValueError, match="no speech for split 'val'"):
         Mixer(corpus(), Mixing(), split="val")
@@ -299,9 +299,10 @@ def test_a_jump_puts_two_speakers_at_two_levels() -> None:
 def test_a_bed_of_hiss_lies_under_recorded_noise() -> None:
     """At its level: speech and babble of this corpus are a tone, and the rest is hiss."""
     plain = {**vars(PLAIN), "coloured": 0.0, "babble": 1.0, "snr": (0.0, 0.0), "voices": (1, 1)}
+    hissing = {**plain, "bed": 1.0, "bed_db": (-10.0, -10.0)}
     same = corpus(speakers=1)
     bare = Mixer(same, Mixing(**plain))[0]
-    bedded = Mixer(same, Mixing(**plain, bed=1.0, bed_db=(-10.0, -10.0)))[0]
+    bedded = Mixer(same, Mixing(**hissing))[0]
 
     def noise(item: dict[str, torch.Tensor]) -> np.ndarray:
         return (item["noisy"] - item["clean"]).double().numpy()
@@ -316,7 +317,9 @@ def test_a_bed_of_hiss_lies_under_recorded_noise() -> None:
 
 
 def test_followed_items_are_near_the_level_in_both_halves() -> None:
-    followed = Mixing(**{**vars(PLAIN), "seconds": 4.0, "level": 0.0, "follow": True, "jump": 1.0})
+    followed = Mixing(
+        **{**vars(PLAIN), "seconds": 12.0, "level": 0.0, "follow": True, "jump": 1.0}
+    )
     mixer = Mixer(corpus(speakers=2), followed)
     for index in range(8):
         noisy = mixer[index]["noisy"]

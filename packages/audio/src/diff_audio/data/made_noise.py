@@ -126,7 +126,8 @@ def _wind(rng: Generator, length: int, rate: int) -> NDArray[np.float64]:
     corner = np.exp(rng.uniform(np.log(60.0), np.log(600.0)))
     body = _shaped(rng, length, (1 + (frequency / corner) ** 2) ** -rng.uniform(0.7, 1.5))
     slow = _shaped(rng, length, np.exp(-((frequency / rng.uniform(0.5, 4.0)) ** 2)))
-    gusts = np.exp(rng.uniform(0.5, 1.5) * slow / (slow.std() + 1e-9))
+    slow -= slow.mean()  # of a short piece nothing is left
+    gusts = np.exp(rng.uniform(0.5, 1.5) * slow / max(float(slow.std()), 1e-3))
     wave = unit(body) * gusts
     if rng.random() < 0.3:  # the membrane reaches its stop
         limit = np.quantile(np.abs(wave), rng.uniform(0.9, 0.999))

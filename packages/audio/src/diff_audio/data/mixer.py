@@ -192,13 +192,15 @@ class Item:
     def two_levels(self) -> Wave:
         """Return two speakers one after the other, (T,), one much quieter; a pause between."""
         rng = self.rng
-        first, second = self.speech(), self.speech()
         turn = round(rng.uniform(0.2, 0.8) * self.length)
-        first[turn:] = 0
-        second[: turn + round(rng.uniform(0.0, 0.6) * self.rate)] = 0
-        loud, faint = (first, second) if rng.random() < 0.6 else (second, first)
+        start = turn + round(rng.uniform(0.0, 0.6) * self.rate)
         low, high = self.mixing.jump_db
-        return np.float32(0.1) * (unit(loud) + _factor(rng, (-high, -low)) * unit(faint))
+        faint = _factor(rng, (-high, -low))
+        before, after = (1, faint) if rng.random() < 0.6 else (faint, 1)
+        wave = np.zeros(self.length, np.float32)
+        wave[:turn] = before * unit(self.speech()[:turn])
+        wave[start:] = after * unit(self.speech()[start:])
+        return np.float32(0.1) * wave
 
     def _fill(self, clips: tuple[Clip, ...], wave: Wave) -> None:
         """Fill `wave` with utterances one after the other; the first is entered at a random

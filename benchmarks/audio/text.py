@@ -16,8 +16,8 @@ from collections import Counter
 from pathlib import Path
 
 from diff_audio.text import phonemes
-from diff_audio.text.pronounce.dictionary import lookup
-from diff_audio.text.pronounce.morphology import compose
+from diff_audio.text.pronunciation.dictionary import lookup
+from diff_audio.text.pronunciation.morphology import compose
 
 START = "from diff_audio.text import phonemes; phonemes('Hello.')"
 

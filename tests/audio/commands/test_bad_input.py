@@ -180,7 +180,7 @@ def test_damaged_weights(good, tmp_path, capsys):
     [
         (["--magic"], "No such option: --magic"),
         (["--steps", "0"], "--steps"),
-        (["--samples", "2", "--steps", "1"], "2 passes or more"),
+        (["--samples", "2", "--steps", "1"], "steps of 2 or more"),
         (["--quality", "perfect"], "--quality"),
         (["--limit", "-3"], "--limit"),
         (["--device", "abacus"], "abacus"),

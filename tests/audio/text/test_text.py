@@ -8,9 +8,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from diff_audio.text import SYMBOLS, encode, phonemes, utterances
+from diff_audio.text import SYMBOLS, encode, phonemes, sentences, utterances
 from diff_audio.text.__main__ import main
-from diff_audio.text.normalise import sentences
 from diff_audio.text.normalise.sentences import LONGEST
 
 ENGLISH = st.text("abcAIXS .,!?;:-'\"()0123456789$£%/@&+=#*<>\n", max_size=80)

@@ -6,7 +6,7 @@ import string
 import pytest
 
 from diff_audio.text import SYMBOLS, phonemes
-from diff_audio.text.pronounce.ipa import arpabet
+from diff_audio.text.pronunciation.ipa import arpabet
 
 
 @pytest.mark.parametrize(

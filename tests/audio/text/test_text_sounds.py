@@ -10,9 +10,9 @@ import torch
 from diff_audio.text import SYMBOLS, phonemes, pronounce
 from diff_audio.text.letter_alignment import align
 from diff_audio.text.pack import pack, parse
-from diff_audio.text.pronounce.dictionary import lookup, words
-from diff_audio.text.pronounce.letters import ALPHABET, Speller, quantise
-from diff_audio.text.pronounce.morphology import compose
+from diff_audio.text.pronunciation.dictionary import lookup, words
+from diff_audio.text.pronunciation.letters import ALPHABET, Speller, quantise
+from diff_audio.text.pronunciation.morphology import compose
 from diff_audio.text.train_letters import Network
 
 

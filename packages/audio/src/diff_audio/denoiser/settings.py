@@ -67,7 +67,7 @@ class Settings:
             raise ValueError(f"samples must be at least 1, got {self.samples}")
         if self.samples > 1 and self.steps == 1:
             raise ValueError(
-                f"samples is {self.samples}; it needs 2 passes or more (`steps`): "
+                f"samples is {self.samples}; above 1 it needs steps of 2 or more: "
                 "a single pass is not random"
             )
         if not 1 <= self.views <= MAX_VIEWS:
@@ -88,7 +88,9 @@ class Settings:
         if quality not in QUALITIES:
             raise ValueError(f"quality must be {', '.join(QUALITIES)}, got {quality!r}")
         if QUALITIES[quality].get("views", 1) > 1 and others.get("samples", 1) > 1:
-            raise ValueError(f"quality is {quality!r}; it excludes `samples` above 1")
+            raise ValueError(
+                f"quality is {quality!r}; it and `samples` above 1 exclude each other"
+            )
         return cls(**{**QUALITIES[quality], **others})
 
     @property

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from diff_audio.text.pronounce.dictionary import Phones
+from diff_audio.text.pronunciation.dictionary import Phones
 from diff_audio.text.symbols import CONSONANTS, GIVEN, SYMBOLS, VOWELS
 
 __all__ = ["take"]

@@ -11,9 +11,9 @@ from diff_audio.text.brackets import take
 from diff_audio.text.normalise.characters import fold
 from diff_audio.text.normalise.rules import tokens
 from diff_audio.text.normalise.sentences import spans
-from diff_audio.text.pronounce.dictionary import Phones, lookup
-from diff_audio.text.pronounce.heteronyms import choose
-from diff_audio.text.pronounce.morphology import compose, with_s
+from diff_audio.text.pronunciation.dictionary import Phones, lookup
+from diff_audio.text.pronunciation.heteronyms import choose
+from diff_audio.text.pronunciation.morphology import compose, with_s
 from diff_audio.text.spoken import Skipped, Spoken
 from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, VOWELS
 
@@ -89,7 +89,7 @@ def _read(text: str, *, strict: bool, engine: str, language: str) -> Spoken:
         folded, skipped = fold(open_text)
         spoken = _speak(tokens(folded), given, skipped)
     else:
-        from diff_audio.text.pronounce.engines import speak
+        from diff_audio.text.pronunciation.engines import speak
 
         spoken = speak(open_text, given, engine=engine, language=language)
     if strict and spoken.skipped:
@@ -153,6 +153,6 @@ def pronounce(word: str) -> Phones:
         return tuple(phone for part in parts for phone in pronounce(part))
     if found := compose(word):
         return found
-    from diff_audio.text.pronounce.letters import spell
+    from diff_audio.text.pronunciation.letters import spell
 
     return spell(word)

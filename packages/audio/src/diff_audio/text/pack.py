@@ -12,7 +12,7 @@ import gzip
 from collections.abc import Iterable
 from pathlib import Path
 
-from diff_audio.text.pronounce.dictionary import DICTIONARY, Phones, pack_line
+from diff_audio.text.pronunciation.dictionary import DICTIONARY, Phones, pack_line
 from diff_core.files import replacing
 
 __all__ = ["main", "pack", "parse"]

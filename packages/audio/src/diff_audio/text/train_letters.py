@@ -20,8 +20,8 @@ from safetensors.numpy import save_file
 from torch import Tensor, nn
 
 from diff_audio.text.letter_alignment import align
-from diff_audio.text.pronounce import letters
-from diff_audio.text.pronounce.dictionary import Phones, lookup, words
+from diff_audio.text.pronunciation import letters
+from diff_audio.text.pronunciation.dictionary import Phones, lookup, words
 from diff_audio.text.symbols import CONSONANTS, VOWELS
 from diff_core.files import replacing
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from diff_audio.text.normalise.numbers import cardinal, ordinal, roman
-from diff_audio.text.pronounce.dictionary import lookup
+from diff_audio.text.pronunciation.dictionary import lookup
 
 __all__ = ["ENDING", "LETTER", "MONTHS", "SHORT", "acronyms", "expand", "letter_names", "romans"]
 

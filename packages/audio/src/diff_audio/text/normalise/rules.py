@@ -13,7 +13,7 @@ from diff_audio.text.normalise.abbreviations import LETTER, acronyms, expand, le
 from diff_audio.text.normalise.addresses import addresses
 from diff_audio.text.normalise.amounts import measures, money, plain_numbers, ranges, telephones
 from diff_audio.text.normalise.dates import dates, times
-from diff_audio.text.pronounce.dictionary import lookup
+from diff_audio.text.pronunciation.dictionary import lookup
 from diff_audio.text.symbols import GIVEN, PUNCTUATION
 
 __all__ = ["tokens"]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_audio.text.pronounce.dictionary import Phones
+from diff_audio.text.pronunciation.dictionary import Phones
 
 __all__ = ["ALPHABET", "WEIGHTS", "Speller", "quantise", "spell"]
 

@@ -7,7 +7,7 @@ the dictionary they came out right less often when composed.
 
 from __future__ import annotations
 
-from diff_audio.text.pronounce.dictionary import Phones, lookup
+from diff_audio.text.pronunciation.dictionary import Phones, lookup
 
 __all__ = ["VOICELESS", "compose", "with_s"]
 

@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from functools import cache
 
-from diff_audio.text.pronounce.dictionary import Phones, lookup
+from diff_audio.text.pronunciation.dictionary import Phones, lookup
 
 __all__ = ["choose"]
 

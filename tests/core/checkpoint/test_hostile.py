@@ -177,7 +177,7 @@ except CheckpointError as error:
     print(error)
 """
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120
+        [sys.executable, "-c", script], capture_output=True, text=True, timeout=600
     )
     assert "do not fit the model" in done.stdout, done.stderr
 

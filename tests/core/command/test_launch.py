@@ -66,7 +66,7 @@ def test_a_command_says_so_in_one_line(tmp_path, given):
         env=environment,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
     )
     assert done.returncode == 2, done.stderr
     assert len(done.stderr.splitlines()) == 1 and "unset RANK and WORLD_SIZE" in done.stderr

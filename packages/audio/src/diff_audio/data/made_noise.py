@@ -29,6 +29,11 @@ def made_noise(rng: Generator, kind: Made, length: int, rate: int) -> Wave:
     return unit(_MAKERS[kind](rng, length, rate).astype(np.float32))
 
 
+def _level(wave: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the wave with a root mean square of 1."""
+    return wave / np.sqrt(np.mean(np.square(wave)))
+
+
 def _shaped(rng: Generator, length: int, response: NDArray[np.float64]) -> NDArray[np.float64]:
     """Gaussian noise with a magnitude response (length // 2 + 1,)."""
     return np.fft.irfft(np.fft.rfft(rng.standard_normal(length)) * response, length)
@@ -60,7 +65,7 @@ def _harmonics(
         power *= turn
         strength = number**-slope * 10 ** (rng.uniform(-12.0, 0.0) / 20)
         wave += np.complex64(strength * np.exp(1j * rng.uniform(0, 2 * np.pi))) * power
-    return wave.imag
+    return wave.imag.astype(np.float64)
 
 
 def _hum(rng: Generator, length: int, rate: int) -> NDArray[np.float64]:
@@ -68,7 +73,7 @@ def _hum(rng: Generator, length: int, rate: int) -> NDArray[np.float64]:
     if rng.random() < 0.7:
         return _harmonics(rng, length, rate, rng.choice((50.0, 60.0)), rng.uniform(0.0, 2.0), 5e-4)
     engine = _harmonics(rng, length, rate, rng.uniform(20.0, 200.0), rng.uniform(0.3, 1.5), 0.02)
-    return unit(engine) + rng.uniform(0.1, 1.0) * unit(_hiss(rng, length, rate))
+    return _level(engine) + rng.uniform(0.1, 1.0) * _level(_hiss(rng, length, rate))
 
 
 def _whine(rng: Generator, length: int, rate: int) -> NDArray[np.float64]:
@@ -128,7 +133,7 @@ def _wind(rng: Generator, length: int, rate: int) -> NDArray[np.float64]:
     slow = _shaped(rng, length, np.exp(-((frequency / rng.uniform(0.5, 4.0)) ** 2)))
     slow -= slow.mean()  # of a short piece nothing is left
     gusts = np.exp(rng.uniform(0.5, 1.5) * slow / max(float(slow.std()), 1e-3))
-    wave = unit(body) * gusts
+    wave = _level(body) * gusts
     if rng.random() < 0.3:  # the membrane reaches its stop
         limit = np.quantile(np.abs(wave), rng.uniform(0.9, 0.999))
         wave = np.clip(wave, -limit, limit)

@@ -130,7 +130,8 @@ class Item:
         noise = self.noise()
         if mixing.bed and rng.random() < mixing.bed:
             bed = made_noise(rng, "hiss", self.length, self.rate)
-            noise = unit(noise) + _factor(rng, mixing.bed_db) * bed
+            noise = unit(noise)
+            noise += _factor(rng, mixing.bed_db) * bed
         snr = self._ratio(mixing.gentle_snr if rng.random() < mixing.gentle else mixing.snr)
         if jump:  # else the quieter speaker would nearly always be lost in the noise
             snr += rng.uniform(0.0, mixing.jump_db[1])
@@ -198,9 +199,9 @@ class Item:
         faint = _factor(rng, (-high, -low))
         before, after = (1, faint) if rng.random() < 0.6 else (faint, 1)
         wave = np.zeros(self.length, np.float32)
-        wave[:turn] = before * unit(self.speech()[:turn])
-        wave[start:] = after * unit(self.speech()[start:])
-        return np.float32(0.1) * wave
+        wave[:turn] = 0.1 * before * unit(self.speech()[:turn])
+        wave[start:] = 0.1 * after * unit(self.speech()[start:])
+        return wave
 
     def _fill(self, clips: tuple[Clip, ...], wave: Wave) -> None:
         """Fill `wave` with utterances one after the other; the first is entered at a random
@@ -242,7 +243,7 @@ class Item:
         wave = made_noise(rng, kinds[int(rng.integers(len(kinds)))], self.length, self.rate)
         if rng.random() < self.mixing.second:
             other = made_noise(rng, kinds[int(rng.integers(len(kinds)))], self.length, self.rate)
-            wave = wave + _factor(rng, (-12.0, 0.0)) * other
+            wave += _factor(rng, (-12.0, 0.0)) * other
         return wave
 
     def babble(self) -> Wave:

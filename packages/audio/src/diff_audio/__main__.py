@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from diff_audio.weights import FOLDER
+from diff_audio.weights import FOLDER as WEIGHTS
 from diff_core.command import run
 from diff_core.command.doctor import Doctor
 from diff_core.command.umbrella import umbrella
@@ -42,8 +42,8 @@ app = umbrella(
     "diff-audio",
     "Diffusion for sound: denoise recordings, speak text, and train both.",
     COMMANDS,
-    FOLDER,
-    Doctor("diff-audio", FOLDER, {"denoise": _denoise, "say": _say}),
+    WEIGHTS,
+    Doctor("diff-audio", WEIGHTS, {"denoise": _denoise, "say": _say}),
 )
 
 

@@ -232,5 +232,7 @@ def test_bad_times_are_refused(kind: type[Denoiser], case: str) -> None:
 @pytest.mark.parametrize("kind", [kind for kind in TARGETS if kind is not FromX0])
 def test_a_signal_of_integers_is_refused(kind: type[Denoiser]) -> None:
     x = torch.zeros(2, 1, 4, dtype=torch.int64)
-    with pytest.raises(ValueError, match=r"x is torch.int64; expected floating-point numbers"):
+    with pytest.raises(
+        ValueError, match=r"x is torch.int64; expected real floating-point numbers"
+    ):
         kind(Oracle(x), Cosine())(x, torch.tensor(0.5))

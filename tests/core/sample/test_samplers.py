@@ -174,7 +174,9 @@ def test_errors() -> None:
         sample(denoiser, Ancestral(), x, uniform(3))
     with pytest.raises(ValueError, match="decreasing"):
         sample(denoiser, Ddim(), x, uniform(3).flip(0))
-    with pytest.raises(ValueError, match=r"x is torch.int64 of shape \(1, 4\); expected floating"):
+    with pytest.raises(
+        ValueError, match=r"x is torch.int64 of shape \(1, 4\); expected real floating"
+    ):
         sample(denoiser, Ddim(), torch.zeros(1, 4, dtype=torch.int64), uniform(3))
     with pytest.raises(ValueError, match=r"x is torch.float32 of shape \(\); expected"):
         sample(denoiser, Ddim(), torch.tensor(0.0), uniform(3))

@@ -83,7 +83,7 @@ def test_errors_name_the_argument() -> None:
         marginal(schedule, x, torch.tensor(1), x)
     with pytest.raises(ValueError, match=r"t is on meta; expected cpu"):
         marginal(schedule, x, torch.rand(2, device="meta"), x)
-    with pytest.raises(ValueError, match=r"x is torch.int64; expected floating-point"):
+    with pytest.raises(ValueError, match=r"x is torch.int64; expected real floating-point"):
         marginal(schedule, x.long(), torch.tensor(0.5), x.long())
     with pytest.raises(ValueError, match=r"s has shape \(3,\)"):
         transition(schedule, x, torch.rand(3), torch.tensor(1.0), x)

@@ -1,4 +1,4 @@
-"""What a launcher (`accelerate launch`, torchrun) says of this process in its environment."""
+"""The place of this process among those of a launcher (`accelerate launch`, torchrun)."""
 
 from __future__ import annotations
 

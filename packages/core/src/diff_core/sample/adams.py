@@ -40,7 +40,7 @@ class _AdamsBashforth:
         raise NotImplementedError
 
     def _steady(self, plan: Plan, k: int, most: int) -> int:
-        """How many of the last eps may be extrapolated over step k."""
+        """Return the number of the last eps that may be extrapolated over step k."""
         length = plan.log_snr[k + 1] - plan.log_snr[k]
         return steady(most, length, lambda points: self._integral(plan, k, points))
 

@@ -27,6 +27,9 @@ from diff_core.schedule import Schedule, log_ratio
 
 __all__ = ["Denoise", "Memory", "OnStep", "Plan", "Sampler", "levels", "sample"]
 
+COLDEST = 0.05
+"""Root mean square of a start, as a share of what it should be, below which it is a mistake."""
+
 Memory = tuple[Tensor, ...]
 """What a multistep method carries from step to step; empty before the first."""
 
@@ -181,11 +184,14 @@ def _kind(thing: object) -> str:
 
 
 def _check_start(x: Tensor, sigma: float) -> None:
-    """Warn of a start without the noise that it should have: 1 where sigma(1) is 80."""
+    """Warn of a start without the noise that it should have: 1 where sigma(1) is 80.
+
+    A start of zeros, or a cooler one, is a choice: the temperature of a flow.
+    """
     if x.device.type != "cpu" or x.numel() < 16 or torch.compiler.is_compiling():
         return
     size = x.detach().double().square().mean().sqrt().item()
-    if size < 0.2 * sigma:
+    if 0 < size < COLDEST * sigma:
         warnings.warn(
             f"x has a root mean square of {size:.3g} where sigma(times[0]) is {sigma:.3g}; "
             "expected a draw at times[0], such as sigma(times[0]) times standard normal noise",

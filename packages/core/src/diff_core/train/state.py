@@ -105,7 +105,7 @@ class Progress:
         return replace(self, waited=self.waited + 1)
 
     def lacks_validation(self, config: TrainConfig, *, score_start: bool = False) -> bool:
-        """Whether a validation is due after this step and was not made: a run may end in it."""
+        """Return whether a validation is due after this step and missing: a run may end in it."""
         if self.validated is None or self.validated >= self.step:
             return False
         if self.step == 0:

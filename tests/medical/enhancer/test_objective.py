@@ -1,11 +1,18 @@
 """The loss: EDM's weighting in closed form; noise that is tied, stratified, of unit variance."""
 
+import pytest
 import torch
 from torch import Tensor
 
 from diff_core.denoiser import Denoiser
 from diff_core.schedule import Edm
-from diff_medical.enhancer.training.objective import SlabDenoising, draw_sigma, slab_noise
+from diff_medical.data.lesions import Lesions
+from diff_medical.enhancer.training.objective import (
+    SlabDenoising,
+    draw_sigma,
+    shading,
+    slab_noise,
+)
 from diff_medical.slices.network import SIGMA_MAX
 
 
@@ -140,3 +147,62 @@ def test_a_batch_that_says_nothing_of_noise_is_as_one_of_sigma_0() -> None:
         SlabDenoising()(one, plain, generator()), SlabDenoising()(two, told, generator())
     )
     assert torch.equal(one.x_t, two.x_t)
+
+
+def test_zero_filled_noise_has_nothing_outside_its_band_and_unit_variance() -> None:
+    like, slices = torch.zeros(24, 5, 64, 64), torch.arange(5).expand(24, 5)
+    noise = slab_noise(like, slices, 0.0, generator(), zero_filled=1.0)
+    torch.testing.assert_close(noise.std((1, 2, 3)), torch.ones(24), rtol=0.05, atol=0)
+    power = torch.fft.fft2(noise).abs().square().mean(1)
+    lines = [power.amax(2), power.amax(1)]  # along H, along W
+    shares = torch.stack([(line > 1e-3 * line.amax(1, True)).double().mean(1) for line in lines])
+    narrow = shares.amin(0)
+    assert float(narrow.min()) >= 0.43 and float(narrow.max()) < 1.0
+    assert bool((shares.amax(0) == 1.0).any())  # many are filled along one axis only
+    white = slab_noise(like, slices, 0.0, generator())
+    assert bool((torch.fft.fft2(white).abs().square().mean(1) > 1e-3).all())
+
+
+def test_shading_is_smooth_positive_and_only_where_noise_is_added() -> None:
+    like = torch.ones(32, 5, 48, 48)
+    factor = shading(like, 0.5, generator())
+    shaded = (factor != 1).flatten(1).any(1)
+    assert 8 <= int(shaded.sum()) <= 24
+    assert float(factor.min()) > 0.25 and float(factor.max()) < 4.0
+    assert float((factor[:, :, 1:] / factor[:, :, :-1]).log().abs().max()) < 0.1
+    torch.testing.assert_close(factor, factor[:, :1].expand_as(factor))  # alike in all slices
+    denoiser = Bypass()
+    given = torch.tensor([0.0, 0.1]).repeat(8)
+    data = {
+        "x_0": torch.ones(16, 5, 32, 32), "slices": torch.arange(5).expand(16, 5),
+        "y": torch.ones(16, 5, 32, 32), "sigma": given,
+    }  # fmt: skip
+    SlabDenoising(shading=1.0)(denoiser, data, generator())
+    assert bool((denoiser.x_t[given > 0] == 1).all())
+
+
+def test_lesions_are_in_the_target_and_weigh_more() -> None:
+    """A network that gives back y makes an error where noise is, and none where lesions are."""
+    lesions = Lesions(share=1.0, contrast=(50.0, 50.0), weight=3.0)
+    denoiser = Bypass()
+    clean = batch(8, 64)
+    clean["sigma"] = torch.full((8,), 0.1)
+    clean["y"] = clean["x_0"]
+    assert SlabDenoising(lesions=lesions)(denoiser, clean, generator()).eq(0).all()
+    assert float(denoiser.x_t.abs().amax((1, 2, 3)).min()) > 2.0  # 50 sigma, but partial volumes
+
+    class Zero(Bypass):
+        def forward(self, x_t: Tensor, t: Tensor, cond: object = None) -> Tensor:
+            return torch.zeros_like(x_t)
+
+    losses = []
+    for weight in (0.0, 3.0):
+        objective = SlabDenoising(lesions=Lesions(share=1.0, contrast=(2.0, 2.0), weight=weight))
+        losses.append(objective(Zero(), batch(8, 64), generator()))
+    ratio = losses[1] / losses[0]
+    assert bool((ratio > 2.0).all()) and bool((ratio < 4.0).all())
+
+
+def test_probabilities_are_checked() -> None:
+    with pytest.raises(ValueError, match="shading is 1.5; expected a probability"):
+        SlabDenoising(shading=1.5)

@@ -175,7 +175,7 @@ def enhance_file(
     """Write the enhanced scan `source` to `target`, and what else was asked for.
 
     source:    a NIfTI or MGH file, or the folder or zip archive of a DICOM series
-    target:    a NIfTI file; for a DICOM series also a folder, for a DICOM series
+    target:    a NIfTI file; for a DICOM series also a folder
     sigma_map: NIfTI file on the grid of the scan: the noise level of each voxel
     mask:      NIfTI file on the grid of the scan: voxels of 0 stay as they are
     on_plan:   called with the passes over the scan, and the seconds that they may take

@@ -1,7 +1,7 @@
 r"""What the generator makes, measured: fidelity, usefulness, copies, speed.
 
     python benchmarks/medical/generate.py --data DIR --save DIR \
-        [--only SECTION ...] [--into docs/audit.md]
+        [--only SECTION ...] [--into docs/medical/audit.md]
 
 DIR of --data holds scans and a manifest, as for training. --number samples are drawn in the
 mixture of kinds of the training data, in --steps steps, and kept below --save with the cut scans,
@@ -99,7 +99,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--vae-seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument(
-        "--into", type=Path, metavar="PAGE", help="docs/audit.md, to be brought up to date"
+        "--into", type=Path, metavar="PAGE", help="docs/medical/audit.md, to be brought up to date"
     )
     parser.add_argument("--weights", type=Path)
     parser.add_argument("--threads", type=int, default=1)

@@ -55,7 +55,7 @@ def test_versions_are_in_step():
 
 def test_the_core_asks_for_nothing_heavy_beyond_torch():
     needs = {need.name for need in map(Requirement, project("core")["dependencies"])}
-    assert needs == {"torch", "numpy", "safetensors", "tqdm", "lazy-loader", "filelock"}
+    assert needs == {"torch", "numpy", "safetensors", "tqdm", "lazy-loader"}
 
 
 def test_every_dependency_has_a_tested_version_that_it_admits():

@@ -36,6 +36,10 @@ training_command(
     shipped=path_of("denoise"),
     command=COMMAND,
     help="Train the denoiser on clean speech and noise, mixed on the fly.",
+    examples={
+        "--speech speech/ --noise noise/ --out run/": "Train; the result is in run/.",
+        "--speech speech/ --out run/ --resume": "Go on with a training that was stopped.",
+    },
 )
 
 training_command(
@@ -47,6 +51,10 @@ training_command(
     shipped=path_of("vocoder"),
     command=COMMAND,
     help="Train the vocoder on speech.",
+    examples={
+        "--speech speech/ --out run/": "Train on the speakers of a folder; the result is in run/.",
+        "--speech speech/ --out run/ --start-from shipped": "Train the shipped vocoder on.",
+    },
 )
 
 training_command(
@@ -58,6 +66,10 @@ training_command(
     shipped=path_of("voice"),
     command=COMMAND,
     help="Train a voice on recordings and their texts.",
+    examples={
+        "--data corpus/ --out run/": "Train on wavs/ and metadata.csv; the result is in run/.",
+        "--data corpus/ --out run/ --dry-run": "Show what was found and the time it takes.",
+    },
 )
 
 

@@ -22,7 +22,7 @@ from diff_audio.data.made_noise import made_noise
 from diff_audio.data.mixing import Mixing
 from diff_audio.data.rooms import RoomBank, reverberate
 from diff_audio.sound.codec import coded
-from diff_audio.sound.level import follow, normalise
+from diff_audio.sound.level import levelled
 from diff_audio.sound.wave import Wave, power, unit
 from diff_core.data.split import Split
 
@@ -118,7 +118,7 @@ class Item:
             codec = mixing.codecs[int(rng.integers(len(mixing.codecs)))]
             noisy = coded(noisy, self.rate, codec, rng.random())
         pair = torch.from_numpy(np.stack((target, noisy)))
-        gain = (follow if mixing.follow else normalise)(pair[1:])[1][0]
+        gain = levelled(pair[1:], following=mixing.follow)[1][0]
         gain = gain * 10 ** (rng.uniform(-mixing.level, mixing.level) / 20)
         return {"clean": pair[0] * gain, "noisy": pair[1] * gain}
 

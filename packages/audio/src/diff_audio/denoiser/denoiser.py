@@ -24,14 +24,7 @@ from diff_audio.denoiser.estimate import estimate
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
 from diff_audio.denoiser.stream import Stream
-from diff_audio.sound.level import (
-    FRAME,
-    Gain,
-    active_level,
-    frame_power,
-    gain_for,
-    local_gain_db,
-)
+from diff_audio.sound.level import FRAME, Gain, frame_power
 from diff_audio.sound.resample import CORE_RATE, BandSplit
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut, windows
@@ -156,13 +149,7 @@ class Denoiser:
             power[start // FRAME :][: len(found)] = found
         if not torch.isfinite(power).all():
             raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
-        return self.gain(power)
-
-    def gain(self, power: Tensor) -> Gain:
-        """Return the gain of a recording whose frames have these powers (N,)."""
-        if self.follow:
-            return Gain(local_gain_db(power))
-        return Gain.constant(float(gain_for(active_level(power))))
+        return Gain.of(power, following=self.follow)
 
     def run(
         self,

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diff_audio.denoiser.part import Piecewise
 from diff_audio.denoiser.settings import Settings
-from diff_audio.sound.level import TARGET_DB, Gain, active_level, frame_power, gain_for
+from diff_audio.sound.level import TARGET_DB, Gain, frame_power
 from diff_audio.sound.resample import BandSplit
 from diff_audio.sound.windows import Window
 
@@ -132,7 +132,7 @@ class Stream:
         fresh = high - self._start - (self._context if self._start else 0)
         core = self._bands.down(seen[:, -max(fresh, 1) :].float())
         self._power = torch.cat((self._power, frame_power(core).amax(0)))[-MEMORY:]
-        return Gain.constant(float(gain_for(active_level(self._power))))
+        return Gain.of(self._power, following=False)
 
     def _take(self, count: int) -> Tensor:
         out, self._ready = self._ready[:, :count], self._ready[:, count:]

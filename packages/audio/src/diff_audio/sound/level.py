@@ -19,7 +19,7 @@ from torch.nn import functional
 
 __all__ = [
     "FRAME", "TARGET_DB", "Gain", "active_level", "follow", "frame_power", "gain_for",
-    "local_gain_db", "normalise",
+    "levelled", "local_gain_db", "normalise",
 ]  # fmt: skip
 
 FRAME = 320
@@ -88,6 +88,11 @@ def normalise(wave: Tensor) -> tuple[Tensor, Tensor]:
     return wave * gain, gain
 
 
+def levelled(wave: Tensor, *, following: bool) -> tuple[Tensor, Tensor]:
+    """Return `follow(wave)` if `following`, else `normalise(wave)`: as a network was trained."""
+    return follow(wave) if following else normalise(wave)
+
+
 def follow(wave: Tensor) -> tuple[Tensor, Tensor]:
     """Return 16 kHz waves (B, T), brought to about -26 dBFS place by place, and the smooth gains
     (B, T) that did it, in the dtype of `wave`.
@@ -129,6 +134,15 @@ class Gain:
     """
 
     decibels: Tensor
+
+    @classmethod
+    def of(cls, power: Tensor, *, following: bool) -> Gain:
+        """Return the gain of a recording whose frames have these powers (N,): one that follows it
+        if `following`, else one for its active level.
+        """
+        if following:
+            return cls(local_gain_db(power))
+        return cls.constant(float(gain_for(active_level(power))))
 
     @classmethod
     def constant(cls, factor: float) -> Gain:

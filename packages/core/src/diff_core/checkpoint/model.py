@@ -99,8 +99,8 @@ def save(
     write_tensors(Path(path), tensors, metadata)
 
 
-def _open(path: Path) -> tuple[dict[str, str], dict[str, Tensor]]:
-    metadata, tensors = read_tensors(path)
+def _open(path: Path, *, only_metadata: bool = False) -> tuple[dict[str, str], dict[str, Tensor]]:
+    metadata, tensors = read_tensors(path, only_metadata=only_metadata)
     kind = metadata.get("format", "")
     if not kind.startswith("diff_core/"):
         raise CheckpointError(f"{path}: holds tensors but no diff_core card")
@@ -175,7 +175,7 @@ def _line(error: BaseException) -> str:
 def read_card(path: str | os.PathLike[str]) -> Card:
     """The card of a checkpoint. Raises CheckpointError."""
     path = Path(path)
-    return parse_card(path, _open(path)[0].get("card", ""))
+    return parse_card(path, _open(path, only_metadata=True)[0].get("card", ""))
 
 
 def open_checkpoint(path: str | os.PathLike[str]) -> tuple[Card, Json, dict[str, Tensor]]:

@@ -16,7 +16,7 @@ from diff_audio.data.damage import coloured, scale_to_snr
 from diff_audio.data.mixer import Mixer
 from diff_audio.data.mixing import Mixing
 from diff_audio.metrics.scores import estoi, pesq_wb, si_sdr
-from diff_audio.sound.level import follow, normalise
+from diff_audio.sound.level import levelled
 from diff_audio.sound.resample import CORE_RATE
 from diff_audio.sound.wave import Wave
 from diff_audio.spectra.stft import Spectral
@@ -29,8 +29,6 @@ __all__ = ["Validation"]
 
 EDGES = (-1.0, 0.0, 1.0, 2.0, 3.0)
 """The edges of the bins of log-SNR: t from 0.98 down to 0.02 on the shipped bridge."""
-
-_LEVELS = {False: normalise, True: follow}
 
 
 class Validation:
@@ -50,7 +48,7 @@ class Validation:
         snr: float = 5.0,
         follow: bool = False,
     ) -> None:
-        self.spectral, self.level = spectral, _LEVELS[follow]
+        self.spectral, self.follow = spectral, follow
         mixer = Mixer(corpus, Mixing(seconds=seconds, voices=(5, 5)), split="val")
         self.pairs: list[tuple[Wave, Wave]] = []
         for index in range(count):
@@ -77,7 +75,7 @@ class Validation:
         """The squared error of x_0 in bins of the bridge's log-SNR; first second of each."""
         device = next(denoiser.parameters()).device
         waves = torch.from_numpy(np.array(self.pairs)).to(device)[..., :CORE_RATE]
-        noisy, gain = self.level(waves[:, 1])
+        noisy, gain = levelled(waves[:, 1], following=self.follow)
         rows = len(waves) // 2 * 2
         batch = {
             "x_0": self.spectral.analysis(waves[:rows, 0] * gain[:rows]),
@@ -94,7 +92,8 @@ class Validation:
     def enhance(self, denoiser: Denoiser, noisy: Wave) -> Wave:
         """Return a recording (T,) at 16 kHz after one pass."""
         device = next(denoiser.parameters()).device
-        wave, gain = self.level(torch.from_numpy(noisy)[None].to(device))
+        given = torch.from_numpy(noisy)[None].to(device)
+        wave, gain = levelled(given, following=self.follow)
         y = self.spectral.analysis(wave)
         x_0 = denoiser(y, torch.ones(1, device=device), Condition(channels=y))
         return (self.spectral.synthesis(x_0, wave.shape[-1]) / gain)[0].cpu().numpy()

@@ -21,6 +21,7 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -82,10 +83,11 @@ def main() -> None:
     methods["**diff_audio**"] = lambda wave: model(wave, RATE)
     if not options.ours:
         methods |= dict(peers())
+    tables = [_guests(methods, sentences, noises, options), _bands(model, sentences, options)]
     if not options.no_words:
-        print("\n".join(_words(methods, sentences, noises, options)), flush=True)
-    print("\n".join(_guests(methods, sentences, noises, options)), flush=True)
-    print("\n".join(_bands(model, sentences, options)))
+        tables.insert(0, _words(methods, sentences, noises, options))
+    for line in chain.from_iterable(tables):
+        print(line, flush=True)
 
 
 def _options() -> argparse.Namespace:

@@ -58,7 +58,7 @@ def test_every_value_stays_at_its_place(plane: str, modality: str, tmp_path: Pat
     stack = open_folder(tmp_path if plane else path)
     assert world(stack.values(), stack.affine) == world(source.volume, source.affine)
     # seen as usual: rows go to the left or back, columns to the back or feet, in LPS
-    turn = [float(v) for v in stack.slices[0].ImageOrientationPatient]
+    turn = [float(v) for v in stack.headers[0].ImageOrientationPatient]
     expected = {
         "coronal": [1, 0, 0, 0, 0, -1], "sagittal": [0, 1, 0, 0, 0, -1]
     }.get(plane, [1, 0, 0, 0, 1, 0])  # fmt: skip

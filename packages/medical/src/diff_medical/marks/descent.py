@@ -32,14 +32,14 @@ def mark_descendant(scan: Scan) -> Told | None:
     """
     files = [scan.path]
     if isinstance(scan, SeriesScan):
-        files.insert(0, Path(scan.stack.slices[0].filename))
+        files.insert(0, Path(scan.stack.headers[0].filename))
     told = next((one for one in map(tell, files) if one.synthetic), None)
     if told is None:
         return None
     if isinstance(scan, SeriesScan):
         from diff_medical.marks.dicom import sign as sign_slice
 
-        for one in scan.stack.slices:
+        for one in scan.stack.headers:
             sign_slice(one, told.mark)
     if not isinstance(scan.image, MGHImage):
         from diff_medical.marks.nifti import sign

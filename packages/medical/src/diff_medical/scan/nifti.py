@@ -120,6 +120,10 @@ class Scan:
             return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return values
 
+    def evened(self, voxels: Voxels) -> Voxels:
+        """Return voxels of this scan for a file of even slices, as those of most scans are."""
+        return voxels
+
     def values(self, index: int = 0, planes: slice = WHOLE) -> NDArray[np.float32]:
         """Return the same with NaN and infinity as they are."""
         slope, inter = self.scaling
@@ -217,7 +221,7 @@ def write(
     that was none.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    image = _image(path, voxels, note, edit)
+    image = _image(path, voxels.scan.evened(voxels), note, edit)
     with replacing(path) as partial:
         image.to_filename(partial)
 

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_medical.marks.mark import NOTICE, Mark
-from diff_medical.scan.dicom.write import coded, replacing_folder
+from diff_medical.scan.dicom.folder import replacing_folder
+from diff_medical.scan.dicom.write import coded
 from diff_medical.scan.sections import grey_levels
 
 if TYPE_CHECKING:

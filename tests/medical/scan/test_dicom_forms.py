@@ -160,6 +160,9 @@ def test_enhanced_objects_come_back_as_such(tmp_path: Path, weights: Path, mixed
     derived = shared.DerivationImageSequence[0]
     assert derived.SourceImageSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
     assert "SourceImageSequence" not in new
+    evidence = new.SourceImageEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert evidence.SeriesInstanceUID == source.SeriesInstanceUID
+    assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
     np.testing.assert_array_equal(open_folder(tmp_path / "e_enhanced").values(), values)
     np.testing.assert_allclose(open_folder(tmp_path / "e_enhanced").affine, affine, atol=1e-4)
 

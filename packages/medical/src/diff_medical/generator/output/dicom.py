@@ -95,11 +95,10 @@ def _empty(modality: str) -> Any:
     one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     one.SpecificCharacterSet = "ISO_IR 192"
     one.Modality = modality.upper()
-    unknown = (
-        "AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex StudyID Laterality"
-    )
+    unknown = "AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex PatientPosition"
     for name in (*unknown.split(), "PositionReferenceIndicator", "AcquisitionNumber"):
         setattr(one, name, None)
+    one.StudyID = "1"
     if modality == "ct":
         one.KVP = None
         one.RescaleSlope, one.RescaleIntercept, one.RescaleType = 1, AIR, "HU"

@@ -139,6 +139,10 @@ def _derive_frames(made: Any, source: Any, frames: Any, what: str) -> None:
         before = list(groups.get("DerivationImageSequence") or [])
         groups.DerivationImageSequence = [*before, step]
     made.SharedFunctionalGroupsSequence = shared
+    made.SourceImageEvidenceSequence = [
+        *(source.get("SourceImageEvidenceSequence") or []),
+        _evidence(source),
+    ]
 
 
 def _put_pixels(made: Any, planes: list[Plane], values: list[NDArray[np.float32]]) -> None:
@@ -172,6 +176,22 @@ def _reference(source: Any, frame: int | None = None) -> Any:
     if frame is not None:
         one.ReferencedFrameNumber = frame
     one.PurposeOfReferenceCodeSequence = [coded(*SOURCE)]
+    return one
+
+
+def _evidence(source: Any) -> Any:
+    """The place of a file among studies and series."""
+    from pydicom.dataset import Dataset
+
+    series: Any = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    instance: Any = Dataset()
+    instance.ReferencedSOPClassUID = source.SOPClassUID
+    instance.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    series.ReferencedSOPSequence = [instance]
+    one: Any = Dataset()
+    one.StudyInstanceUID = source.get("StudyInstanceUID")
+    one.ReferencedSeriesSequence = [series]
     return one
 
 

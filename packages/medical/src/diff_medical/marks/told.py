@@ -128,7 +128,7 @@ def _fullest(marks: list[Mark]) -> Mark | None:
 
 def _inside(path: Path) -> dict[str, Mark | None]:
     """Return the marks in the file itself."""
-    if NIFTI.matches(path):
+    if NIFTI.matches(path) or path.suffix.lower() == ".hdr":
         from diff_medical.marks.nifti import signs
 
         return signs(path)

@@ -8,18 +8,34 @@ from diff_core.command import FileKind
 
 __all__ = [
     "HEAD",
+    "ITK",
     "MGH",
     "NIFTI",
     "SCANS",
+    "SINGLE",
     "begins_as_dicom",
     "dicom_files",
+    "is_alone",
     "is_dicom",
     "is_hidden",
+    "single",
 ]
 
 NIFTI = FileKind(".nii or .nii.gz files", (".nii.gz", ".nii"))
 MGH = FileKind(".mgz or .mgh files", (".mgz", ".mgh"))
-SCANS = FileKind(".nii, .nii.gz, .mgz or .mgh files", (*NIFTI.suffixes, *MGH.suffixes))
+ITK = FileKind(".nrrd or .mha files", (".nrrd", ".nhdr", ".mha", ".mhd"))
+SINGLE = FileKind(
+    ".nii, .nii.gz, .mgz, .mgh, .nrrd or .mha files",
+    (*NIFTI.suffixes, *MGH.suffixes, ".nrrd", ".mha"),
+)
+"""The scans that are one file, as all are that are written."""
+
+_PAIRS = (".nhdr", ".mhd", ".hdr")
+SCANS = FileKind(SINGLE.name, (*SINGLE.suffixes, *_PAIRS), foreign=(*_PAIRS, ".img"))
+"""All scans but DICOM; those of two files are known by their header."""
+
+_WRITTEN = {".nhdr": ".nrrd", ".mhd": ".mha", ".hdr": ".nii.gz", ".img": ".nii.gz"}
+"""What is written for a scan of two files."""
 
 
 HEAD = 132
@@ -29,6 +45,19 @@ VRS = frozenset(
 )
 FIRST = (0x0000, 0x0001, 0x0005, 0x0008, 0x0010, 0x0012, 0x0014, 0x0016, 0x0018)
 """Elements of group 0008 that a data set without a header of its own begins with."""
+
+
+def single(path: Path) -> Path:
+    """Return the name of one file for an output that is named like a scan of two files."""
+    new = _WRITTEN.get(path.suffix.lower())
+    return path if new is None else path.with_name(path.name[: -len(path.suffix)] + new)
+
+
+def is_alone(path: Path) -> bool:
+    """Return True for a .hdr file without its .img, which is no scan."""
+    return path.suffix.lower() == ".hdr" and not any(
+        path.with_suffix(suffix).exists() for suffix in (".img", ".IMG")
+    )
 
 
 def is_dicom(path: Path) -> bool:

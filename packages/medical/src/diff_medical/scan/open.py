@@ -82,7 +82,8 @@ class SeriesScan(Scan):
 
 
 def open_scan(path: Path, *, nan_to_zero: bool = False) -> Scan:
-    """Open a NIfTI or MGH file, the folder of a DICOM series, or the zip archive of one.
+    """Open a file (`diff_medical.scan.nifti.read`), the folder of a DICOM series, or the zip
+    archive of one.
 
     nan_to_zero: read voxels of a file that are NaN or Inf as 0
 

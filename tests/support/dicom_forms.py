@@ -121,11 +121,14 @@ def write_enhanced(
     echoes: Sequence[float] = (4.0,),
     slope: float = 1.0,
     order: Sequence[int] | None = None,
+    instance: str = "",
+    **tags: Any,
 ) -> np.ndarray:
     """(X, Y, Z, V) whole numbers as one enhanced MR object, of an echo time for each volume;
     returns the affine (4, 4) to RAS mm.
 
     order: of the frames, else all echoes of the first slice, of the second, ...
+    instance: ends the identity of the object
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     columns, rows, slices, volumes = values.shape
@@ -172,5 +175,9 @@ def write_enhanced(
         )
     ]  # fmt: skip
     one.PixelData = np.stack(pixels).astype(np.uint16).tobytes()
+    one.SOPInstanceUID += instance
+    one.file_meta.MediaStorageSOPInstanceUID = one.SOPInstanceUID
+    for name, value in tags.items():
+        setattr(one, name, value)
     one.save_as(path, enforce_file_format=True)
     return np.diag([-1.0, -1, 1, 1]) @ affine

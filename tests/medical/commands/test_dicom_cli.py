@@ -4,6 +4,9 @@ import gc
 import json
 import os
 import stat
+import subprocess
+import sys
+import warnings
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -121,6 +124,24 @@ def test_series_comes_back_as_a_derived_series(
     assert image.header.get_xyzt_units()[0] == "mm"
 
 
+def test_a_long_description_is_no_remark(
+    make_head: Make, tmp_path: Path, weights: Path, capsys: Out
+) -> None:
+    series = write_series(tmp_path / "ct", noisy_body(make_head))
+    for path in series.iterdir():
+        one = pydicom.dcmread(path)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            one.SeriesDescription = "a" * 80
+            one.save_as(path)
+    code = "import sys; from diff_medical.enhance import main; sys.exit(main(sys.argv[1:]))"
+    arguments = [str(series), "--weights", str(weights), "--sigma", "0"]
+    done = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    made = slices(tmp_path / "ct_enhanced")[0].SeriesDescription
+    assert len(made) == 64 and made.endswith(", enhanced")
+
+
 def test_zip_is_the_same_as_its_folder_and_nifti_keeps_integers(
     make_head: Make, tmp_path: Path, weights: Path
 ) -> None:
@@ -128,6 +149,7 @@ def test_zip_is_the_same_as_its_folder_and_nifti_keeps_integers(
     with zipfile.ZipFile(tmp_path / "scan.zip", "w", zipfile.ZIP_DEFLATED) as archive:
         for path in series.iterdir():
             archive.write(path, f"study/series/{path.name}")
+            archive.write(path, f"study/.series_enhanced.99h8grk1/{path.name}")
         archive.writestr("study/readme.txt", "no slice")
     common = ("--weights", weights, "--sigma", 25)
     assert enhance(tmp_path / "scan.zip", "-o", tmp_path / "a.nii.gz", *common) == 0

@@ -11,6 +11,7 @@ import pydicom
 import pytest
 
 from dicom_forms import write_enhanced, write_mosaics
+from diff_medical.data.reading import load_scan
 from diff_medical.enhance import main
 from diff_medical.scan.dicom.series import open_folder, read_series
 from diff_medical.scan.open import open_scan
@@ -165,6 +166,21 @@ def test_enhanced_objects_come_back_as_such(tmp_path: Path, weights: Path, mixed
     assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
     np.testing.assert_array_equal(open_folder(tmp_path / "e_enhanced").values(), values)
     np.testing.assert_allclose(open_folder(tmp_path / "e_enhanced").affine, affine, atol=1e-4)
+
+
+def test_enhanced_objects_of_a_series_are_its_volumes_in_time(tmp_path: Path) -> None:
+    """As Siemens XA exports a series: an object for each volume, all of one number."""
+    values = whole((8, 6, 4, 3))
+    for name, v, order in (("c", 0, None), ("b", 1, [3, 2, 1, 0]), ("a", 2, None)):
+        write_enhanced(
+            tmp_path / "e" / f"{name}.dcm", values[..., v : v + 1], order=order,
+            instance=f".{v}", AcquisitionDateTime=f"2025010112000{v}",
+        )  # fmt: skip
+    stack = open_folder(tmp_path / "e")
+    np.testing.assert_array_equal(stack.values(), values)
+    loaded = load_scan(tmp_path / "e" / "a.dcm", volume=1)
+    np.testing.assert_array_equal(loaded.values, values[..., 1])
+    assert loaded.volumes == 3
 
 
 def drop(one: Any) -> None:

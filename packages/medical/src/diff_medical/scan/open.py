@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from diff_medical.scan import scratch
 from diff_medical.scan.dicom.archive import unpack
 from diff_medical.scan.dicom.heights import Heights
+from diff_medical.scan.dicom.pixels import quiet
 from diff_medical.scan.dicom.series import KINDS, open_folder
 from diff_medical.scan.dicom.stack import Stack
 from diff_medical.scan.nifti import Scan, Voxels, read
@@ -119,15 +120,15 @@ def open_series(path: Path, *, nan_to_zero: bool = False) -> SeriesScan:
     header.set_data_shape(stack.shape)
     header.set_xyzt_units("mm", "sec")
     first = stack.headers[0]
+    with quiet():
+        described = str(first.get("SeriesDescription") or "")
     if len(stack.shape) > 3:
         header["pixdim"][4] = float(first.get("RepetitionTime") or 0) / 1000
     empty = np.broadcast_to(np.uint8(0), header.get_data_shape())
     image: Any = nib.Nifti1Image(empty, stack.affine, header)
     for put in (image.header.set_qform, image.header.set_sform):
         put(stack.affine, code="scanner")
-    image.header["descrip"] = str(first.get("SeriesDescription") or "").encode("ascii", "replace")[
-        :40
-    ]
+    image.header["descrip"] = described.encode("ascii", "replace")[:40]
     x, y, z = spacing
     return SeriesScan(
         path, image, (x, y, z), stack.notes, KINDS[str(first.Modality)], nan_to_zero, stack,

@@ -35,6 +35,8 @@ def unpack(path: Path, folder: Path) -> None:
         if sum(one.file_size for one in members) > shutil.disk_usage(folder).free:
             raise ValueError("does not fit on the disk unpacked; make room in the temp folder")
         for number, member in enumerate(members):
+            if any(part.startswith(".") for part in PurePosixPath(member.filename).parts):
+                continue  # hidden, as what a killed writer leaves is
             _extract(archive, member, folder / f"{number:06d}.dcm")
 
 

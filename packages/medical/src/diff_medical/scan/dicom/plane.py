@@ -18,7 +18,7 @@ from diff_medical.scan.dicom.mosaic import Layout, is_mosaic, layout
 from diff_medical.scan.dicom.pixels import quiet
 from diff_medical.scan.refusal import foreign
 
-__all__ = ["Plane", "files_of", "planes_of"]
+__all__ = ["FRAME_TYPES", "Plane", "damaged_header", "files_of", "planes_of"]
 
 NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
           "BitsAllocated")  # fmt: skip
@@ -58,7 +58,7 @@ class Plane:
     apart:   mm between rows, between columns
     depth:   mm to the next slice, as far as it is known, else 0
     thickness: mm that the slice takes, else 0
-    number:  of the file in its series
+    file:    number of the file in its series, in the order of acquisition
     colours: values a pixel
     dtype:   of the stored values
     scaling: rescale slope and intercept
@@ -76,7 +76,7 @@ class Plane:
     apart: tuple[float, float]
     depth: float
     thickness: float
-    number: int
+    file: int
     colours: int
     dtype: np.dtype[Any]
     scaling: tuple[float, float]
@@ -84,22 +84,24 @@ class Plane:
     note: str = ""
 
 
-def planes_of(header: Any) -> list[Plane]:
-    """Return the images of a file by its header; ValueError where their places are not said."""
-    with foreign(_damaged), quiet():
+def planes_of(header: Any, file: int = 0) -> list[Plane]:
+    """Return the images of a file by its header, which is number `file` of its series; ValueError
+    where their places are not said.
+    """
+    with foreign(damaged_header), quiet():
         frames = list(header.get("PerFrameFunctionalGroupsSequence") or [])
         count = int(header.get("NumberOfFrames", 1) or 1)
         tiled = is_mosaic(header)
     if frames:
         if len(frames) != count:
-            raise _damaged(f"it promises {count} frames and describes {len(frames)}")
-        return [_plane(header, number, partial(_of_frame, header, frame), "frame", frame)
+            raise damaged_header(f"it promises {count} frames and describes {len(frames)}")
+        return [_plane(header, file, number, partial(_of_frame, header, frame), frame)
                 for number, frame in enumerate(frames)]  # fmt: skip
     if count > 1:
         raise ValueError(
             UNUSABLE.format("holds several frames in one file without the place of each")
         )
-    one = _plane(header, 0, header.get, "slice", None)
+    one = _plane(header, file, 0, header.get, None)
     return _tiles(one, layout(header)) if tiled else [one]
 
 
@@ -113,22 +115,20 @@ def _of_frame(header: Any, frame: Any, name: str) -> Any:
     return header.get(name)
 
 
-def _plane(
-    header: Any, number: int, get: Get, held: Literal["slice", "frame"], frame: Any
-) -> Plane:
+def _plane(header: Any, file: int, number: int, get: Get, frame: Any) -> Plane:
     # pydicom converts a value when it is first asked for, and stumbles in all ways
-    with foreign(_damaged), quiet():
+    with foreign(damaged_header), quiet():
         missing = [name for name in NEEDED if get(name) is None]
     if missing:
         raise ValueError(UNUSABLE.format(f"lacks {missing[0]}"))
-    with foreign(_damaged), quiet():
+    with foreign(damaged_header), quiet():
         rows, columns = (float(v) for v in get("PixelSpacing"))
         slope, inter = get("RescaleSlope"), get("RescaleIntercept")
         thickness = get("SliceThickness") or 0
         one = Plane(
             header=header,
             index=number,
-            held=held,
+            held="slice" if frame is None else "frame",
             uid=str(header.get("SOPInstanceUID") or ""),
             size=(int(header.Columns), int(header.Rows)),
             turn=np.array([float(v) for v in get("ImageOrientationPatient")]).reshape(2, 3),
@@ -136,7 +136,7 @@ def _plane(
             apart=(rows, columns),
             depth=float(get("SpacingBetweenSlices") or thickness),
             thickness=float(thickness),
-            number=int(header.get("InstanceNumber", 0) or 0),
+            file=file,
             colours=int(header.get("SamplesPerPixel", 1) or 1),
             dtype=_dtype(header),
             scaling=(
@@ -195,14 +195,14 @@ def _check_geometry(one: Plane) -> None:
     right = np.abs(one.turn @ one.turn.T - np.eye(2)).max()  # NaN where one is not finite
     numbers = (*one.apart, *one.place, *one.scaling)
     if not right <= ASKEW or not np.isfinite(numbers).all() or min(*one.apart, *one.size) <= 0:
-        raise _damaged(
+        raise damaged_header(
             f"{one.size[0]} x {one.size[1]} pixels, {one.apart} mm apart, at "
             f"{one.place.tolist()} along {one.turn.ravel().tolist()}, slope and intercept "
             f"{one.scaling}"
         )
 
 
-def _damaged(why: str) -> ValueError:
+def damaged_header(why: str) -> ValueError:
     """The refusal of a header that holds what none can."""
     return ValueError(f"the header of a slice is damaged ({why}); export it again")
 

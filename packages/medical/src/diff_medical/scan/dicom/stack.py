@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from diff_medical.scan import scratch
 from diff_medical.scan.dicom.heights import Heights, heights_of
 from diff_medical.scan.dicom.mosaic import split
-from diff_medical.scan.dicom.pixels import images
-from diff_medical.scan.dicom.plane import Plane, files_of, planes_of
+from diff_medical.scan.dicom.pixels import images, quiet
+from diff_medical.scan.dicom.plane import Plane, damaged_header, files_of, planes_of
+from diff_medical.scan.refusal import foreign
 
 __all__ = ["Stack", "stacked"]
 
@@ -123,7 +124,8 @@ def pictures(planes: Sequence[Plane]) -> Iterator[tuple[int, NDArray[Any]]]:
 
 def stacked(headers: Sequence[Any], keeper: object = None) -> Stack:
     """Return the files of a series, in any order, as a stack; ValueError if they make none."""
-    found = [plane for header in headers for plane in planes_of(header)]
+    ordered = sorted(headers, key=_acquired)
+    found = [one for number, header in enumerate(ordered) for one in planes_of(header, number)]
     first = found[0]
     turns = np.array([one.turn for one in found])
     same = len({(one.size, one.apart) for one in found}) == 1
@@ -161,11 +163,20 @@ def stacked(headers: Sequence[Any], keeper: object = None) -> Stack:
     )
 
 
+def _acquired(header: Any) -> tuple[int, int, str, str]:
+    """The order of files: by number, by acquisition, by time, by name."""
+    with foreign(damaged_header), quiet():
+        numbers = [int(header.get(name) or 0) for name in ("InstanceNumber", "AcquisitionNumber")]
+        times = [str(header.get(name) or "") for name in
+                 ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime")]  # fmt: skip
+    return numbers[0], numbers[1], " ".join(times), str(header.filename)
+
+
 def _by_place(found: Sequence[Plane], normal: Array) -> list[list[Plane]]:
     """The images at each place, upwards, in the order of their numbers."""
     heights = {id(one): float(one.place @ normal) for one in found}
     places: list[list[Plane]] = []
-    for one in sorted(found, key=lambda one: (round(heights[id(one)], 3), one.number, one.index)):
+    for one in sorted(found, key=lambda one: (round(heights[id(one)], 3), one.file, one.index)):
         if places and heights[id(one)] - heights[id(places[-1][0])] <= SAME:
             places[-1].append(one)
         else:
@@ -211,7 +222,7 @@ def _volumes(places: list[list[Plane]]) -> list[list[Plane]]:
     """
     counts = {len(there) for there in places}
     if len(counts) == 1:
-        for order in (None, lambda one: (one.number, one.kind, one.index)):
+        for order in (None, lambda one: (one.file, one.kind, one.index)):
             sorted_ = [sorted(there, key=order) if order else there for there in places]
             volumes = [list(volume) for volume in zip(*sorted_, strict=True)]
             if all(len({one.kind for one in volume}) == 1 for volume in volumes):

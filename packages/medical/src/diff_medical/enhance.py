@@ -16,7 +16,7 @@ from diff_medical.jobs.inputs import find_inputs, plan_series
 from diff_medical.jobs.options import alone, level
 from diff_medical.restore.outcome import Profile, Restored, Wish
 from diff_medical.scan.bids import is_derivative, named
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import SCANS, is_alone, single
 from diff_medical.scan.names import TAGS
 from diff_medical.slices.passes import Passes, Quality
 
@@ -45,7 +45,8 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="NIfTI and MGH files, folders, patterns; folders or .zip files of DICOM series.",
+            help="NIfTI, MGH, NRRD and MetaImage files, folders, patterns; folders or .zip files "
+            "of DICOM series.",
         ),
     ],
     output: Annotated[
@@ -191,7 +192,7 @@ def enhance(
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,
 ) -> int:
-    """Remove noise from MR and CT scans (NIfTI, MGH, DICOM).
+    """Remove noise from MR and CT scans (NIfTI, MGH, NRRD, MetaImage, DICOM).
 
     Grid, orientation, units, header and datatype stay as they are; HU stay HU; a series (4-D) is
     enhanced volume by volume. A DICOM series stays DICOM, with new UIDs, unless -o names a NIfTI
@@ -273,11 +274,11 @@ def _jobs(
 
     def is_product(path: Path) -> bool:
         beside = output is None or SCANS.matches(output)
-        return made(path) or (beside and is_derivative(path))
+        return made(path) or is_alone(path) or (beside and is_derivative(path))
 
     found = find_inputs(inputs, failures, recursive=recursive, skip=is_product)
     sources = SCANS.expand(found.others, failures, recursive=recursive, skip=is_product)
-    jobs = SCANS.plan(sources, output, tag, failures)
+    jobs = SCANS.plan(sources, output, tag, failures, single)
     jobs = named(jobs, output) if tag == "_enhanced" else jobs
     return jobs + plan_series(found.series, output, tag, alone=not sources)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from diff_core.command import App, run
 from diff_core.command.studio import Choices, Made, Page, studio_command
 from diff_core.progress import Progress
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import SCANS, SINGLE
 
 if TYPE_CHECKING:
     from diff_medical.enhancer.enhancer import Enhancer
@@ -23,7 +23,7 @@ PAGE = Page(
     about="Noise goes, anatomy stays. Everything happens on this machine. For research; not "
     "a medical device.",
     drop="a scan",
-    suffixes=(*SCANS.suffixes, ".zip"),
+    suffixes=(*SINGLE.suffixes, ".zip"),
     qualities={
         "draft": "One direction, each voxel once.",
         "default": "Three directions averaged; thick slices in their own.",

@@ -161,7 +161,7 @@ class FileKind:
         `foreign` kind.
         """
         if output is not None and output.name.lower().endswith(self.foreign):
-            known = ", ".join(self.suffixes)
+            known = ", ".join(s for s in self.suffixes if s not in self.foreign)
             raise typer.BadParameter(f"{output} is of a kind that cannot be written: {known} can")
         if output is not None and self._is_file(output):
             if len(sources) > 1 or any(source.root for source in sources):

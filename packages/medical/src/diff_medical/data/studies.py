@@ -16,7 +16,7 @@ from pathlib import Path
 from diff_core.data import Split, assign, read_manifest, refuse_shared
 from diff_medical.scan.bids import is_derivative
 from diff_medical.scan.intensity import Modality
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import SCANS, is_alone
 from diff_medical.scan.names import is_made_here
 
 __all__ = ["CorpusError", "Row", "Study", "find_scans", "find_study", "is_synthetic"]
@@ -150,6 +150,7 @@ def _search(data: Path) -> Study:
         path
         for path in data.rglob("*")
         if SCANS.matches(path)
+        and not is_alone(path)
         and not any(part.startswith(".") for part in path.relative_to(data).parts)
     )
     if any(_subject(path) for path in files):

@@ -28,7 +28,7 @@ from diff_medical.generator.vocabulary import body_of, modality_of
 from diff_medical.image_sets.images import Images
 from diff_medical.marks.told import tell
 from diff_medical.scan.intensity import recognise
-from diff_medical.scan.kinds import SCANS, is_dicom
+from diff_medical.scan.kinds import SCANS, is_dicom, is_hidden
 
 __all__ = [
     "Sources", "cutting_of", "find_samples", "read_real", "read_samples", "read_scans",
@@ -147,7 +147,7 @@ def find_samples(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not is_hidden(p, folder)]
     found = [p for p in files if SCANS.matches(p) or (p.suffix == ".dcm" and is_dicom(p))]
     if not found:
         raise ValueError(f"{folder}: no samples (.nii, .nii.gz, .dcm) are there")

@@ -29,6 +29,7 @@ from diff_medical.marks.descent import mark_descendant, record, unmarkable, writ
 from diff_medical.marks.told import Told
 from diff_medical.noise.model import Noise
 from diff_medical.scan import bids
+from diff_medical.scan.dicom.folder import settle
 from diff_medical.scan.dicom.stack import Stack
 from diff_medical.scan.dicom.write import check_target, write_series
 from diff_medical.scan.finite import zeroed
@@ -57,6 +58,7 @@ class Ready:
     told:     the marks of a synthetic scan, None if it has none
     sidecars: the records of outputs whose format has no room for a mark
     zeroed:   the number of NaN or Inf voxels that are read as 0
+    overwrite: whether a DICOM series that came to be there meanwhile is replaced
     """
 
     scan: Scan
@@ -70,6 +72,7 @@ class Ready:
     mask: Scan | None
     float32: bool
     zeroed: int
+    overwrite: bool
 
     @property
     def is_derivative(self) -> bool:
@@ -124,9 +127,11 @@ class Results:
         if ready.stack is None:
             write(ready.target, self.written, note=label)
         else:
-            voxels = self.written.stored[..., 0]
-            made_by = f"diff-medical {code}"
-            write_series(ready.target, ready.stack, voxels, label="enhanced", version=made_by)
+            voxels, made_by = self.written.stored, f"diff-medical {code}"
+            write_series(
+                ready.target, ready.stack, voxels, label="enhanced", version=made_by,
+                overwrite=ready.overwrite,
+            )  # fmt: skip
         if self.removed:
             write(beside(ready.target, "residual"), self.removed, note=f"{label} residual")
         if self.doubt and ready.products.uncertainty:
@@ -226,6 +231,8 @@ def prepare(
 
     Arguments and errors are those of `enhance_file`.
     """
+    if not SCANS.matches(target):
+        settle(target)
     beyond = products.paths(target)
     own = (bids.sidecar_path(target),) if _is_derivative(source, target) else ()
     refuse_existing(target, *beyond, *own, overwrite=overwrite, source=source)
@@ -248,6 +255,7 @@ def prepare(
     return Ready(
         scan=scan, target=target, settings=settings, products=products, stack=stack, told=told,
         sidecars=sidecars, sigma_map=levels, mask=inside, float32=float32, zeroed=zeroed(scan),
+        overwrite=overwrite,
     )  # fmt: skip
 
 

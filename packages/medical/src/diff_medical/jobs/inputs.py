@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from diff_core.command import Failures, Job
-from diff_medical.scan.kinds import SCANS, is_dicom
+from diff_medical.scan.kinds import SCANS, is_dicom, is_hidden
 
 __all__ = ["Inputs", "find_inputs", "plan_series"]
 
@@ -45,7 +45,8 @@ def find_inputs(
             failures.add(given, "is one file of a DICOM series; give the folder that it is in")
         elif path.is_dir():
             folders = [Path(d) for d, _, _ in os.walk(path)] if recursive else [path]
-            found = [d for d in sorted(folders) if _holds_dicom(d) and not (d != path and skip(d))]
+            seen = [d for d in sorted(folders) if not is_hidden(d, path)]
+            found = [d for d in seen if _holds_dicom(d) and not (d != path and skip(d))]
             for folder in found:
                 series.setdefault(folder.resolve(), (folder, path if folder != path else None))
             walk = path.rglob("*") if recursive else path.iterdir()
@@ -90,4 +91,4 @@ def plan_series(
 
 def _holds_dicom(folder: Path) -> bool:
     files = (p for p in folder.iterdir() if p.is_file() and not SCANS.matches(p))
-    return any(is_dicom(p) for p in files)
+    return any(is_dicom(p) and not is_hidden(p, folder) for p in files)

@@ -34,8 +34,9 @@ def remarks(scan: Scan, result: Findings, settings: Settings, *, float32: bool) 
     noise = result.noise
     step = abs(scan.scaling[0])
     if scan.dtype.kind in "iu" and not float32 and noise.sigma and step > noise.sigma:
+        where = " in a NIfTI file" if isinstance(scan, SeriesScan) else ""
         found.append(
-            f"its integer step {step:g} is coarser than the noise; 32-bit floats keep more"
+            f"its integer step {step:g} is coarser than the noise; 32-bit floats{where} keep more"
         )
     if noise.correlation is not None and noise.correlation > 0.4:
         found.append(

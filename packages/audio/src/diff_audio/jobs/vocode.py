@@ -24,7 +24,7 @@ from diff_audio.vocoder.gap import AROUND, fill
 from diff_audio.vocoder.model import Settings, Vocoder
 from diff_audio.vocoder.outcome import Outcome
 from diff_audio.weights import path_of
-from diff_core.files import refuse_existing, replacing, sha256, write_json
+from diff_core.files import file_job, refuse_existing, replacing, sha256, write_json
 from diff_core.progress import Progress
 
 __all__ = ["MEL", "NOTICE", "vocode_file"]
@@ -35,6 +35,7 @@ MEL = ".npy"
 """Suffix of files that hold a log-mel spectrogram."""
 
 
+@file_job
 def vocode_file(
     model: Vocoder,
     source: Path,

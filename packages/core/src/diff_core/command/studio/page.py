@@ -54,9 +54,10 @@ class Field:
 
     def show(self, value: Value) -> str:
         """Return the option with its value as one reads it: "limit 20"."""
+        name = self.name.replace("_", "-")
         if isinstance(value, bool):
-            return self.name
-        return f"{self.name} {value:g}" if isinstance(value, float) else f"{self.name} {value}"
+            return name
+        return f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}"
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from diff_core.progress import Progress
 
 __all__ = ["MOST_WAITING", "Choices", "Full", "Made", "Task", "Tasks", "Work"]
 
-MOST_WAITING, KEPT = 8, 8
+MOST_WAITING, KEPT = 8, 50
 UNDONE = ("waiting", "working")
 WORTH_SAYING = 2.0  # seconds of work, before which no time is foretold
 

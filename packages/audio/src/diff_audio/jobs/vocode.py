@@ -103,7 +103,7 @@ def _read_mel(path: Path, model: Vocoder) -> Tensor:
         found = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise BadFile("no such file; check the name") from None
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # numpy parses the header as Python, whose errors are many
         raise BadFile("is not an array of numpy, or damaged; write it with numpy.save") from error
     if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
         kind = getattr(found, "dtype", "several arrays")
@@ -112,7 +112,7 @@ def _read_mel(path: Path, model: Vocoder) -> Tensor:
     if beside.exists():
         try:
             signal = json.loads(beside.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadFile(f"{beside.name} beside it is not JSON ({error})") from error
         if isinstance(signal, dict) and "mel" in signal:
             model.mel.check(signal)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, Literal, cast
 
@@ -53,6 +55,18 @@ def version_of(distribution: str) -> str:
     return f"{distribution} {version(distribution)}"
 
 
+@contextmanager
+def _warnings_in_a_line(command: str) -> Generator[None]:
+    """Print each warning of a library as one line, like all else."""
+
+    def show(message: Warning | str, *_where: object) -> None:
+        print_line(f"{command}: warning: {' '.join(str(message).split())}", sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def run(
     app: typer.Typer,
     command: str,
@@ -81,9 +95,11 @@ def run(
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     given = None if arguments is None else list(arguments)
+    os.environ["MPLBACKEND"] = "agg"  # pictures go into files, whatever the user's shell says
     try:
         name = program or f"python -m {command}"
-        code = app(given, prog_name=name, standalone_mode=False)
+        with _warnings_in_a_line(command):
+            code = app(given, prog_name=name, standalone_mode=False)
     except UsageError as error:
         message = cast(Any, error).format_message().replace("Value error, ", "")
         print_line(f"{command}: {message} (--help shows the options)", sys.stderr)

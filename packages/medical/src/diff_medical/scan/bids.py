@@ -91,7 +91,7 @@ def write_sidecar(
     if own.is_file():
         try:
             said = dict(json.loads(own.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"its sidecar {own} is not a JSON object ({error}); mend it"
             ) from error

@@ -81,6 +81,7 @@ def test_features_that_are_no_archive_are_one_line(folder: Path, capsys: Out) ->
     path = folder / "features.npz"
     for content in (b"", b"PK\x03\x04 torn", b"\x93NUMPY\x01\x00\x02\x00{("):
         path.write_bytes(content)
-        assert fidelity(folder, "--features", path, "--most", 12) == 1
+        given = ["--reference", folder / "other", "--features", path]
+        assert fidelity(folder, *given) == 1
         shown = capsys.readouterr().err.splitlines()
         assert len(shown) == 1 and "features.npz is no .npz file, or damaged" in shown[0]

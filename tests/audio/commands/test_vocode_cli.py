@@ -157,6 +157,12 @@ def test_a_bad_array_is_one_line(array, message, vocode, tmp_path, capsys):
     assert not (tmp_path / "in_vocoded.wav").exists()
 
 
+def test_a_record_beside_that_is_nested_too_deeply_is_one_line(vocode, log_mel, capsys):
+    log_mel.with_name("in.npy.json").write_text("[" * 100_000)
+    assert vocode(log_mel) == 1
+    assert "in.npy.json beside it is not JSON" in one_line(capsys)
+
+
 def test_another_mel_definition_is_refused(vocode, log_mel, capsys):
     beside = log_mel.with_name("in.npy.json")
     beside.write_text(json.dumps({"mel": Mel(fmax=11_025.0).describe()}))
@@ -167,7 +173,12 @@ def test_another_mel_definition_is_refused(vocode, log_mel, capsys):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"", "damaged"), (b"\x93NUMPY\x01\x00v\x00{", "damaged")]
+    ("content", "message"),
+    [
+        (b"", "damaged"),
+        (b"\x93NUMPY\x01\x00v\x00{", "damaged"),
+        (b"\x93NUMPY\x01\x00\x20\x00" + b"{'descr': '<f4', 'shape': (3,".ljust(32), "damaged"),
+    ],
 )
 def test_a_damaged_array_is_one_line(content, message, vocode, tmp_path, capsys):
     (tmp_path / "in.npy").write_bytes(content)

@@ -142,6 +142,7 @@ def denoise(
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
     quality: QualityOption = "default",
     steps: Steps = None,
     samples: Samples = 1,
@@ -180,7 +181,7 @@ def denoise(
         beside = Beside(picture, report, confidence, reference)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     is_product = SOUND.products(inputs, output, PRODUCTS)
     sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
     jobs = SOUND.plan(sources, output, TAG, failures)

@@ -15,6 +15,7 @@ import typer
 
 from diff_audio.metrics.files import grouped, pairs, score_files, summary
 from diff_core.command import App, Failures, bar, options, require_new, run, usage
+from diff_core.lines import cell, print_line
 
 __all__ = ["app", "main"]
 
@@ -128,7 +129,8 @@ def evaluate(
     elif rows:
         if not quiet:
             print("\n".join(table.definitions()), end="\n\n")
-        print("\n".join(table.lines()))
+        for line in table.lines():
+            print_line(line)
     return failures.finish(total)
 
 
@@ -200,7 +202,8 @@ class Table:
             yield f"{file:{width}}" + "".join(f"{row[name]:9.3f}" for name in self.names)
         for title, table in means:
             if titles:
-                yield f"\n{title or 'all'}"
+                yield ""
+                yield title or "all"
             for label, key in (("mean", "mean"), ("95 % +-", "half_width"), ("files", "count")):
                 form = ".0f" if key == "count" else ".3f"
                 values = (table[name][key] for name in self.names)
@@ -216,7 +219,8 @@ class Table:
             writer = csv.writer(file)
             writer.writerow(["file", "group", *self.names])
             for name, row in self.rows.items():
-                writer.writerow([name, self.places[name], *(row[n] for n in self.names)])
+                place = cell(self.places[name])
+                writer.writerow([cell(name), place, *(row[n] for n in self.names)])
 
     def draw(self, path: Path) -> None:
         """Draw the scores of all files and groups."""

@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from diff_core.command import App, Failures, options, require_new, run
+from diff_core.lines import print_line
 
 __all__ = ["app", "export", "main"]
 
@@ -111,7 +112,7 @@ def command(
         # explain() takes an ImportError for a fault of ours
         failures.add(str(output), str(error) if isinstance(error, ImportError) else error)
         return 1
-    print(f"{output}  ({output.stat().st_size / 1e6:.1f} MB)")
+    print_line(f"{output}  ({output.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.sound.names import FILLED_TAG, VOCODED_TAG
+from diff_audio.sound.names import FILLED_TAG, UNREAD, VOCODED_TAG
 from diff_audio.sound.read import FOREIGN, SUFFIXES
 from diff_core.command import App, Failures, FileKind, Job, options, process, run, usage, use
 from diff_core.progress import Progress
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.vocode"
-MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"), FOREIGN)
+MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"), FOREIGN, UNREAD)
 CLIPPED = "{} samples lay beyond full scale and were cut off"
 
 app = App()
@@ -73,6 +73,7 @@ def vocode(
     output: Output = None,
     overwrite: options.Overwrite = False,
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
     steps: Steps = 1,
     rounds: Rounds = 64,
     seed: options.Seed = 0,
@@ -98,7 +99,7 @@ def vocode(
         raise typer.BadParameter(
             f"--gap {gap[0]:g} {gap[1]:g}: expected two times in seconds, the earlier first"
         )
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     tag = FILLED_TAG if gap else VOCODED_TAG
     is_product = MELS.products(inputs, output, (tag,))
     sources = MELS.expand(inputs, failures, recursive=recursive, skip=is_product)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
+from diff_core.lines import print_line
 from diff_core.progress import Progress
 from diff_medical.enhancer.settings import Settings
 from diff_medical.jobs.inputs import find_inputs, plan_series
@@ -62,6 +63,7 @@ def enhance(
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
     modality: Annotated[
         Literal["auto", "mr", "ct"],
         typer.Option(
@@ -223,7 +225,7 @@ def enhance(
             "quality": quality != "default", "noise poisson-ct": noise == "poisson-ct",
         },
     )  # fmt: skip
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     tag = "_enhanced" if not restoring else "_inpainted" if inpaint else "_upsampled"
     jobs = _jobs(inputs, output, tag, failures, recursive=recursive)
     if len(jobs) > 1:
@@ -277,7 +279,9 @@ def _jobs(
         return made(path) or is_alone(path) or (beside and is_derivative(path))
 
     found = find_inputs(inputs, failures, recursive=recursive, skip=is_product)
-    sources = SCANS.expand(found.others, failures, recursive=recursive, skip=is_product)
+    sources = SCANS.expand(
+        found.others, failures, recursive=recursive, skip=is_product, enough=found.enough
+    )
     jobs = SCANS.plan(sources, output, tag, failures, single)
     jobs = named(jobs, output) if tag == "_enhanced" else jobs
     return jobs + plan_series(found.series, output, tag, alone=not sources)
@@ -286,7 +290,7 @@ def _jobs(
 def _plan(job: Job, passes: Passes, seconds: float) -> None:
     """Print the time that a scan will take, if it is long."""
     if seconds >= WORTH_SAYING:
-        typer.echo(f"{job.source}: {passes}, about {seconds:.0f} s", err=True)
+        print_line(f"{COMMAND}: {job.source}: {passes}, about {seconds:.0f} s", sys.stderr)
 
 
 def _line(outcome: Outcome | Restored) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diff_core.command import App, Failures, options, require_new, run, usage
+from diff_core.lines import cell, print_line
 from diff_medical.metrics.files import pairs, score_file
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ def evaluate(
     if rows:
         shown = "" if window is None else f"{window[0]:g} to {window[1]:g}"
         for line in _as_json(rows, shown) if as_json else _as_text(rows, shown):
-            print(line)
+            print_line(line)
         if csv_file is not None:
             _keep(csv_file, _rows(rows, shown), failures)
         if plot is not None:
@@ -163,7 +164,7 @@ def _calibrate(
         rows += found
         for row in found:
             shape = " x ".join(map(str, row.shape))
-            print(
+            print_line(
                 json.dumps(asdict(row))
                 if as_json
                 else f"{row.file}: noise {row.percent:g} % ({row.sigma:.4g})"
@@ -192,7 +193,9 @@ def _keep(path: Path, rows: Sequence[Mapping[str, object]], failures: Failures) 
         with replacing(path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(rows)
+            for row in rows:
+                texts = {key: cell(value) for key, value in row.items() if isinstance(value, str)}
+                writer.writerow({**row, **texts})
     except OSError as error:
         failures.add(str(path), error)
 

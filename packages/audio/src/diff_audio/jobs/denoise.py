@@ -20,7 +20,7 @@ from diff_audio.sound.level import Gain
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.write import Writer, container_for
-from diff_core.files import refuse_existing, replacing
+from diff_core.files import file_job, refuse_existing, replacing
 from diff_core.progress import Progress
 
 __all__ = ["denoise_file"]
@@ -29,6 +29,7 @@ __all__ = ["denoise_file"]
 MEASURING = 0.05
 
 
+@file_job
 def denoise_file(
     model: Denoiser,
     source: Path,

@@ -24,7 +24,7 @@ from diff_audio.vocoder.gap import AROUND, fill
 from diff_audio.vocoder.model import Settings, Vocoder
 from diff_audio.vocoder.outcome import Outcome
 from diff_audio.weights import path_of
-from diff_core.files import refuse_existing, replacing, sha256, write_json
+from diff_core.files import file_job, refuse_existing, replacing, sha256, write_json
 from diff_core.progress import Progress
 
 __all__ = ["MEL", "NOTICE", "vocode_file"]
@@ -35,6 +35,7 @@ MEL = ".npy"
 """Suffix of files that hold a log-mel spectrogram."""
 
 
+@file_job
 def vocode_file(
     model: Vocoder,
     source: Path,
@@ -102,7 +103,7 @@ def _read_mel(path: Path, model: Vocoder) -> Tensor:
         found = np.load(path, allow_pickle=False)
     except FileNotFoundError:
         raise BadFile("no such file; check the name") from None
-    except (ValueError, EOFError, OSError) as error:
+    except Exception as error:  # numpy parses the header as Python, whose errors are many
         raise BadFile("is not an array of numpy, or damaged; write it with numpy.save") from error
     if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
         kind = getattr(found, "dtype", "several arrays")
@@ -111,7 +112,7 @@ def _read_mel(path: Path, model: Vocoder) -> Tensor:
     if beside.exists():
         try:
             signal = json.loads(beside.read_text(encoding="utf-8"))
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise BadFile(f"{beside.name} beside it is not JSON ({error})") from error
         if isinstance(signal, dict) and "mel" in signal:
             model.mel.check(signal)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from diff_audio.sound.names import TAG
 from diff_audio.sound.read import SUFFIXES, BadFile
+from diff_core.files import visible_files
 
 __all__ = ["Pair", "grouped", "pairs", "score_files", "summary"]
 
@@ -49,8 +50,8 @@ def pairs(reference: Path, estimate: Path) -> tuple[list[Pair], list[tuple[Path,
 
 
 def _named(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith("."):
+    for path in visible_files(folder):
+        if path.suffix.lower() in SUFFIXES:
             yield path.relative_to(folder).with_name(path.stem.removesuffix(TAG)).as_posix(), path
 
 

@@ -8,10 +8,20 @@ from diff_audio.sound.read import FOREIGN, SUFFIXES
 from diff_core.command import FileKind
 
 __all__ = [
-    "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "SOUND", "TAG", "VOCODED_TAG", "is_made_here",
+    "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "SOUND", "TAG", "UNREAD", "VOCODED_TAG",
+    "is_made_here",
 ]  # fmt: skip
 
-SOUND = FileKind("sound files", SUFFIXES, FOREIGN)
+VIDEO = tuple(".3gp .avi .m4v .mkv .mov .mpeg .mpg .mts .wmv".split())
+"""File name endings of films, whose sound is not taken."""
+
+UNREAD = {
+    suffix: "not read; convert them to WAV or FLAC"
+    for suffix in sorted({*FOREIGN, *VIDEO, ".ape", ".dsf", ".wv"})
+}
+"""File name endings of sound that a folder is not searched for, with the reason."""
+
+SOUND = FileKind("sound files", SUFFIXES, FOREIGN, UNREAD)
 """What the commands for recordings read and write."""
 
 TAG = "_denoised"

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import sha256
+from diff_core.files import sha256, visible_files
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import Row, find_study
 from diff_medical.generator.data.corpus import Entry, Selection, build_corpus
@@ -28,7 +28,7 @@ from diff_medical.generator.vocabulary import body_of, modality_of
 from diff_medical.image_sets.images import Images
 from diff_medical.marks.told import tell
 from diff_medical.scan.intensity import recognise
-from diff_medical.scan.kinds import SCANS, is_dicom, is_hidden
+from diff_medical.scan.kinds import SCANS, is_dicom
 
 __all__ = [
     "Sources", "cutting_of", "find_samples", "read_real", "read_samples", "read_scans",
@@ -147,7 +147,7 @@ def find_samples(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not is_hidden(p, folder)]
+    files = visible_files(folder)
     found = [p for p in files if SCANS.matches(p) or (p.suffix == ".dcm" and is_dicom(p))]
     if not found:
         raise ValueError(f"{folder}: no samples (.nii, .nii.gz, .dcm) are there")

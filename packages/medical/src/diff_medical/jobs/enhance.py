@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import refuse_existing
+from diff_core.files import file_job, refuse_existing
 from diff_core.progress import Progress, parts
 from diff_medical.enhancer.engine import Findings, Part, enhance
 from diff_medical.enhancer.enhancer import Enhanced, Enhancer
@@ -162,6 +162,7 @@ class Results:
             write_report(ready.products.report, before, result, spacing, turn, outcome)
 
 
+@file_job
 def enhance_file(
     enhancer: Enhancer,
     source: Path,

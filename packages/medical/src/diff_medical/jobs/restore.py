@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import refuse_existing
+from diff_core.files import file_job, refuse_existing
 from diff_core.progress import Progress, parts
 from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
@@ -49,6 +49,7 @@ class _Work:
     draw: Callable[[Path, Restored], None] | None = None
 
 
+@file_job
 def restore_file(
     enhancer: Enhancer,
     source: Path,

@@ -148,7 +148,7 @@ def _record(sidecar: Path) -> dict[str, Any] | None:
     """The content of a sidecar; None if it is not a JSON object."""
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diff_core.command import Failures
+from diff_core.files import visible_files
 from diff_medical.scan.kinds import SCANS
 
 if TYPE_CHECKING:
@@ -28,11 +29,9 @@ def pairs(
         return [(reference, estimate, mask)]
     if not estimate.is_dir():
         raise ValueError("REF is a folder: EST must be one too")
-    found = {
-        _key(path, estimate): path for path in sorted(estimate.rglob("*")) if SCANS.matches(path)
-    }
+    found = {_key(path, estimate): path for path in visible_files(estimate) if SCANS.matches(path)}
     matched: list[tuple[Path, Path, Path | None]] = []
-    for ref in sorted(path for path in reference.rglob("*") if SCANS.matches(path)):
+    for ref in filter(SCANS.matches, visible_files(reference)):
         est = found.get(_key(ref, reference))
         if est is None:
             failures.add(str(ref), f"has no counterpart in {estimate}; enhance it first")

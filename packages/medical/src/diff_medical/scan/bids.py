@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -90,7 +91,7 @@ def write_sidecar(
     if own.is_file():
         try:
             said = dict(json.loads(own.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"its sidecar {own} is not a JSON object ({error}); mend it"
             ) from error
@@ -110,16 +111,15 @@ def write_sidecar(
     derived = root / "derivatives" / PIPELINE
     if derived in target.resolve().parents and not (derived / DESCRIPTION).exists():
         generator = {"Name": PIPELINE, "Version": version}
-        write_json(
-            derived / DESCRIPTION,
-            {
-                "Name": f"{PIPELINE}: scans without noise",
-                "BIDSVersion": "1.9.0",
-                "DatasetType": "derivative",
-                "GeneratedBy": [generator],
-                "SourceDatasets": [{"URL": root.as_uri()}],
-            },
-        )
+        described = {
+            "Name": f"{PIPELINE}: scans without noise",
+            "BIDSVersion": "1.9.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [generator],
+            "SourceDatasets": [{"URL": root.as_uri()}],
+        }
+        with suppress(FileExistsError):  # another process was sooner
+            write_json(derived / DESCRIPTION, described)
 
 
 def _portable(done: Mapping[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,7 @@ __all__ = [
     "NIFTI",
     "SCANS",
     "SINGLE",
+    "UNREAD",
     "begins_as_dicom",
     "dicom_files",
     "is_alone",
@@ -31,9 +32,6 @@ SINGLE = FileKind(
 """The scans that are one file, as all are that are written."""
 
 _PAIRS = (".nhdr", ".mhd", ".hdr")
-SCANS = FileKind(SINGLE.name, (*SINGLE.suffixes, *_PAIRS), foreign=(*_PAIRS, ".img"))
-"""All scans but DICOM; those of two files are known by their header."""
-
 _WRITTEN = {".nhdr": ".nrrd", ".mhd": ".mha", ".hdr": ".nii.gz", ".img": ".nii.gz"}
 """What is written for a scan of two files."""
 
@@ -104,3 +102,23 @@ def dicom_files(folder: Path, *, recursive: bool = True) -> list[Path]:
 def is_hidden(path: Path, folder: Path) -> bool:
     """Return True for a path below `folder` that has a name with a leading dot on its way."""
     return any(part.startswith(".") for part in path.relative_to(folder).parts)
+
+
+class _Scans(FileKind):
+    """Files of scans, and DICOM files of any name, which are taken by their folder."""
+
+    def takes(self, path: Path) -> bool:
+        return self.matches(path) or is_dicom(path)
+
+
+_CONVERT = "not read; convert them to .nii.gz"
+UNREAD = {
+    **dict.fromkeys(".mnc .par .rec .nia".split(), _CONVERT),
+    ".dcm": "no DICOM files; check how they were exported",
+    ".ima": "no DICOM files; check how they were exported",
+    ".zip": "name an archive to take it for a DICOM series",
+}
+"""File name endings of scans that a folder is not searched for, with the reason."""
+
+SCANS = _Scans(SINGLE.name, (*SINGLE.suffixes, *_PAIRS), foreign=(*_PAIRS, ".img"), unread=UNREAD)
+"""All scans but DICOM; those of two files are known by their header."""

@@ -19,6 +19,7 @@ from diff_core.checkpoint.description import Json
 from diff_core.denoiser import Preconditioned
 from diff_core.evaluate import snr_loss
 from diff_core.io import Card
+from diff_core.lines import print_line
 from diff_core.schedule import Schedule, log_snr
 from diff_core.train import Denoising, Job, TrainConfig, edm_weight, log_normal
 from diff_core.train.job import means
@@ -263,4 +264,4 @@ def _expectation(subjects: int) -> str:
 
 
 def _warn(line: str) -> None:
-    print(line, file=sys.stderr)
+    print_line(line, sys.stderr)

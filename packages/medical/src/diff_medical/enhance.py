@@ -186,6 +186,14 @@ def enhance(
             "--nan-to-zero", help="Take NaN and Inf voxels for 0.", rich_help_panel=options.FILES
         ),
     ] = False,
+    keep_nan: Annotated[
+        bool,
+        typer.Option(
+            "--keep-nan",
+            help="Keep NaN and Inf voxels as they are.",
+            rich_help_panel=options.FILES,
+        ),
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -204,6 +212,8 @@ def enhance(
     value, percent, sigma_map = level(sigma)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+    if nan_to_zero and keep_nan:
+        raise typer.BadParameter("--nan-to-zero and --keep-nan exclude each other")
     if uncertainty is not None and not SCANS.matches(uncertainty):
         raise typer.BadParameter(f"--uncertainty is {uncertainty}; expected a .nii.gz file")
     with usage():
@@ -219,7 +229,8 @@ def enhance(
             "sigma MAP": sigma_map, "mask": mask, "samples": samples, "residual": residual,
             "uncertainty": uncertainty, "report": report is not None and inpaint is None,
             "picture": picture, "strength": strength != 1, "dose": dose,
-            "quality": quality != "default", "noise poisson-ct": noise == "poisson-ct",
+            "quality": quality != "default", "keep-nan": keep_nan,
+            "noise poisson-ct": noise == "poisson-ct",
         },
     )  # fmt: skip
     failures = Failures(COMMAND, debug=debug)
@@ -256,7 +267,8 @@ def enhance(
         return enhance_file(
             enhancer, job.source, job.target, settings, products=products, sigma_map=sigma_map,
             mask=mask, float32=dtype == "float32", overwrite=overwrite, nan_to_zero=nan_to_zero,
-            on_progress=advance, on_plan=None if quiet or as_json else partial(_plan, job),
+            keep_nan=keep_nan, on_progress=advance,
+            on_plan=None if quiet or as_json else partial(_plan, job),
         )  # fmt: skip
 
     return process(

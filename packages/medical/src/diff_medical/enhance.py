@@ -12,6 +12,8 @@ import typer
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
 from diff_core.progress import Progress
 from diff_medical.enhancer.settings import Settings
+from diff_medical.jobs.bids_app import BidsApp, bids_app
+from diff_medical.jobs.choice import distinct, magnitudes
 from diff_medical.jobs.inputs import find_inputs, plan_series
 from diff_medical.jobs.options import alone, level
 from diff_medical.restore.outcome import Profile, Restored, Wish
@@ -35,6 +37,7 @@ app = App()
 @app.command(
     examples={
         "scan.nii.gz": "Write scan_enhanced.nii.gz beside the scan.",
+        "bids_dir/ out_dir/ participant": "Enhance a BIDS dataset as a BIDS App does.",
         "dicom_folder/ -o cleaned/ --dose 0.25 --report page.html": "Enhance a CT series of a "
         "quarter of the full dose, and write a page on it.",
     },
@@ -45,7 +48,8 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="NIfTI and MGH files, folders, patterns; folders or .zip files of DICOM series.",
+            help="NIfTI and MGH files, folders, patterns; folders or .zip files of DICOM series; "
+            "or BIDS_DIR OUT_DIR participant.",
         ),
     ],
     output: Annotated[
@@ -61,6 +65,13 @@ def enhance(
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
+    participant_label: Annotated[
+        list[str],
+        typer.Option(
+            help="A participant of BIDS_DIR; may be given repeatedly. Default: all.",
+            rich_help_panel=options.FILES,
+        ),
+    ] = [],  # noqa: B006
     modality: Annotated[
         Literal["auto", "mr", "ct"],
         typer.Option(
@@ -235,7 +246,12 @@ def enhance(
     )  # fmt: skip
     failures = Failures(COMMAND, debug=debug)
     tag = "_enhanced" if not restoring else "_inpainted" if inpaint else "_upsampled"
-    jobs = _jobs(inputs, output, tag, failures, recursive=recursive)
+    app_run = bids_app(inputs, output, participant_label)
+    if app_run is not None and restoring:
+        raise typer.BadParameter("a BIDS App run removes noise; leave out the other options")
+    if app_run is not None:
+        inputs, output, recursive = [str(app_run.dataset)], app_run.output, True
+    jobs = _jobs(inputs, output, tag, failures, recursive=recursive, app_run=app_run)
     if len(jobs) > 1:
         single = {"picture": picture, "report": report, "uncertainty": uncertainty}
         for name in (name for name, given in single.items() if given is not None):
@@ -278,20 +294,27 @@ def enhance(
 
 
 def _jobs(
-    inputs: list[str], output: Path | None, tag: str, failures: Failures, *, recursive: bool
+    inputs: list[str],
+    output: Path | None,
+    tag: str,
+    failures: Failures,
+    *,
+    recursive: bool,
+    app_run: BidsApp | None = None,
 ) -> list[Job]:
     """Return the scans to work on, each with its target; `tag` ends the name of a target."""
     made = SCANS.products(inputs, output, TAGS)
 
     def is_product(path: Path) -> bool:
         beside = output is None or SCANS.matches(output)
-        return made(path) or (beside and is_derivative(path))
+        outside = app_run is not None and not app_run.covers(path)
+        return made(path) or (beside and is_derivative(path)) or outside
 
     found = find_inputs(inputs, failures, recursive=recursive, skip=is_product)
     sources = SCANS.expand(found.others, failures, recursive=recursive, skip=is_product)
-    jobs = SCANS.plan(sources, output, tag, failures)
+    jobs = SCANS.plan(magnitudes(sources, failures), output, tag, failures)
     jobs = named(jobs, output) if tag == "_enhanced" else jobs
-    return jobs + plan_series(found.series, output, tag, alone=not sources)
+    return distinct(jobs + plan_series(found.series, output, tag, alone=not sources), failures)
 
 
 def _plan(job: Job, passes: Passes, seconds: float) -> None:

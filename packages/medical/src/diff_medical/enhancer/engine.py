@@ -15,7 +15,7 @@ import torch
 from diff_core.denoiser import Denoiser
 from diff_core.progress import Progress
 from diff_medical.enhancer.background import Background
-from diff_medical.enhancer.bounds import LEAST_GAIN, nothing_to_do, too_little
+from diff_medical.enhancer.bounds import BOUND, LEAST_GAIN, nothing_to_do, too_little
 from diff_medical.enhancer.checks import Checks, looked_at, measure
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.steps import Bounded, Plan, Source, Survey
@@ -24,6 +24,7 @@ from diff_medical.enhancer.uncertainty import expected_gain, middle_block
 from diff_medical.noise.ct import NoiseMap
 from diff_medical.noise.level import estimate, probed
 from diff_medical.noise.model import Noise
+from diff_medical.noise.stabilise import stabiliser
 from diff_medical.scan import scratch
 from diff_medical.scan.background import background_values, is_solid
 from diff_medical.scan.intensity import Modality, Scale, recognise, scale
@@ -235,6 +236,7 @@ def _change(
     source, change = plan.source, plan.settings.change
     looked = _Looked(source.shape)
     counts = np.zeros(2)
+    largest = level = 0.0
     for planes in source.steps():
         bounded = plan.bound(planes, made)
         volume, task, found, kept = bounded
@@ -246,13 +248,21 @@ def _change(
         result[kept] = volume[kept]
         if spread is not None:
             spread[kept] = 0
+        largest = max(largest, float(np.abs(result - volume).max()))
+        level = max(level, float(np.max(task.level)))
         put(Part(planes.start, volume, result, spread))
         scratch.release(*(one for one in made if one is not None))
     shares = counts / np.prod(source.shape)
     return measure(
         looked.noisy, looked.estimate, plan.noise.sigma if plan.uneven is None else looked.level,
-        looked.changed, bounded=float(shares[0]), broad=float(shares[1]), gain=gain,
+        looked.changed, bounded=float(shares[0]), broad=float(shares[1]), largest=largest,
+        limit=change * level * _reach(plan.noise), gain=gain,
     )  # fmt: skip
+
+
+def _reach(noise: Noise) -> float:
+    """Return the most that a voxel may move, in noise levels."""
+    return stabiliser(noise.coils).reach(BOUND) if noise.is_magnitude else BOUND
 
 
 class _Looked:

@@ -71,4 +71,4 @@ def stands_free(
         if any(end.any() for end in ends):
             return False
         zeros += full.size - int(np.count_nonzero(full))
-    return zeros > FREE * np.prod(shape)
+    return zeros > FREE * shape[0] * shape[1] * shape[2]

@@ -19,6 +19,7 @@ from diff_medical.scan.kinds import NIFTI
 
 __all__ = [
     "BIDS_CT",
+    "DESCRIPTION",
     "BIDS_MR",
     "companions",
     "dataset_of",

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.evaluate"
+OF_MASK = "; PSNR, SSIM, NMSE and MAE are of the mask; 2-D, MS-SSIM and edges of the whole volume"
 
 app = App()
 
@@ -35,17 +36,24 @@ app = App()
     }
 )
 def evaluate(
-    reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or folder.")],
+    reference: Annotated[
+        Path,
+        typer.Argument(metavar="REF", help="Reference scan (a file, a DICOM series), or folder."),
+    ],
     estimate: Annotated[
         Path | None,
         typer.Argument(
             metavar="EST",
-            help="Scan to score, or folder: files of the same name, with or without _enhanced.",
+            help="Scan to score, or folder: scans of the same name, with or without _enhanced. "
+            "What lies in the same place is turned to the axes of REF; the rest is refused.",
         ),
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Scan, or folder of scans named as REF: voxels other than 0 count."),
+        typer.Option(
+            help="Scan, or folder of scans named as REF: voxels other than 0 count for PSNR, "
+            "SSIM, NMSE and MAE; the other scores are of the whole volume."
+        ),
     ] = None,
     data_range: Annotated[
         float | None,
@@ -91,7 +99,7 @@ def evaluate(
     """Score scans against references, with data range, window, mask and dimensions stated.
 
     PSNR and SSIM are scikit-image's (SSIM: Gaussian window, sd 1.5 voxels, over all axes at once;
-    "2-D": over slices along the last axis, averaged); MS-SSIM is MONAI's, over slices; NMSE is the
+    "2-D": over slices along the last axis, averaged); MS-SSIM is over slices; NMSE is the
     squared error over the squared reference; MAE is in the scan's units; edges is the slope across
     the reference's strongest edges, over the reference's own. Over several files also the mean and
     its 95 % interval (Student's t over files). A series (4-D) counts as its volumes.
@@ -241,7 +249,7 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
             f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, 2-D {s.ssim_2d:.4f}, "
             f"MS-SSIM {s.ms_ssim:.4f}, NMSE {s.nmse:.5f}, MAE {s.mae:.5g}, edges {s.edges:.3f}"
             f"  (data range {s.data_range:.6g}; {shown}mask: {s.mask}; {s.voxels:,} voxels; "
-            f"{s.dims}-D SSIM; {s.scales} scales)"
+            f"{s.dims}-D SSIM; {s.scales} scales{OF_MASK if s.masked else ''})"
         )
     if len(rows) > 1:
         ranges = sorted({s.data_range for _, s in rows})
@@ -251,7 +259,8 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
         yield (
             f"mean over {len(rows)} volumes, 95 % interval  (data range {span}; {shown}mask: "
             f"{masks[0] if len(masks) == 1 else 'one a file'}; "
-            f"{' or '.join(f'{d}-D' for d in dims)} SSIM)"
+            f"{' or '.join(f'{d}-D' for d in dims)} SSIM"
+            f"{OF_MASK if any(s.masked for _, s in rows) else ''})"
         )
         for metric in METRICS:
             found = mean_interval([float(getattr(s, metric)) for _, s in rows])

@@ -14,20 +14,13 @@ from functools import partial
 from pathlib import Path
 
 from diff_core.data import Split, assign, read_manifest, refuse_shared
-from diff_medical.scan.bids import is_derivative
+from diff_medical.scan.bids import BIDS_CT, BIDS_MR, is_derivative
+from diff_medical.scan.declared import no_magnitude
 from diff_medical.scan.intensity import Modality
 from diff_medical.scan.kinds import SCANS, is_alone
 from diff_medical.scan.names import is_made_here
 
 __all__ = ["CorpusError", "Row", "Study", "find_scans", "find_study", "is_synthetic"]
-
-# What a BIDS suffix says of the modality; the rest are label maps, masks, fields and tables.
-BIDS_MR = frozenset(
-    "T1w T2w PDw T2starw FLAIR PDT2 inplaneT1 inplaneT2 UNIT1 MP2RAGE MEGRE MESE FLASH SWI "
-    "bold sbref cbv dwi asl m0scan angio epi".split()
-)
-BIDS_CT = frozenset(("ct", "CT"))
-
 
 SYNTHETIC = "is marked as synthetic"
 MADE_HERE = "is an output of diff_medical beside what it was made from"
@@ -182,6 +175,8 @@ def _bids(data: Path, files: Sequence[Path]) -> Study:
             left_out.append((path, "has no BIDS name (sub-..._suffix)"))
         elif modality is None:
             left_out.append((path, f"its BIDS suffix '{suffix}' is not that of an MR or CT scan"))
+        elif reason := no_magnitude(path):
+            left_out.append((path, f"is {reason}"))
         elif "derivatives" in path.relative_to(data).parts or is_derivative(path):
             left_out.append((path, "is a derivative of another scan"))
         else:

@@ -32,6 +32,10 @@ class Checks:
                was taken away
     edges:     correlation of |r| with the steepness of the output: 0 if no edges were taken away
     spread:    standard deviation of r in units of the noise: near 1, and below
+    largest:   the most that a voxel moved, in the units of the scan
+    limit:     the most that one may move, in the units of the scan (of a map of levels: where the
+               noise is strongest): 3.5 noise levels; of magnitudes more, because the bound holds
+               in the domain where their noise is even (`Stabiliser.reach`)
     gain:      expected gain in dB by Stein's unbiased risk estimate on a small block, None where
                the noise level was given
     """
@@ -41,6 +45,8 @@ class Checks:
     whiteness: tuple[float | None, float | None, float | None]
     edges: float
     spread: float
+    largest: float
+    limit: float
     gain: float | None = None
 
     def remarks(self) -> tuple[str, ...]:
@@ -67,6 +73,8 @@ def measure(
     *,
     bounded: float,
     broad: float,
+    largest: float,
+    limit: float,
     gain: float | None,
 ) -> Checks:
     """The checks of an `estimate` of `noisy`, both (X, Y, Z), whose noise has standard deviation
@@ -91,6 +99,8 @@ def measure(
         whiteness=(x, y, z),
         edges=_correlation(np.abs(residual[inside]), np.sqrt(steep[inside])),
         spread=float(np.sqrt(power)),
+        largest=largest,
+        limit=limit,
         gain=gain,
     )
 

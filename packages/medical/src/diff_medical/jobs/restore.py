@@ -18,14 +18,17 @@ from diff_core.progress import Progress, parts
 from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
 from diff_medical.marks.descent import mark_descendant, record
+from diff_medical.noise.level import probed
 from diff_medical.restore.inpaint import Inpainted, inpaint
 from diff_medical.restore.outcome import Restored, Wish, write_sidecar
 from diff_medical.restore.upsample import Upsampled, finer_spacing, thick_axis, upsample
 from diff_medical.scan.bids import sidecar_path
+from diff_medical.scan.declared import refuse_declared
 from diff_medical.scan.finer import HeaderEdit, finer_header
 from diff_medical.scan.finite import zeroed
 from diff_medical.scan.kinds import NIFTI
 from diff_medical.scan.nifti import Scan, Voxels, on_grid, read, write
+from diff_medical.scan.patterns import not_intensities
 from diff_medical.scan.refusal import ScanError
 from diff_medical.scan.spacing import Spacing
 
@@ -81,6 +84,9 @@ def restore_file(
     refuse_existing(target, sidecar_path(target), report, overwrite=overwrite, source=source)
     # what stands in a hole plays no part, so it may be NaN
     scan = read(source, nan_to_zero=nan_to_zero and wish.hole is None)
+    refuse_declared(scan)
+    if reason := not_intensities(scan.volume(0, probed(scan.grid))):
+        raise ScanError(source, reason, f"it cannot be {wish.word}; resample it by nearest voxels")
     told = mark_descendant(scan)
     dtype = np.dtype(np.float32) if float32 else scan.dtype
     if wish.hole is None:

@@ -92,8 +92,8 @@ class Scan:
 
     @property
     def is_large(self) -> bool:
-        """True if a volume is too large to be held in memory."""
-        return int(np.prod(self.grid, dtype=np.int64)) > scratch.LARGE
+        """True if a volume, or all of a series, is too large to be held in memory."""
+        return int(np.prod(self.shape, dtype=np.int64)) > scratch.LARGE
 
     @cached_property
     def stored(self) -> Array:
@@ -155,8 +155,8 @@ class Voxels:
             )
         self.scaling = scan.scaling if self.own else (1.0, 0.0)
         grid = (*self.shape[:3], 1, 1)[:3]
-        is_large = int(np.prod(grid, dtype=np.int64)) > scratch.LARGE
-        self.stored = scratch.empty((*grid, scan.volumes), dtype, large=is_large)
+        size = int(np.prod(grid, dtype=np.int64)) * scan.volumes
+        self.stored = scratch.empty((*grid, scan.volumes), dtype, large=size > scratch.LARGE)
 
     def put(
         self, index: int, volume: NDArray[np.float32], *, keep: bool = False, first: int = 0
@@ -238,7 +238,25 @@ def write(
         return
     image = _image(path, voxels, note, edit)
     with replacing(path) as partial:
-        image.to_filename(partial)
+        if isinstance(voxels.stored, np.memmap) and not MGH.matches(path):
+            _stream(image, voxels.stored, partial)
+        else:
+            image.to_filename(partial)
+
+
+def _stream(image: Any, stored: Array, path: Path) -> None:
+    """Write a NIfTI image as nibabel does, a plane at a time: memory does not grow with it."""
+    image.update_header()
+    header = image.header.copy()
+    header.set_data_offset(0)  # the least that its extensions leave
+    dtype = header.get_data_dtype()
+    with nib.openers.ImageOpener(path, "wb") as file:
+        header.write_to(file)
+        file.write(bytes(header.get_data_offset() - file.tell()))
+        for index in range(stored.shape[3]):
+            for z in range(stored.shape[2]):
+                file.write(stored[:, :, z, index].astype(dtype).tobytes(order="F"))
+            scratch.release(stored)
 
 
 def check_kind(scan: Scan, path: Path) -> None:

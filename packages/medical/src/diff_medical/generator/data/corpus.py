@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.data.split import assign, refuse_shared
+from diff_core.data import assign, count_line, refuse_shared
 from diff_core.files import replacing
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import CorpusError, Row
@@ -126,9 +126,10 @@ def build_corpus(
 ) -> Corpus:
     """Cut all scans, once into `cache`.
 
-    Where no row is held out, one subject in ten is, by a hash of its name. Files that cannot be
-    used are named to `warn`, and that spacings are mixed. Raises CorpusError if nothing can be
-    used, or the training scans are of a single subject; ValueError for a subject in two splits.
+    Where no row is held out, one subject in ten is, by a hash of its name. Rows of the test split
+    are left out. Files that cannot be used are named to `warn`, and that spacings are mixed.
+    Raises CorpusError if nothing can be used, or the training scans are of a single subject;
+    ValueError for a subject in two splits.
     """
     rows = _with_splits([replace(row, subject=selection.subject_of(row)) for row in rows])
     key = json.dumps(
@@ -158,6 +159,12 @@ def _stamp(row: Row) -> tuple[Any, ...]:
 
 
 def _with_splits(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that are not of the test, each in the split of its subject."""
+    _refuse_shared(rows)
+    counts = count_line((row.split for row in rows), "scans")
+    rows = [row for row in rows if row.split != "test"]
+    if not any(row.split == "train" for row in rows):
+        raise CorpusError(f"nothing is left to train on; {counts}")
     subjects = sorted({row.subject for row in rows})
     if len(subjects) < LEAST:
         raise CorpusError(
@@ -167,11 +174,14 @@ def _with_splits(rows: Sequence[Row]) -> list[Row]:
     if all(row.split == "train" for row in rows):
         chosen = assign(subjects, val=HELD_OUT)
         rows = [replace(row, split=chosen[row.subject]) for row in rows]
+    return rows
+
+
+def _refuse_shared(rows: Sequence[Row]) -> None:
     splits: dict[str, list[str]] = {}
     for row in rows:
         splits.setdefault(row.subject, []).append(row.split)
     refuse_shared(splits, "subject")
-    return list(rows)
 
 
 def _cut(

@@ -220,7 +220,7 @@ def _metrics(outcome: Outcome, reference: Path) -> list[tuple[str, str, str, str
 
     names = available()
     before, after = (
-        score_files(Pair("", reference, Path(path)), names)
+        score_files(Pair("", reference, Path(path)), names).scores
         for path in (outcome.input, outcome.output)
     )
     rows: list[tuple[str, str, str, str, str]] = []

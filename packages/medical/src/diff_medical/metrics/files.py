@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from diff_core.command import Failures
+from diff_core.evaluate import Naming, match_files
 from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.names import is_made_here
 
 if TYPE_CHECKING:
     from diff_medical.metrics.scores import Scores
 
-__all__ = ["pairs", "score_file"]
+__all__ = ["NAMING", "pairs", "score_file"]
+
+NAMING = Naming(SCANS.matches, lambda path: SCANS.split(path.name)[0], "_enhanced", is_made_here)
 
 
 def pairs(
-    reference: Path, estimate: Path, mask: Path | None, failures: Failures
+    reference: Path,
+    estimate: Path,
+    mask: Path | None,
+    failures: Failures,
+    only: Collection[Path] | None = None,
 ) -> list[tuple[Path, Path, Path | None]]:
-    """Return the reference, estimate and mask of each comparison; what has no counterpart is a
-    failure.
+    """Return the reference, estimate and mask of each comparison, by the rule of
+    `diff_core.evaluate.Naming`; what has no counterpart, or several, is a failure.
 
+    only: the references of a folder to compare, as resolved paths
     Raises ValueError where a file meets a folder.
     """
     if not reference.is_dir():
@@ -28,25 +38,23 @@ def pairs(
         return [(reference, estimate, mask)]
     if not estimate.is_dir():
         raise ValueError("REF is a folder: EST must be one too")
-    found = {
-        _key(path, estimate): path for path in sorted(estimate.rglob("*")) if SCANS.matches(path)
-    }
-    matched: list[tuple[Path, Path, Path | None]] = []
-    for ref in sorted(path for path in reference.rglob("*") if SCANS.matches(path)):
-        est = found.get(_key(ref, reference))
-        if est is None:
-            failures.add(str(ref), f"has no counterpart in {estimate}; enhance it first")
-            continue
-        inside = mask / ref.relative_to(reference) if mask is not None and mask.is_dir() else mask
-        matched.append((ref, est, inside))
-    if not matched and not failures.names:
+    found = match_files(reference, estimate, NAMING, only=only)
+    for _, path, reason in found.failed:
+        failures.add(str(path), reason)
+    for path in found.left_out:
+        failures.warn(str(path), "left out: an output of the scan beside it, not a reference")
+    if found.extra and only is None:
+        failures.warn(
+            str(estimate),
+            f"{len(found.extra)} scans have no reference, such as {found.extra[0][1].name}",
+        )
+    if not found.pairs and not failures.names:
         failures.add(str(reference), f"no {SCANS.name} in this folder; give another")
-    return matched
+    return [(ref, est, _mask_of(ref, reference, mask)) for _, ref, est in found.pairs]
 
 
-def _key(path: Path, root: Path) -> str:
-    stem, _ = SCANS.split(path.name)
-    return path.relative_to(root).with_name(stem.removesuffix("_enhanced")).as_posix()
+def _mask_of(scan: Path, root: Path, mask: Path | None) -> Path | None:
+    return mask / scan.relative_to(root) if mask is not None and mask.is_dir() else mask
 
 
 def score_file(

@@ -28,7 +28,7 @@ CLIPPED = (
 )
 FLAT = (
     "the input is clipped: {} samples were cut off at full scale when it was recorded; "
-    "denoising does not bring them back"
+    "denoising does not bring them back; record again at a lower level, or use a declipper first"
 )
 SAMPLE_STEPS = 4
 SHORT = 180.0  # seconds of sound, times network calls, under which no time is foretold

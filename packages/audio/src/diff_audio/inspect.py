@@ -100,6 +100,7 @@ def _print(found: Survey) -> None:
         cells = (", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in row.values())
         table.add_row(*map(printable, cells))
     console.print(table)
+    console.print(found.counts, highlight=False)
     heard = sum(one.spectrum is not None for one in found.found)
     console.print(f"{heard} of {len(found.found)} files were decoded", highlight=False)
     remarks = [one for one in found.found if one.remark]

@@ -96,6 +96,9 @@ def _print(found: Survey) -> None:
         f"{found.voxels / 1e6:.1f} million voxels",
         highlight=False,
     )
+    console.print(found.counts, highlight=False)
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     for remark in found.remarks():
         print_line(remark)
     for one in usable:

@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from diff_core.command import Failures
+from diff_core.evaluate import Naming, match_files
 from diff_medical.scan.kinds import SCANS, is_dicom
+from diff_medical.scan.names import is_made_here
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from diff_medical.metrics.scores import Scores
 
-__all__ = ["pairs", "score_file"]
+__all__ = ["NAMING", "pairs", "score_file"]
+
+NAMING = Naming(
+    lambda path: (path.is_file() and SCANS.matches(path)) or is_series(path),
+    lambda path: path.name if path.is_dir() else SCANS.split(path.name)[0],
+    "_enhanced",
+    is_made_here,
+)
 
 
 def pairs(
-    reference: Path, estimate: Path, mask: Path | None, failures: Failures
+    reference: Path,
+    estimate: Path,
+    mask: Path | None,
+    failures: Failures,
+    only: Collection[Path] | None = None,
 ) -> list[tuple[Path, Path, Path | None]]:
-    """Return the reference, estimate and mask of each comparison; what has no counterpart is a
-    failure.
+    """Return the reference, estimate and mask of each comparison, by the rule of
+    `diff_core.evaluate.Naming`; what has no counterpart, or several, is a failure.
 
+    only: the references of a folder to compare, as resolved paths
     Raises ValueError where a file meets a folder.
     """
     if not reference.is_dir() or is_series(reference):
@@ -31,19 +46,19 @@ def pairs(
         return [(reference, estimate, mask)]
     if not estimate.is_dir():
         raise ValueError("REF is a folder: EST must be one too")
-    found = {_key(path, estimate): path for path in _scans(estimate)}
-    matched: list[tuple[Path, Path, Path | None]] = []
-    for ref in _scans(reference):
-        est = found.get(_key(ref, reference))
-        if est is None:
-            failures.add(str(ref), f"has no counterpart in {estimate}; enhance it first")
-            continue
-        folder = mask is not None and mask.is_dir() and not is_series(mask)
-        inside = mask / ref.relative_to(reference) if mask is not None and folder else mask
-        matched.append((ref, est, inside))
-    if not matched and not failures.names:
+    found = match_files(reference, estimate, NAMING, only=only)
+    for _, path, reason in found.failed:
+        failures.add(str(path), reason)
+    for path in found.left_out:
+        failures.warn(str(path), "left out: an output of the scan beside it, not a reference")
+    if found.extra and only is None:
+        failures.warn(
+            str(estimate),
+            f"{len(found.extra)} scans have no reference, such as {found.extra[0][1].name}",
+        )
+    if not found.pairs and not failures.names:
         failures.add(str(reference), f"no {SCANS.name} in this folder; give another")
-    return matched
+    return [(ref, est, _mask_of(ref, reference, mask)) for _, ref, est in found.pairs]
 
 
 def is_series(path: Path) -> bool:
@@ -54,18 +69,9 @@ def is_series(path: Path) -> bool:
     return path.is_file() and path.suffix.lower() == ".zip"
 
 
-def _scans(folder: Path) -> list[Path]:
-    """Return the files and DICOM series below a folder; nothing hidden."""
-    below = sorted(folder.rglob("*"))
-    shown = [p for p in below if not any(n.startswith(".") for n in p.relative_to(folder).parts)]
-    return [
-        p for p in shown if (SCANS.matches(p) and p.is_file()) or (p.is_dir() and is_series(p))
-    ]
-
-
-def _key(path: Path, root: Path) -> str:
-    stem = SCANS.split(path.name)[0] if SCANS.matches(path) else path.name
-    return path.relative_to(root).with_name(stem.removesuffix("_enhanced")).as_posix()
+def _mask_of(scan: Path, root: Path, mask: Path | None) -> Path | None:
+    folder = mask is not None and mask.is_dir() and not is_series(mask)
+    return mask / scan.relative_to(root) if mask is not None and folder else mask
 
 
 def score_file(

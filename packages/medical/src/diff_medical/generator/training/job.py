@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from diff_core.checkpoint.description import Json
+from diff_core.data import Split, count_line
 from diff_core.denoiser import Preconditioned
 from diff_core.evaluate import snr_loss
 from diff_core.io import Card
@@ -127,6 +128,9 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     scans = {entry.scan for entry in corpus.entries if entry.split == "train"}
     used = [row for row in rows if row.path.name in scans]
     subjects = {entry.subject for entry in corpus.entries if entry.split == "train"}
+    uses: dict[str, Split] = {row.path.name: row.split for row in rows if row.split == "test"}
+    uses |= {e.scan: "val" if e.split == "val" else "train" for e in corpus.entries}
+    counts = count_line(uses.values(), "scans")
     kind = "slices" if recipe.corpus.spatial == 2 else "volumes"
 
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
@@ -182,6 +186,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
             f"{len(corpus.of('val'))} held out",
             *(f"  {c.scans} {c.modality} {c.body} {c.plane}, {c.subjects} people"
               for c in corpus.choices()),
+            counts,
             *study.remarks(),
             _expectation(len(subjects)),
         ),

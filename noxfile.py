@@ -60,7 +60,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: strict in the core, standard in the domains."""
-    extras = ("./packages/audio[onnx,rooms,studio]", "./packages/medical[dicom,studio]")
+    extras = ("./packages/audio[ffmpeg,onnx,rooms,studio,tags]", "./packages/medical[dicom,studio]")
     install(session, "pyright[nodejs]", "./packages/core", *extras)
     session.run("pyright", *session.posargs)
 

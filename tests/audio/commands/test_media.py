@@ -24,7 +24,7 @@ def denoise(weights):
 
 @pytest.fixture
 def wave(speechlike):
-    return speechlike(0.8, RATE)
+    return 0.3 * speechlike(0.8, RATE)
 
 
 def lossy(path: Path, wave):

@@ -3,6 +3,7 @@
 import io
 import struct
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -306,3 +307,26 @@ def test_damaged_tags_do_not_stop_the_sound(tmp_path, speechlike):
     odd = tmp_path / "c.flac"
     odd.write_bytes(buffer.getvalue().replace(b"reference", b"ref\xff\xfe\xfdnce"))
     copy(odd, tmp_path / "d.flac")
+
+
+@pytest.mark.parametrize("name", ["a.wav", "a.flac", "a.mp3", "a.ogg", "a.m4a", "a.aiff"])
+def test_a_mark_of_what_was_made_here_is_not_replaced(name, tmp_path, speechlike):
+    """A command that marks its output as synthetic puts the mark where the old comment was."""
+    source = tmp_path / name
+    if name == "a.m4a":
+        encode(
+            source, speechlike(0.5, RATE), RATE, "-metadata", "comment=old", "-metadata", "title=A"
+        )
+    else:
+        with soundfile.SoundFile(source, "w", RATE, 1, format=name[2:].upper()) as file:
+            file.title, file.comment = "A", "old"
+            file.write(speechlike(0.5, RATE)[0])
+    found = probe(source)
+    assert found.tags["comment"] == "old"
+    marked = replace(found, tags=found.tags | {"comment": "Synthetic sound"})
+    target = tmp_path / f"out_{name}"
+    with Writer(target, marked, *container_for(marked, target)) as writer:
+        for block in read_blocks(source):
+            writer.write(block)
+    assert probe(target).tags["comment"] == "Synthetic sound"
+    assert probe(target).tags["title"] == "A" and b"old" not in target.read_bytes()

@@ -19,10 +19,15 @@ from diff_audio.sound.wave import Array
 __all__ = ["M4aFile"]
 
 
+_NAMES = {"tracknumber": "track", "software": "encoder"}
+
+
 class M4aFile:
     """A writer of an M4A file, with the chapters and common tags of `source`.
 
-    codec: "AAC" or "ALAC"; bits: of ALAC, 16 or 24. Raises FfmpegError where ffmpeg is not there,
+    codec: "AAC" or "ALAC"; bits: of ALAC, 16 or 24; tags: title, artist, ... by soundfile's names
+
+    Raises FfmpegError where ffmpeg is not there,
     cannot write this, or fails, and OSError where the disk is full.
     """
 
@@ -43,6 +48,7 @@ class M4aFile:
         bit_rate: float | None,
         bits: int,
         source: Path | None,
+        tags: dict[str, str],
     ) -> None:
         program = find()
         if program is None:
@@ -56,6 +62,8 @@ class M4aFile:
             command += ["-map_chapters", "1"]
             for name in ("track_gain", "track_peak", "album_gain", "album_peak"):
                 command += ["-metadata", f"REPLAYGAIN_{name.upper()}="]
+        for name, text in tags.items():
+            command += ["-metadata", f"{_NAMES.get(name, name)}={text}"]
         if codec == "AAC":
             # the encoder falls a little short of what it is asked for
             wanted = self.USUAL * channels if bit_rate is None else 1.02 * bit_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from diff_audio.sound import ffmpeg
@@ -24,7 +25,7 @@ _LOSSLESS = (".ape", ".tta", ".wv")
 
 def sound_files() -> FileKind:
     """What the commands for recordings read on this machine: with ffmpeg, M4A and video too."""
-    return FileKind(SOUND.name, (*SUFFIXES, *FOREIGN)) if ffmpeg.find() else SOUND
+    return replace(SOUND, suffixes=(*SUFFIXES, *FOREIGN), foreign=()) if ffmpeg.find() else SOUND
 
 
 def check_output(output: Path | None) -> None:

@@ -21,7 +21,10 @@ from diff_audio.sound.common_tags import (
 
 __all__ = ["copy_tags", "drop_gain"]
 
-_MADE_HERE = {"comment": ("COMM",), "software": ("TSSE",), "title": ("TIT2",)}
+_MADE_HERE = {
+    "comment": ("COMM", "\xa9cmt", "comment"), "software": ("TSSE", "\xa9too", "encoder"),
+    "title": ("TIT2", "\xa9nam", "title"),
+}  # fmt: skip
 
 
 def _library() -> Any:
@@ -93,12 +96,14 @@ def _copy(found: Any, written: Any, made: dict[str, str]) -> list[str]:
         return left
     if kinds == ("mp4", "mp4"):
         for name, value in found.tags.items():
-            if not is_gain(name) and not is_of_encoding(name):
+            mine = any(name in _MADE_HERE.get(one, ()) for one in made)
+            if not mine and not is_gain(name) and not is_of_encoding(name):
                 written.tags[name] = value
         return left
     if kinds == ("vorbis", "vorbis"):
         for name in {name.lower() for name in names_of(found)}:
-            if not is_gain(name) and name not in made and name != "metadata_block_picture":
+            mine = any(name in _MADE_HERE.get(one, (one,)) for one in made)
+            if not mine and not is_gain(name) and name != "metadata_block_picture":
                 written.tags[name] = found.tags[name]
         write_vorbis(Common(pictures=READERS["vorbis"](found).pictures), written)
         return left + _other_blocks(found, written)

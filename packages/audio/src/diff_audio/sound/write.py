@@ -112,7 +112,7 @@ class Writer:
         try:
             return M4aFile(
                 self.path, like.rate, like.channels, self.subtype, like.bit_rate, bits,
-                source,
+                source, like.tags,
             )  # fmt: skip
         except FfmpegError as error:
             raise BadFile(f"{error}; name the output .wav or .flac") from error

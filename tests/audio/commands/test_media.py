@@ -98,7 +98,7 @@ def test_the_removed_part_of_an_m4a_adds_up(denoise, wave, tmp_path):
 def test_a_video_is_no_output(denoise, wave, tmp_path, capsys):
     soundfile.write(tmp_path / "a.wav", wave.T, RATE)
     assert denoise(tmp_path / "a.wav", "-o", tmp_path / "b.mp4") == 2
-    assert "--output" in (err := capsys.readouterr().err) and "end it in .m4a" in err
+    assert "end it in .m4a" in capsys.readouterr().err
     assert denoise(tmp_path / "a.wav", "-o", tmp_path / "b.m4a") == 0
     assert probe(tmp_path / "b.m4a").subtype == "AAC"
 

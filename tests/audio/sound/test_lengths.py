@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from diff_audio.sound.read import BadFile, probe, read
+from diff_audio.sound.read import BadFile, probe, read, read_blocks
+from media import hide_ffmpeg
 
 RATE = 16_000
 KINDS = ["WAV", "WAVEX", "RF64", "AIFF", "AU", "W64", "CAF", "FLAC"]
@@ -91,6 +92,38 @@ def test_the_last_frame_of_a_flac_tells_its_length(frames, channels, rate, tmp_p
     path.write_bytes(data)
     assert probe(path).frames == frames
     np.testing.assert_array_equal(np.rint(read(path)[0].T * 32768), wave)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS", "PCM_16"])
+def test_all_of_a_chain_is_read(subtype, wave, tmp_path):
+    """As radio streams are recorded, and files joined by `cat`."""
+    kind = "FLAC" if subtype == "PCM_16" else "OGG"
+    path, parts, packed_parts = tmp_path / "a", [], []
+    for part in (wave, wave[:3000], wave[3000:7000]):
+        soundfile.write(path, part / 40_000, RATE, subtype, format=kind)
+        packed_parts.append(path.read_bytes())
+        parts.append(read(path)[0])
+    path.write_bytes(b"".join(packed_parts))
+    np.testing.assert_array_equal(read(path)[0], np.concatenate(parts, axis=1))
+    assert probe(path).frames == 15_000
+    assert probe(path).notes == ("3 recordings stand one behind another; all are read",)
+    blocks = [block.shape[1] for block in read_blocks(path, 1024)]
+    assert set(blocks[:-1]) == {1024}
+
+
+def test_a_chain_that_changes_its_rate_is_read_at_the_first_or_refused(
+    wave, tmp_path, monkeypatch
+):
+    path, packed_parts = tmp_path / "a.ogg", []
+    for rate in (16_000, 48_000):
+        soundfile.write(path, wave / 40_000, rate, format="OGG")
+        packed_parts.append(path.read_bytes())
+    path.write_bytes(b"".join(packed_parts))
+    found, rate = read(path)
+    assert rate == 16_000 and abs(found.shape[1] - 8000 * 4 / 3) < 1000
+    hide_ffmpeg(monkeypatch)
+    with pytest.raises(BadFile, match="ffmpeg"):
+        probe(path)
 
 
 def test_an_honest_zero_is_no_sound(wave, tmp_path):

@@ -87,6 +87,23 @@ def test_all_of_a_file_without_a_header_is_read(mode, quiet_first, two, tmp_path
     assert probe(path).notes == ()
 
 
+def test_tags_at_the_end_are_no_sound(two, tmp_path):
+    """APE tags have a footer, and a header only in newer files; ID3v1 follows them."""
+    item = (5).to_bytes(4, "little") + bytes(4) + b"Title\0hello"
+
+    def ape_end(flags):
+        size = (len(item) + 32).to_bytes(4, "little")
+        return b"APETAGEX" + (2000).to_bytes(4, "little") + size + b"\1\0\0\0" + flags + bytes(8)
+
+    path, data = tmp_path / "a.mp3", without_header(mp3(two[0]))
+    path.write_bytes(data)
+    frames = probe(path).frames
+    new = ape_end(b"\0\0\0\xa0") + item + ape_end(b"\0\0\0\x80")
+    for tags in (item + ape_end(bytes(4)), new):
+        path.write_bytes(data + tags + b"TAG".ljust(128, b"\0"))
+        assert (probe(path).frames, probe(path).notes) == (frames, ())
+
+
 def test_more_than_the_header_promises_is_read_and_told(two, tmp_path):
     path = tmp_path / "a.mp3"
     path.write_bytes(promising(mp3(two[0]), 10))

@@ -135,7 +135,8 @@ def _scanned(data: mmap.mmap) -> Frames | None:
     sound = first = None
     count = size = rubbish = kinds = 0
     at, torn = 0, False
-    while at < len(data):
+    end = _end(data)
+    while at < end:
         tag = _tag(data, at)
         if tag:
             at += tag
@@ -151,7 +152,7 @@ def _scanned(data: mmap.mmap) -> Frames | None:
             rubbish += (further - at) * (sound is not None)
             at = further
             continue
-        if at + header.length > len(data):
+        if at + header.length > end:
             torn = sound is not None
             break
         if sound is None or header.kind != sound.kind:
@@ -174,7 +175,7 @@ def _scanned(data: mmap.mmap) -> Frames | None:
     starts = {part.before for part in parts} | {0}
     return Frames(
         first.kind, kinds, count, first.samples,
-        parts[0].promised if parts and parts[0].before == 0 else None,
+        (parts[0].promised or None) if parts and parts[0].before == 0 else None,
         len(starts), max(0, missing), rubbish, torn, 8 * size / seconds,
         (*_tags(data, front=True), _right_header(first, count, parts), *((a, b) for a, b in runs),
          *_tags(data, front=False)),
@@ -215,6 +216,18 @@ def _tags(data: mmap.mmap, *, front: bool) -> Iterator[Piece]:
         yield 0, _tag(data, 0)
     if not front and data[-128:-125] == b"TAG":
         yield len(data) - 128, len(data)
+
+
+def _end(data: mmap.mmap) -> int:
+    """Return where the tags at the end of a file begin (ID3v1, and APE in front of it)."""
+    end = len(data)
+    if data[max(0, end - 128) : end][:3] == b"TAG":
+        end -= 128
+    foot = data[max(0, end - 32) : end]
+    if foot[:8] == b"APETAGEX":
+        size, flags = (int.from_bytes(foot[i : i + 4], "little") for i in (12, 20))
+        end -= size + 32 * (flags >> 31)
+    return max(0, end)
 
 
 def _next_tag(data: mmap.mmap, start: int, stop: int) -> int:

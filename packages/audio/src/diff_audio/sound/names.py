@@ -33,8 +33,7 @@ def check_output(output: Path | None) -> None:
     suffix = output.suffix.lower() if output is not None else ""
     if suffix in FOREIGN and suffix != M4A:
         raise ValueError(
-            f"output is {output}: {suffix} is of a kind that cannot be written; end it in .m4a, "
-            ".flac or .wav"
+            f"{output} is of a kind that cannot be written; end it in .m4a, .flac or .wav"
         )
 
 

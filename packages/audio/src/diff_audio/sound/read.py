@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from diff_audio.sound import bit_rate, ffmpeg, lengths, mpeg
+from diff_audio.sound.links import Chain, links_of
 from diff_audio.sound.spliced import Spliced
 from diff_audio.sound.wave import Array
 
@@ -42,6 +43,7 @@ FOREIGN = ffmpeg.MEDIA
 """File name endings of sound and video that libsndfile does not know."""
 
 BLOCK = 65_536
+JOINED = "{} recordings stand one behind another; all are read"
 
 
 class BadFile(ValueError):
@@ -128,8 +130,10 @@ def _opened(path: Path) -> Generator[_Source]:
     with path.open("rb") as file:
         head = file.read(64)
     frames = mpeg.scan(path) if _may_be_mpeg(head) else None
+    links = links_of(path, head)
+    rate = frames.kind[1] if frames else None
     try:
-        file = _sound_file(path, length, frames)
+        file = _sound_file(path, length, frames) if len(links) < 2 else Chain(path, links)
         if frames is None and file.subtype.startswith("MPEG"):  # in another container
             frames = mpeg.scan(path)
             if frames is not None:
@@ -142,13 +146,16 @@ def _opened(path: Path) -> Generator[_Source]:
                 "convert it to WAV or FLAC"
             ) from error
     else:
-        if frames is None or frames.kinds == 1:
+        if file.fits if isinstance(file, Chain) else frames is None or frames.kinds == 1:
             with file:
                 notes = _length_notes(length) if frames is None else _mpeg_notes(path, frames)
+                if len(links) > 1:
+                    notes = [JOINED.format(len(links))]
                 yield _Source(_recorded(path, file, head, notes, frames), _reader(file))
             return
+        rate = file.samplerate
         file.close()
-    with _by_ffmpeg(path, frames.kind[1] if frames else None) as source:
+    with _by_ffmpeg(path, rate) as source:
         yield source
 
 
@@ -223,7 +230,7 @@ def _mpeg_notes(path: Path, frames: mpeg.Frames) -> list[str]:
         raise _cut_off(path, f"{frames.missing} of {total} frames are missing")
     notes: list[str] = []
     if frames.parts > 1:
-        notes.append(f"{frames.parts} recordings stand one behind another; all are read")
+        notes.append(JOINED.format(frames.parts))
     elif frames.promised is not None and frames.count > frames.promised + 1:
         notes.append("it is longer than its header promises; all {seconds:.1f} s are read")
     if frames.rubbish:

@@ -45,18 +45,21 @@ def test_a_lossy_file_becomes_a_wav(name, denoise, wave, tmp_path):
     assert (info.format, info.subtype, info.frames) == ("WAV", "PCM_16", wave.shape[1])
 
 
-@pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus", "a.m4a"])
+@pytest.mark.parametrize("name", ["a.mp3", "a.ogg", "a.opus", "a.m4a", "a.wav"])
 @pytest.mark.parametrize("option", [("--mix", "0"), ("--limit", "0")])
 def test_where_nothing_changes_a_lossy_file_is_the_input_again(
     name, option, denoise, wave, tmp_path
 ):
     """To encode it once more would change every sample."""
     path = tmp_path / name
-    path = encode(path, wave, RATE) if name == "a.m4a" else lossy(path, wave)
+    if name == "a.wav":
+        soundfile.write(path, wave.T, RATE, "IMA_ADPCM")
+    else:
+        path = encode(path, wave, RATE) if name == "a.m4a" else lossy(path, wave)
     assert denoise(path, *option, "--keep-noise") == 0
     out = path.with_stem("a_denoised")
     assert out.read_bytes() == path.read_bytes()
-    removed = tmp_path / f"a_removed_{name[2:]}.wav"
+    removed = tmp_path / ("a_removed.wav" if name == "a.wav" else f"a_removed_{name[2:]}.wav")
     assert not soundfile.read(removed)[0].any()
 
 

@@ -1,5 +1,7 @@
 """What libsndfile does not know, read by ffmpeg; the same on a machine without it."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 import soundfile
@@ -7,7 +9,7 @@ from scipy.signal import correlate
 
 from diff_audio.sound import ffmpeg
 from diff_audio.sound.names import check_output, sound_files, written_name
-from diff_audio.sound.read import BadFile, probe, read, read_blocks, read_start
+from diff_audio.sound.read import BadFile, Recording, probe, read, read_blocks, read_start
 from diff_audio.sound.write import Writer, container_for
 from media import encode, hide_ffmpeg
 
@@ -123,6 +125,19 @@ def test_m4a_is_written_at_no_less_than_the_bit_rate_of_the_source(wave, tmp_pat
     assert found.frames <= again.frames < found.frames + 1024
     ratio, lag = alike(read(tmp_path / "b.m4a")[0], read(path)[0])
     assert lag == 0 and ratio > 10
+
+
+def test_m4a_made_of_no_other_file_has_its_tags(wave, tmp_path, monkeypatch):
+    """As of spoken text: what lies at the name that stands for it is not looked at."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "speech.wav").write_text("another file")
+    like = Recording(
+        Path("speech.wav"), RATE, 2, 0, "WAV", "PCM_16", tags={"comment": "Synthetic"}
+    )
+    with Writer("b.m4a", like, "M4A", "AAC") as writer:
+        writer.write(wave)
+    assert probe("b.m4a").tags["comment"] == "Synthetic"
+    assert abs(probe("b.m4a").frames - wave.shape[1]) < 1024
 
 
 def test_m4a_at_a_rate_that_aac_does_not_have_is_refused(tmp_path):

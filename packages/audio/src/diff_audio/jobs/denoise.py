@@ -21,7 +21,7 @@ from diff_audio.sound.level import Gain
 from diff_audio.sound.names import written_name
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
-from diff_audio.sound.write import Writer, container_for
+from diff_audio.sound.write import EXACT, Writer, container_for
 from diff_core.files import refuse_existing, replacing
 from diff_core.progress import Progress
 
@@ -57,7 +57,7 @@ def denoise_file(
     format, subtype = container_for(found, target)
     noise = noise_path(target, found, subtype) if keep_noise else None
     refuse_existing(target, noise, overwrite=overwrite, source=source)
-    lossy = found.bit_rate is not None
+    lossy = found.subtype not in EXACT
     exact = noise is not None and fits_grid(found, subtype)
     shape, moved = (found.channels, found.frames), 0
     report = on_progress or (lambda _share: None)

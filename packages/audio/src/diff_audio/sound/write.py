@@ -21,10 +21,13 @@ from diff_audio.sound.m4a import M4aFile
 from diff_audio.sound.read import BLOCK, BadFile, Recording, library_name
 from diff_audio.sound.wave import Array
 
-__all__ = ["BITS", "Writer", "container_for"]
+__all__ = ["BITS", "EXACT", "Writer", "container_for"]
 
 BITS = {"PCM_S8": 8, "PCM_U8": 8, "PCM_16": 16, "PCM_24": 24, "PCM_32": 32}
 """The bits of the integer samples that are written as they are."""
+
+EXACT = (*BITS, "FLOAT", "DOUBLE", "ALAC_16", "ALAC_20", "ALAC_24", "ALAC_32")
+"""The encodings that return the samples that they were given."""
 
 _UNKNOWN_TO_FFMPEG = ("AVR", "HTK", "IRCAM", "MAT4", "MAT5", "MPC2K", "NIST", "PAF", "PVF", "SD2",
                       "SDS", "SVX", "VOC", "WVE", "XI")  # fmt: skip

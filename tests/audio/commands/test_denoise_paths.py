@@ -76,7 +76,7 @@ def test_a_page_or_picture_that_exists_is_kept_unless_told(told, recording, tmp_
     [
         (["--picture", "p.txt"], "p.txt is no picture"),
         (["--report", "p.html", "--reference", "none.wav"], "none.wav: no such file"),
-        (["-o", "b.m4a"], "b.m4a is of a kind that cannot be written"),
+        (["-o", "b.mp4"], "b.mp4 is of a kind that cannot be written"),
         (["--report", "p.html", "--confidence", "./p.html"], "p.html is named for two outputs"),
     ],
 )

@@ -11,7 +11,7 @@ import typer
 
 from diff_audio.denoiser.settings import Quality, Settings
 from diff_audio.pages.beside import Beside
-from diff_audio.sound.names import PRODUCTS, SOUND, TAG
+from diff_audio.sound.names import PRODUCTS, TAG, check_output, sound_files, written_name
 from diff_core.command import App, Failures, Job, options, process, require_new, run, usage, use
 from diff_core.progress import Progress
 
@@ -179,12 +179,14 @@ def denoise(
             linked=not separate,
         )  # fmt: skip
         beside = Beside(picture, report, confidence, reference)
+        check_output(output)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
     failures = Failures(COMMAND, debug=debug, strict=strict)
-    is_product = SOUND.products(inputs, output, PRODUCTS)
-    sources = SOUND.expand(inputs, failures, recursive=recursive, skip=is_product)
-    jobs = SOUND.plan(sources, output, TAG, failures)
+    kind = sound_files()
+    is_product = kind.products(inputs, output, PRODUCTS)
+    sources = kind.expand(inputs, failures, recursive=recursive, skip=is_product)
+    jobs = kind.plan(sources, output, TAG, failures, rename=written_name)
     with usage():
         beside.check(len(jobs))
     job = jobs[0] if len(jobs) == 1 else None
@@ -252,8 +254,10 @@ def _line(outcome: Outcome) -> str:
 
 
 def _warnings(outcome: Outcome) -> list[str]:
-    found = [FLAT.format(outcome.flat)] if outcome.flat else []
-    return [*found, CLIPPED.format(outcome.clipped)] if outcome.clipped else found
+    found = [*outcome.notes]
+    found += [FLAT.format(outcome.flat)] if outcome.flat else []
+    found += [CLIPPED.format(outcome.clipped)] if outcome.clipped else []
+    return found
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -20,6 +20,7 @@ class Outcome:
     noise:    file of what was taken away, if it was to be kept
     views:    estimates averaged; draft: with half-precision arithmetic; linked: one mask for all
               channels
+    notes:    what is odd about the input, and what the output does not hold of it
     """
 
     input: str
@@ -43,3 +44,4 @@ class Outcome:
     views: int = 1
     draft: bool = False
     linked: bool = True
+    notes: tuple[str, ...] = ()

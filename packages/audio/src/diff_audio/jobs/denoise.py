@@ -4,6 +4,7 @@ length.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,9 +18,10 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.sound.clipping import Clipping
 from diff_audio.sound.level import Gain
+from diff_audio.sound.names import written_name
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
-from diff_audio.sound.write import Writer, container_for
+from diff_audio.sound.write import EXACT, Writer, container_for
 from diff_core.files import file_job, refuse_existing, replacing
 from diff_core.progress import Progress
 
@@ -43,7 +45,7 @@ def denoise_file(
     on_progress: Progress | None = None,
 ) -> Outcome:
     """Write `target` with the rate, channels, length, tags and, if its suffix is the source's,
-    format of `source`.
+    format of `source`; a lossy file of which nothing changes is copied.
 
     keep_noise also writes what was taken away, beside the target (`residue`). Both appear when
     they are complete and not before. on_part is given every piece, on_progress the share done, 0
@@ -56,6 +58,7 @@ def denoise_file(
     format, subtype = container_for(found, target)
     noise = noise_path(target, found, subtype) if keep_noise else None
     refuse_existing(target, noise, overwrite=overwrite, source=source)
+    lossy = found.subtype not in EXACT
     exact = noise is not None and fits_grid(found, subtype)
     shape, moved = (found.channels, found.frames), 0
     report = on_progress or (lambda _share: None)
@@ -74,6 +77,13 @@ def denoise_file(
                 if on_part:
                     on_part(part)
                 report(MEASURING + (1.0 - MEASURING) * part.window.stop / found.frames)
+        notes = writer.notes
+        if written_name(source) != source and written_name(source).suffix == target.suffix:
+            kind = target.suffix[1:].upper()
+            notes = (f"the sound alone is written, as {kind}", *notes)
+        if settings.dry == 1.0 and lossy and (format, subtype) == (found.format, found.subtype):
+            shutil.copyfile(source, temporary)  # a second encoding would lose something
+            notes = ()
         if noise is not None:
             with replacing(noise) as other:
                 write_noise(found, temporary, other, nan_to_zero=nan_to_zero)
@@ -99,6 +109,7 @@ def denoise_file(
         views=settings.views,
         draft=settings.draft,
         linked=settings.linked,
+        notes=(*found.notes, *notes),
     )
 
 

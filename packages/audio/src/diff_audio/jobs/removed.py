@@ -19,6 +19,8 @@ from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.write import BITS, Writer
 
+_PACKET = 4096  # samples, at most
+
 __all__ = ["fits_grid", "noise_path", "within_reach", "write_noise"]
 
 
@@ -56,10 +58,12 @@ def within_reach(after: Array, before: Array, subtype: str) -> tuple[Array, int]
 
 def write_noise(source: Recording, output: Path, path: Path, *, nan_to_zero: bool = False) -> None:
     """Write source - output to `path`; both are read in blocks. Raises BadFile where they differ
-    in length.
+    in length, but for the silence behind an M4A, which ends with a whole packet.
     """
     written = probe(output)
-    if (written.frames, written.channels) != (source.frames, source.channels):
+    longest = source.frames + (_PACKET if output.suffix.lower() == ".m4a" else 0)
+    same = written.channels == source.channels
+    if not (same and source.frames <= written.frames <= longest):
         raise BadFile(
             f"the output has {written.frames} samples and the input {source.frames}, so the noise "
             "cannot be computed; name the output .wav or .flac"
@@ -68,7 +72,7 @@ def write_noise(source: Recording, output: Path, path: Path, *, nan_to_zero: boo
     if not fits_grid(source, written.subtype):
         like, format, subtype = replace(source, endian="FILE"), "WAV", "DOUBLE"
     with Writer(path, like, format, subtype) as writer:
-        for before, after in zip(read_blocks(source.path), read_blocks(output), strict=True):
+        for before, after in zip(read_blocks(source.path), read_blocks(output), strict=False):
             if nan_to_zero:
                 before = np.where(np.isfinite(before), before, 0.0)
-            writer.write(before - after)
+            writer.write(before - after[:, : before.shape[1]])

@@ -108,4 +108,5 @@ def draw(before: Path, after: Path, picture: Path) -> None:
         np.nan_to_num(read_start(path, 120 * rate), posinf=0.0, neginf=0.0).mean(axis=0)
         for path in (before, after)
     ]
-    before_after(waves[0], waves[1], rate, picture)
+    length = len(waves[0])  # an M4A may have silence behind it
+    before_after(waves[0], waves[1][:length], rate, picture)

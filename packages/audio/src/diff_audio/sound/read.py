@@ -1,4 +1,4 @@
-"""The reading of sound files by soundfile: whatever libsndfile reads, whole or in blocks.
+"""The reading of sound files, whole or in blocks: whatever libsndfile or ffmpeg decodes.
 
 A file that cannot be used raises `BadFile`, whose text says what is wrong and what to do; the
 caller names the file.
@@ -7,13 +7,19 @@ caller names the file.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import shlex
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
+from diff_audio.sound import bit_rate, ffmpeg, lengths, mpeg
+from diff_audio.sound.links import Chain, links_of
+from diff_audio.sound.spliced import Spliced
 from diff_audio.sound.wave import Array
 
 __all__ = [
@@ -33,10 +39,11 @@ SUFFIXES = tuple(
 )
 """File name endings that are taken for sound when a folder is searched."""
 
-FOREIGN = tuple(".aac .ac3 .amr .m4a .m4b .mka .mp4 .webm .wma".split())
-"""File name endings of sound that libsndfile does not know."""
+FOREIGN = ffmpeg.MEDIA
+"""File name endings of sound and video that libsndfile does not know."""
 
 BLOCK = 65_536
+JOINED = "{} recordings stand one behind another; all are read"
 
 
 class BadFile(ValueError):
@@ -47,8 +54,10 @@ class BadFile(ValueError):
 class Recording:
     """The facts in the header of a sound file.
 
-    frames:  samples per channel
-    tags:    title, artist, ... where there are any
+    frames:   samples per channel
+    tags:     title, artist, ... where there are any
+    bit_rate: of a lossy format, bit/s; None where it is not known, or nothing was lost
+    notes:    what the user should know about the file, one line each
     """
 
     path: Path
@@ -59,6 +68,8 @@ class Recording:
     subtype: str
     endian: str = "FILE"
     tags: dict[str, str] = field(default_factory=dict[str, str])
+    bit_rate: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def library_name(path: str | os.PathLike[str]) -> Any:
@@ -70,8 +81,6 @@ def probe(path: str | os.PathLike[str]) -> Recording:
     """Read the header of a sound file. Raises BadFile if it is missing, empty, cut off, or not
     sound.
     """
-    import soundfile
-
     path = Path(path)
     if not path.exists():
         raise BadFile("no such file; check the name")
@@ -79,87 +88,192 @@ def probe(path: str | os.PathLike[str]) -> Recording:
         raise BadFile("is a folder; give a sound file")
     try:
         size = path.stat().st_size
-        with path.open("rb") as file:
-            head = file.read(12)
+        path.open("rb").close()
     except OSError as error:
         raise BadFile(f"cannot be read ({error.strerror}); check its permissions") from error
     if size == 0:
         raise BadFile("the file is empty (0 bytes); record or copy it again")
-    try:
-        with soundfile.SoundFile(library_name(path)) as file:
-            found = Recording(
-                path,
-                file.samplerate,
-                file.channels,
-                file.frames,
-                file.format,
-                file.subtype,
-                file.endian,
-                _tags(file),
-            )
-    except (soundfile.LibsndfileError, TypeError) as error:
-        raise BadFile(
-            "is not a sound file that can be read, or its header is damaged; "
-            "convert it to WAV or FLAC"
-        ) from error
-    _check_whole(path, head, size)
+    with _opened(path) as source:
+        found = source.recording
     if found.frames == 0:
         raise BadFile("holds no samples; record or copy it again")
-    if found.format == "MP3":  # its header may only guess
-        return replace(found, frames=sum(block.shape[1] for block in read_blocks(path)))
-    return found
+    if found.subtype.startswith("MPEG"):  # its decoder skips what it cannot use
+        found = replace(found, frames=_counted(path, size, path.stat().st_mtime_ns))
+    notes = tuple(note.format(seconds=found.frames / found.rate) for note in found.notes)
+    rate = found.bit_rate
+    if found.format == "OGG":
+        rate = bit_rate.average(path, found.subtype, found.frames / found.rate)
+    return replace(found, notes=notes, bit_rate=rate)
 
 
-def _tags(file: Any) -> dict[str, str]:
-    return {name: text for name, text in file.copy_metadata().items() if text}
+@lru_cache(maxsize=64)
+def _counted(path: Path, _size: int, _mtime_ns: int) -> int:
+    return sum(block.shape[1] for block in read_blocks(path))
 
 
-def _check_whole(path: Path, head: bytes, size: int) -> None:
-    """Raise BadFile for a cut-off WAV or Ogg, which libsndfile takes for a shorter one."""
-    missing = 0
-    if head[:4] == b"RIFF" and head[8:12] == b"WAVE":
-        missing = _missing_from_wav(path, size)
-    elif head[:4] == b"OggS":
-        missing = _missing_from_ogg(path, size)
-    if missing > 0:
+@dataclass(frozen=True)
+class _Source:
+    """An open file: what its header says, and a reader of the next samples (C, up to n)."""
+
+    recording: Recording
+    read: Callable[[int], Array]
+
+
+@contextmanager
+def _opened(path: Path) -> Generator[_Source]:
+    """Open a file with the decoder that knows it. Raises BadFile."""
+    import soundfile
+
+    length = lengths.measure(path)
+    if length.missing > 0:
+        raise _cut_off(path, f"{length.missing} bytes are missing at its end")
+    with path.open("rb") as file:
+        head = file.read(64)
+    frames = mpeg.scan(path) if _may_be_mpeg(head) else None
+    links = links_of(path, head)
+    rate = frames.kind[1] if frames else None
+    try:
+        file = _sound_file(path, length, frames) if len(links) < 2 else Chain(path, links)
+        if frames is None and file.subtype.startswith("MPEG"):  # in another container
+            frames = mpeg.scan(path)
+            if frames is not None:
+                file.close()
+                file = _sound_file(path, length, frames)
+    except (soundfile.LibsndfileError, TypeError) as error:
+        if not ffmpeg.resembles(head, path.suffix):
+            raise BadFile(
+                "is not a sound file that can be read, or its header is damaged; "
+                "convert it to WAV or FLAC"
+            ) from error
+    else:
+        if file.fits if isinstance(file, Chain) else frames is None or frames.kinds == 1:
+            with file:
+                notes = _length_notes(length) if frames is None else _mpeg_notes(path, frames)
+                if len(links) > 1:
+                    notes = [JOINED.format(len(links))]
+                yield _Source(_recorded(path, file, head, notes, frames), _reader(file))
+            return
+        rate = file.samplerate
+        file.close()
+    with _by_ffmpeg(path, rate) as source:
+        yield source
+
+
+def _may_be_mpeg(head: bytes) -> bool:
+    return head[:3] == b"ID3" or mpeg.header_at(head, 0) is not None
+
+
+def _sound_file(path: Path, length: lengths.Length, frames: mpeg.Frames | None) -> Any:
+    import soundfile
+
+    pieces = frames.pieces if frames else length.pieces
+    name: Any = Spliced(path, pieces) if pieces else library_name(path)
+    return soundfile.SoundFile(name)
+
+
+def _recorded(
+    path: Path, file: Any, head: bytes, notes: list[str], frames: mpeg.Frames | None
+) -> Recording:
+    tags = {name: text for name, text in file.copy_metadata().items() if text}
+    return Recording(
+        path,
+        file.samplerate,
+        file.channels,
+        file.frames,
+        "WAV" if head[:4] == b"RIFF" and file.format == "MP3" else file.format,
+        file.subtype,
+        file.endian,
+        tags,
+        frames.bit_rate if frames else None,
+        tuple(notes),
+    )
+
+
+def _reader(file: Any) -> Callable[[int], Array]:
+    def read(count: int) -> Array:
+        return np.ascontiguousarray(file.read(count, dtype="float64", always_2d=True).T)
+
+    return read
+
+
+def _as_argument(path: Path) -> str:
+    """Return a file's name as a shell and ffmpeg take it for a name."""
+    odd = path.name.startswith("-") or ":" in path.name
+    return shlex.quote(f"./{path.name}" if odd else path.name)
+
+
+def _cut_off(path: Path, what: str) -> BadFile:
+    return BadFile(
+        f"is cut off: {what}; copy it again, or keep what is "
+        f"there with 'ffmpeg -i {_as_argument(path)} repaired{path.suffix}'"
+    )
+
+
+def _length_notes(length: lengths.Length) -> list[str]:
+    if length.open:
+        return [
+            "its header gives no length, as after a loss of power or from a pipe; all "
+            "{seconds:.1f} s that are there are read"
+        ]
+    if length.behind > 0:
+        return [
+            f"{length.behind} bytes stand behind the {{seconds:.1f}} s that its header promises, "
+            "and are left out"
+        ]
+    return []
+
+
+def _mpeg_notes(path: Path, frames: mpeg.Frames) -> list[str]:
+    """Return what is odd about an MP3. Raises BadFile if a part is missing."""
+    if frames.missing > 1:  # some encoders count their header among the frames
+        total = frames.count + frames.missing
+        raise _cut_off(path, f"{frames.missing} of {total} frames are missing")
+    notes: list[str] = []
+    if frames.parts > 1:
+        notes.append(JOINED.format(frames.parts))
+    elif frames.promised is not None and frames.count > frames.promised + 1:
+        notes.append("it is longer than its header promises; all {seconds:.1f} s are read")
+    if frames.rubbish:
+        notes.append(f"{frames.rubbish} bytes in it are no sound and are left out")
+    if frames.torn:
+        notes.append("its last frame is cut off; what comes before it is read")
+    return notes
+
+
+@contextmanager
+def _by_ffmpeg(path: Path, rate: int | None) -> Generator[_Source]:
+    try:
+        facts = ffmpeg.examine(path, rate)
+        notes: list[str] = []
+        if facts.tracks > 1:
+            notes.append(f"it has {facts.tracks} sound tracks; the first is read")
+        seconds = facts.frames / facts.rate
+        if rate is not None:
+            notes.append(f"it changes its format on the way; all is read, at {rate} Hz")
+        elif facts.faults and facts.seconds is not None and seconds < facts.seconds - 0.1:
+            raise _cut_off(path, f"{seconds:.1f} of {facts.seconds:.1f} s are there")
+        elif facts.faults:
+            notes.append(f"ffmpeg says '{facts.faults[0]}'; a part may be missing")
+        notes = [note.replace("{", "{{").replace("}", "}}") for note in notes]
+        recording = Recording(
+            path, facts.rate, facts.channels, facts.frames,
+            path.suffix[1:].upper() or "MEDIA",
+            f"PCM_{facts.bits or 16}" if facts.lossless else facts.codec.upper(),
+            tags=dict(facts.tags), bit_rate=None if facts.lossless else facts.bit_rate,
+            notes=tuple(notes),
+        )  # fmt: skip
+        with ffmpeg.opened(path, rate) as decoder:
+            yield _Source(recording, decoder.read)
+    except ffmpeg.FfmpegError as error:
+        if ffmpeg.find() is None:
+            raise BadFile(
+                f'is read by ffmpeg, which is not installed: pip install "diff-audio[ffmpeg]"; '
+                "or convert it to WAV elsewhere, with "
+                f"'ffmpeg -i {_as_argument(path)} converted.wav'"
+            ) from error
         raise BadFile(
-            f"is cut off: {missing} bytes are missing at its end; copy it again, or keep what is "
-            f"there with 'ffmpeg -i {path.name} repaired{path.suffix}'"
-        )
-
-
-def _missing_from_wav(path: Path, size: int) -> int:
-    with path.open("rb") as file:
-        position = 12
-        while position + 8 <= size:
-            file.seek(position)
-            header = file.read(8)
-            length = int.from_bytes(header[4:], "little")
-            if header[:4] == b"data":
-                # Recorders that write to a pipe leave 0 or the largest number: the data goes on to
-                # the end.
-                open_ended = length == 0 or length >= 0x7FFFFFFF and size < length
-                return 0 if open_ended else position + 8 + length - size
-            position += 8 + length + length % 2
-    return 0
-
-
-def _missing_from_ogg(path: Path, size: int) -> int:
-    """Return the bytes that the last page promises beyond the end of the file (Xiph.Org, RFC
-    3533).
-    """
-    with path.open("rb") as file:
-        file.seek(max(0, size - 65_536 - 282))  # longer than any page
-        tail = file.read()
-    start = tail.rfind(b"OggS")
-    if start < 0:
-        return 0
-    page = tail[start:]
-    segments = page[26] if len(page) > 26 else 0
-    table = page[27 : 27 + segments]
-    if len(page) < 27 or len(table) < segments:
-        return 27 + segments - len(page)
-    return 27 + segments + sum(table) - len(page)
+            f"is not a sound file that can be read ({error}); convert it to WAV or FLAC"
+        ) from error
 
 
 def read_blocks(path: str | os.PathLike[str], block: int = BLOCK) -> Iterator[Array]:
@@ -170,23 +284,23 @@ def read_blocks(path: str | os.PathLike[str], block: int = BLOCK) -> Iterator[Ar
 
     done = 0
     try:
-        with soundfile.SoundFile(library_name(path)) as file:
+        with _opened(Path(path)) as source:
             while True:
-                samples = cast(Array, file.read(block, dtype="float64", always_2d=True))
-                if len(samples) == 0:
+                samples = source.read(block)
+                if samples.shape[1] == 0:
                     break
-                done += len(samples)
-                yield np.ascontiguousarray(samples.T)
-            expected = file.frames
+                done += samples.shape[1]
+                yield samples
+            found = source.recording
     except soundfile.LibsndfileError as error:
         raise BadFile(
             f"is damaged or cut off after {done} samples per channel; copy it again"
         ) from error
     if done == 0:
         raise BadFile("holds no samples; record or copy it again")
-    if done < expected and file.format != "MP3":
+    if done < found.frames and not found.subtype.startswith("MPEG"):
         raise BadFile(
-            f"is cut off: {done} of {expected} samples per channel are there; copy it again"
+            f"is cut off: {done} of {found.frames} samples per channel are there; copy it again"
         )
 
 

@@ -17,12 +17,13 @@ import numpy as np
 from diff_medical import Enhancer, Settings
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import find_study
+from diff_medical.scan.spacing import Spacing
 
 LARGEST = (96, 96, 12)
 PERCENTS = (2, 5, 10)
 
 
-def clean(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
+def clean(path: Path) -> tuple[np.ndarray, Spacing]:
     """The middle of a scan, its fine axes binned where they are long enough."""
     loaded = load_scan(path, 0, Reading("zero"))
     values, spacing = loaded.values, list(loaded.spacing)
@@ -37,7 +38,8 @@ def clean(path: Path) -> tuple[np.ndarray, tuple[float, ...]]:
         slice((n - min(n, most)) // 2, (n - min(n, most)) // 2 + min(n, most))
         for n, most in zip(values.shape, LARGEST, strict=True)
     )
-    return np.ascontiguousarray(values[middle], np.float32), tuple(spacing)
+    x, y, z = spacing
+    return np.ascontiguousarray(values[middle], np.float32), (x, y, z)
 
 
 def main() -> None:
@@ -51,16 +53,17 @@ def main() -> None:
     rows = [row for row in find_study(options.data).rows if row.modality]
     found: list[tuple[float, float]] = []
     for row in rows[:: max(1, len(rows) // options.most)][: options.most]:
+        modality = row.modality or "mr"
         volume, spacing = clean(row.path)
-        top = 750.0 if row.modality == "ct" else float(np.percentile(volume, 99.5))
-        for kind in ("gaussian",) if row.modality == "ct" else ("gaussian", "rician"):
+        top = 750.0 if modality == "ct" else float(np.percentile(volume, 99.5))
+        for kind in ("gaussian",) if modality == "ct" else ("gaussian", "rician"):
             for percent in PERCENTS:
                 sigma = percent / 100 * top
                 noise = sigma * rng.standard_normal((2, *volume.shape))
                 noisy = volume + noise[0]
                 if kind == "rician":
                     noisy = np.hypot(noisy, noise[1])
-                settings = Settings(modality=row.modality, noise=kind, sigma=sigma)
+                settings = Settings(modality=modality, noise=kind, sigma=sigma)
                 checks = enhancer(noisy, spacing, settings).checks
                 if checks is None:
                     continue

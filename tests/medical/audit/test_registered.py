@@ -58,6 +58,7 @@ PLANTS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", PLANTS)
 def test_a_copy_is_found_however_it_was_changed(name: str, limit: float) -> None:
     samples = np.stack([PLANTS[name](image) for image in TRAIN[5:9]]).astype(np.float32)

@@ -217,7 +217,7 @@ def _make(
             "scans": len(plan.requests),
             "seconds": round(seconds, 2),
             "people": generator.card.signal.get("subjects"),
-            "audit": audit_of(generator.card),
+            "audit": audit_of(generator.card, kinds),
             "notice": honest(generator.card, kinds),
         }
         print(json.dumps(end))

@@ -15,7 +15,12 @@ Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 SUSPICIOUS = 0.1
-"""Correlation of what was taken away with its neighbours, or with edges, that is worth a look."""
+"""Correlation of what was taken away with its neighbours, or with edges, that is worth a look.
+
+White noise that was added to clean scans, and removed, has less: of nine scans with 39 noises in
+all, the largest is -0.02 for neighbours along an axis and -0.03 for edges
+(`benchmarks/medical/checks.py`). So a clean removal gives no note.
+"""
 
 PROBE = 1 << 23  # voxels that are looked at; of a larger volume its middle
 
@@ -56,11 +61,14 @@ class Checks:
         if worst > SUSPICIOUS:
             said.append(
                 f"what was removed is correlated between neighbours ({worst:.2f}): the noise is, "
-                "or anatomy went with it; look at the residual"
+                "as after interpolation, or anatomy went with it; look at --residual, and where "
+                "it shows anatomy try --strength 0.5 or a lower --sigma"
             )
         if self.edges > SUSPICIOUS:
             said.append(
-                f"what was removed is stronger at edges ({self.edges:.2f}); look at the residual"
+                f"what was removed is stronger at edges ({self.edges:.2f}): the level may be too "
+                "high, or noise is stronger there; look at --residual, and where it shows anatomy "
+                "try --strength 0.5 or a lower --sigma"
             )
         return tuple(said)
 

@@ -7,6 +7,7 @@ size are taken as they are; others are resampled by their voxel size, and cut, l
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -73,8 +74,9 @@ class Sources:
 
 def _rows_below(folder: Path, manifest: Path | None) -> list[Row]:
     rows = find_study(folder, manifest).rows
-    root = folder.resolve()
-    return [row for row in rows if root in row.path.resolve().parents]
+    # a link lies where it is, not where it leads: archives of git-annex hold links alone
+    root = Path(os.path.abspath(folder))
+    return [row for row in rows if root in Path(os.path.abspath(row.path)).parents]
 
 
 def cutting_of(recipe: dict[str, Any], size: int, spatial: int, thickness: float) -> Cutting:

@@ -25,7 +25,7 @@ from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.steps import Source
 from diff_medical.enhancer.uncertainty import PROBES
 from diff_medical.jobs.products import Products
-from diff_medical.jobs.remarks import policy, remarks
+from diff_medical.jobs.remarks import advised, policy, remarks
 from diff_medical.jobs.series import noise_of_volumes, record_of_volumes
 from diff_medical.marks.descent import mark_descendant, record, unmarkable, write_records
 from diff_medical.marks.told import Told
@@ -350,7 +350,7 @@ def _outcome(
         series=record_of_volumes(results.findings, results.shared),
         zeroed=0 if ready.keep_nan else ready.bad,
         notes=(
-            *scan.notes,
+            *map(advised, scan.notes),
             *remarks(scan, results.findings, settings, float32=ready.float32),
             *_kept(ready),
             *remark(enhancer.denoiser.network),

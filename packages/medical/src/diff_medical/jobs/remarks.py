@@ -13,8 +13,14 @@ from diff_medical.scan.open import SeriesScan
 if TYPE_CHECKING:
     from diff_medical.enhancer.engine import Findings
 
-__all__ = ["policy", "remarks"]
+__all__ = ["advised", "insist", "policy", "remarks"]
 
+ADVICE = {
+    "qform and sform differ": "where viewers disagree, copy one to the other (fslorient)",
+    "form is unusable": "set the other one too, for programs that read that (fslorient)",
+    "orientation unknown": "set qform or sform (fslorient) where left and right matter",
+    "orientation is unknown": "set it (mri_convert) if left and right matter",
+}
 NUMBER = re.compile(r"[\d.]+")
 SHARP = 0.2  # correlation of neighbours below which noise of CT is that of a sharp kernel
 
@@ -56,6 +62,14 @@ def remarks(
             "own level; --json gives them all, and --sigma sets one for all",
         )
     return tuple(lines)
+
+
+def advised(note: str) -> str:
+    """Return what is odd about a header with what to try."""
+    for beginning, advice in ADVICE.items():
+        if beginning in note:
+            return f"{note}; {advice}"
+    return note
 
 
 def _grouped(found: Mapping[str, list[int]]) -> Iterator[tuple[str, list[int]]]:

@@ -226,5 +226,6 @@ def _remarks(misfits: list[float]) -> tuple[str, ...]:
         return ()
     return (
         f"thick slices of the result are {max(misfits):.1f} noise levels from the scan: its "
-        "slices are not what the profile says, or its noise is more than was estimated",
+        "slices are not what the profile says, or its noise is more than was estimated; try "
+        "--profile box, or give the noise with --sigma",
     )

@@ -78,7 +78,10 @@ def test_another_image_of_the_same_identity_is_no_repeat(tmp_path: Path) -> None
     [
         ({"ImageType": ["ORIGINAL", "PRIMARY", "LOCALIZER"]}, "a localizer"),
         ({"ImageType": ["DERIVED", "SECONDARY", "OTHER", "CT_SOM5 PROT"]}, "a report"),
-        ({"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7"}, "a picture of a screen"),
+        (
+            {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "ImagePositionPatient": None},
+            "a picture of a screen",
+        ),
     ],
 )
 @pytest.mark.parametrize("uid", ["7.7", "1.2.3"])

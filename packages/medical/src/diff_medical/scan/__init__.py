@@ -1,1 +1,1 @@
-"""A scan on disk: NIfTI, MGH, DICOM and BIDS."""
+"""A scan on disk: NIfTI, MGH, NRRD, MetaImage, DICOM and BIDS."""

@@ -50,11 +50,13 @@ def images(header: Any) -> Iterator[NDArray[Any]]:
 
 def _decoded(header: Any, syntax: Any) -> Iterator[NDArray[Any]]:
     from pydicom import dcmread
-    from pydicom.pixels import iter_pixels  # type: ignore[reportPrivateImportUsage]
+    from pydicom.pixels.utils import iter_pixels, pixel_array
 
     path = Path(header.filename)
     if syntax.is_deflated:  # the whole file is one stream
         return iter_pixels(dcmread(path))
+    if int(header.get("NumberOfFrames") or 1) == 1:  # pixel_array mends more than iter_pixels
+        return iter([pixel_array(path, transfer_syntax_uid=syntax)])
     return iter_pixels(path, transfer_syntax_uid=syntax)
 
 

@@ -25,7 +25,7 @@ __all__ = ["Series", "Stack", "find_series", "is_dicom", "open_folder", "read_se
 
 KINDS: dict[str, Modality] = {"MR": "mr", "CT": "ct"}
 HEADER = ("SOPClassUID", "ImageType", "SeriesInstanceUID", "Modality", "PatientID",
-          "SeriesDescription", "Rows")  # fmt: skip
+          "SeriesDescription", "Rows", "ImagePositionPatient")  # fmt: skip
 CAPTURES = "1.2.840.10008.5.1.4.1.1.7"  # Secondary Capture: pictures of a screen, also of frames
 # Values of Image Type that scanners give to what goes with a scan.
 ASIDE = {
@@ -84,7 +84,9 @@ def _find(files: list[Path]) -> tuple[list[Series], tuple[tuple[Path, str], ...]
 
 
 def _aside(said: dict[str, str]) -> str:
-    if said["SOPClassUID"].startswith(CAPTURES):
+    kind = said["SOPClassUID"]
+    is_capture = kind == CAPTURES or kind.startswith(CAPTURES + ".")
+    if is_capture and not said["ImagePositionPatient"]:  # some programs store scans so
         return "a picture of a screen"
     kinds = said["ImageType"].upper()
     return next((what for word, what in ASIDE.items() if word in kinds), "")

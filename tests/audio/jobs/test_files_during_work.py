@@ -80,11 +80,11 @@ def test_a_link_as_output_is_followed_with_overwrite_only(source, denoise, tmp_p
 
 
 def test_what_a_folder_holds_besides_is_counted(source, denoise, tmp_path, capsys):
-    for name in ("memo.m4a", "memo2.m4a", "film.mov", "notes.txt"):
+    for name in ("memo.dsf", "memo2.dsf", "film.mts", "notes.txt"):
         (tmp_path / name).write_text("x")
     assert denoise(tmp_path, "--strict") == 1
     (line,) = capsys.readouterr().err.splitlines()
-    assert "left out: 2 .m4a, 1 .mov (not read; convert" in line
+    assert "left out: 2 .dsf, 1 .mts (not read; convert" in line
     assert (tmp_path / "a_denoised.wav").exists()
     assert denoise(source, "--strict", "--overwrite") == 0
     assert denoise(tmp_path, "--overwrite") == 0

@@ -76,7 +76,7 @@ def refuse_existing(
 
 @dataclass(frozen=True)
 class _Manner:
-    """How files are written: see `writing`.
+    """The manner of writing files: see `writing`.
 
     mode: the permissions of new files, less the umask
     seen: size and time of the last change of the files that are read

@@ -75,9 +75,9 @@ class Enhancer:
         where = pick_device(device)
         path = path or path_of("enhance")
         denoiser, card = load(path, types=NETWORK_TYPES)
-        if not isinstance(denoiser, Denoiser) or not hasattr(denoiser, "network"):
-            kind = type(denoiser).__name__
-            raise CheckpointError(f"{path}: holds a {kind}, expected a denoiser of scans")
+        kind = type(denoiser)
+        if not issubclass(kind, Denoiser) or not hasattr(denoiser, "network"):
+            raise CheckpointError(f"{path}: holds a {kind.__name__}, expected a denoiser of scans")
         denoiser = denoiser.to(where)
         if where.type == "cpu":
             denoiser = denoiser.to(memory_format=torch.channels_last)

@@ -14,7 +14,7 @@ __all__ = ["Kinds"]
 
 def _choice(row: Mapping[str, Any]) -> Choice:
     """Return the choice that a row of a card describes. Raises KeyError or TypeError."""
-    made = Choice(**{**row, "positions": tuple(row["positions"])})
+    made = replace(Choice(**row), positions=tuple(cast("list[float]", row["positions"])))
     words = all(isinstance(word, str) for word in (made.modality, made.body, made.plane))
     numbers = (made.scans, made.subjects, made.view, *made.positions)
     if not words or not all(type(number) in (int, float) for number in numbers):

@@ -50,7 +50,7 @@ class Guarded(H11Protocol):
 
     @property
     def is_waiting(self) -> bool:
-        """Whether no request is being answered."""
+        """True while no request is being answered."""
         return not self.cycle or self.cycle.response_complete
 
     def _wait(self) -> None:

@@ -92,7 +92,7 @@ def vocode_file(
             share = writer.clipped / (writer.frames * like.channels)
             raise BadFile(
                 f"gives {share:.0%} of its samples beyond full scale: it is of another definition "
-                f"than the vocoder's; name it with --mel {', '.join(FORMATS)}"
+                f"than the vocoder's; name its format with --mel ({', '.join(FORMATS)})"
             )
         write_json(sidecar, record)
     return Outcome(

@@ -51,7 +51,10 @@ def read_mel(
     values = _read(path)
     declared = _declared(path, model.mel)
     if form in FORMATS:
-        return model.checked(to_ours(values, form, model.mel)), ()
+        loss = FORMATS[form].loss
+        notes = (f"converted from the mel of {form}: {loss}; a mel of our own definition is "
+                 "better",) if loss else ()  # fmt: skip
+        return model.checked(to_ours(values, form, model.mel)), notes
     if values.numel() and float(values.min()) > LOWEST:  # another floor: what is below is silence
         values = values.clamp(min=math.log(model.mel.floor))
     log_mel = model.checked(values)

@@ -64,7 +64,7 @@ def read_mel(
         if kind := foreign_kind(rows):
             raise BadFile(
                 f"does not look like natural logarithms with bands up to 8 kHz, but like {kind}; "
-                f"name its format with --mel ({', '.join(FORMATS)}), or --mel {OURS} if it is "
+                f"name its format by `mel` ({', '.join(FORMATS)}), or mel={OURS} if it is "
                 "ours all the same, such as of a telephone"
             )
     return log_mel, (_assumed(model.mel),)

@@ -9,6 +9,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import soundfile
+import torch
 from PIL import Image
 
 from dicom_files import write_series
@@ -62,6 +63,8 @@ def _sounds(folder: Path) -> None:
     _write(folder / "noise/fan.wav", (noisy - clean)[: 3 * RATE])
     hum = np.log(np.full((80, 40), 0.01)) + np.random.default_rng(0).normal(0, 0.5, (80, 40))
     np.save(folder / "mel.npy", hum.astype(np.float32))
+    decades = np.random.default_rng(1).uniform(-0.5, 0.5, (80, 60)).astype(np.float32)
+    torch.save(torch.from_numpy(decades), folder / "features.pt")  # as Whisper's
 
 
 def _write(path: Path, wave: np.ndarray) -> None:

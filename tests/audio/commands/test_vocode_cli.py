@@ -323,7 +323,9 @@ def test_a_foreign_mel_is_refused_by_its_name(vocode, spoken, tmp_path, capsys):
     np.save(tmp_path / "in.npy", spoken / np.log(10))
     assert vocode(tmp_path / "in.npy") == 1
     text = one_line(capsys)
-    assert "logarithms to base 10" in text and "--mel hifigan" in text
+    assert (
+        "logarithms to base 10" in text and "--mel (hifigan" in text and "--mel diff-audio" in text
+    )
     assert not (tmp_path / "in_vocoded.wav").exists()
     np.save(tmp_path / "in.npy", (spoken - spoken.mean()) / spoken.std())
     assert vocode(tmp_path / "in.npy") == 1

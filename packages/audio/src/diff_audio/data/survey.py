@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from diff_audio.data.faults import fault, remark
 from diff_audio.data.layouts import Layout, Row, recognise
 from diff_audio.data.manifest import listed, read_rows
 from diff_audio.data.splits import split_rows
@@ -28,7 +29,6 @@ BANDS = np.geomspace(50.0, 20_000.0, 40)
 """Centres of the bands of `Found.spectrum`, Hz."""
 
 _HEAD = 1 << 16  # bytes by which files of one size are compared
-_CLIPPED = 0.001  # share of samples at the peak above which a recording counts as clipped
 
 
 @dataclass(frozen=True)
@@ -145,28 +145,12 @@ def _found(row: Row, listen: bool) -> Found:
         samples, rate = read(row.path)
     except BadFile as error:
         return Found(row, recording, str(error))
-    if not np.isfinite(samples).all():
-        return Found(row, recording, "holds samples that are NaN or Inf")
-    if not samples.any():
-        return Found(row, recording, "is silent from beginning to end")
-    wave = samples.mean(0).astype(np.float32)
+    if problem := fault(samples, is_room=row.kind == "room"):
+        return Found(row, recording, problem)
+    wave = (samples[0] if row.kind == "room" else samples.mean(0)).astype(np.float32)
     core = resample(torch.from_numpy(wave), rate, CORE_RATE)
     level = 20 * float(torch.log10(active_level(frame_power(core)).clamp(min=1e-9)))
-    return Found(row, recording, "", _remark(samples), level, _spectrum(wave, rate))
-
-
-def _remark(samples: NDArray[np.float64]) -> str:
-    peak = float(np.abs(samples).max())
-    flat = np.abs(samples) > (1 - 1e-5) * peak  # two in a row: a tone's crest is rounder
-    at_peak = float(np.mean(flat[:, 1:] & flat[:, :-1]))
-    offset = float(np.abs(samples.mean(1)).max())
-    if at_peak > _CLIPPED:
-        return f"looks clipped: {at_peak:.1%} of its samples stay at the peak"
-    if peak > 1:
-        return f"goes beyond full scale, up to {peak:.3g}"
-    if offset > 0.1 * peak:
-        return f"has an offset of {offset:.2g} of full scale"
-    return ""
+    return Found(row, recording, "", remark(samples), level, _spectrum(wave, rate))
 
 
 def _spectrum(wave: Wave, rate: int) -> NDArray[np.float64]:

@@ -51,7 +51,10 @@ def read_mel(
     values = _read(path)
     declared = _declared(path, model.mel)
     if form in FORMATS:
-        return model.checked(to_ours(values, form, model.mel)), ()
+        loss = FORMATS[form].loss
+        notes = (f"converted from the mel of {form}: {loss}; a mel of our own definition is "
+                 "better",) if loss else ()  # fmt: skip
+        return model.checked(to_ours(values, form, model.mel)), notes
     if values.numel() and float(values.min()) > LOWEST:  # another floor: what is below is silence
         values = values.clamp(min=math.log(model.mel.floor))
     log_mel = model.checked(values)
@@ -61,7 +64,8 @@ def read_mel(
         if kind := foreign_kind(rows):
             raise BadFile(
                 f"does not look like natural logarithms with bands up to 8 kHz, but like {kind}; "
-                f"name it with --mel {', '.join(FORMATS)}, or --mel {OURS} if it is ours"
+                f"name its format by `mel` ({', '.join(FORMATS)}), or mel={OURS} if it is "
+                "ours all the same, such as of a telephone"
             )
     return log_mel, (_assumed(model.mel),)
 

@@ -65,7 +65,7 @@ def vocode_file(
     refuse_existing(target, sidecar, overwrite=overwrite, source=source)
     is_mel, notes = source.suffix.lower() in MELS, tuple[str, ...]()
     if mel is not None and not is_mel:
-        raise BadFile(f"is a recording; --mel {mel} names the format of a mel spectrogram")
+        raise BadFile(f"is a recording; mel={mel} names the format of a mel spectrogram")
     if is_mel:
         if gap is not None:
             raise BadFile("is a mel spectrogram; a gap is filled in a sound file")
@@ -93,7 +93,7 @@ def vocode_file(
             share = writer.clipped / (writer.frames * like.channels)
             raise BadFile(
                 f"gives {share:.0%} of its samples beyond full scale: it is of another definition "
-                f"than the vocoder's; name it with --mel {', '.join(FORMATS)}"
+                f"than the vocoder's; name its format by `mel` ({', '.join(FORMATS)})"
             )
         write_json(sidecar, record)
     return Outcome(

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diff_audio.metrics.pair import RATE, checked_pair
+from diff_audio.metrics.spectra import lsd
 from diff_audio.sound.wave import Array
 
 __all__ = ["REACH", "Delay", "align", "delay_of", "overlap"]
@@ -15,6 +16,7 @@ __all__ = ["REACH", "Delay", "align", "delay_of", "overlap"]
 REACH = RATE * 150 // 1000
 """The largest delay that is undone, samples."""
 
+JUDGED = 30 * RATE  # samples of the middle whose spectra are compared
 LEAST_GAIN = 1.0  # dB of SI-SDR: what is less is not worth a move
 LEAST_MATCH = 0.05  # share of the energy that agrees; -13 dB: below it, any lag is chance
 
@@ -37,7 +39,9 @@ def delay_of(reference: Array, estimate: Array, reach: int = REACH) -> Delay:
 
     The measure is the squared correlation coefficient r^2, so that a turned polarity does not
     matter: SI-SDR = r^2 / (1 - r^2) (J. Le Roux et al., 2019). Where no delay is 1 dB better than
-    none, or nothing agrees at any, the delay is 0: so none makes the SI-SDR worse.
+    none, or nothing agrees at any, the delay is 0: so none makes the SI-SDR worse. A delay must
+    also lower the log-spectral distance: waves of other phases, such as a vocoder's, agree best by
+    chance somewhere.
     """
     ref = reference - reference.mean(1, keepdims=True)
     est = estimate - estimate.mean(1, keepdims=True)
@@ -62,7 +66,22 @@ def delay_of(reference: Array, estimate: Array, reach: int = REACH) -> Delay:
     gain = float(ratio[best] - ratio[reach])
     if match[best] < LEAST_MATCH or gain < LEAST_GAIN:
         return Delay(0, 0.0)
-    return Delay(int(lags[best]), gain)
+    lag = int(lags[best])
+    return Delay(lag, gain) if _is_nearer(reference, estimate, lag) else Delay(0, 0.0)
+
+
+def _is_nearer(reference: Array, estimate: Array, lag: int) -> bool:
+    """Return whether the spectra of both are nearer without the delay, in the middle."""
+    middle, span = reference.shape[1] // 2, JUDGED // 2
+    some = slice(max(0, middle - span), middle + span)
+    ref, est = reference[:, some], estimate[:, some]
+    moved = overlap(ref, est, lag)
+
+    def distance(a: Array, b: Array) -> float:
+        found = [lsd(x, y) for x, y in zip(a, b, strict=True) if x.any()]
+        return float(np.mean(found)) if found else 0.0
+
+    return distance(*moved) < distance(ref, est)
 
 
 def _energy(wave: Array, lags: NDArray[np.int64]) -> Array:

@@ -120,8 +120,12 @@ def _check(kind: Any, settings: Any, where: str, above: str = "") -> None:
         return
     for key, value in settings.items():
         if key not in known:
-            near = nearest(key, known)
-            hint = f"did you mean {above}{near}?" if near else f"expected {', '.join(known)}"
+            below = [f"{name}.{key}" for name in known if key in (_fields(known[name]) or ())]
+            close = nearest(key, known)
+            near = below if below else [close] if close else []
+            hint = f"expected {', '.join(known)}"
+            if near:
+                hint = f"did you mean {' or '.join(f'{above}{name}' for name in near)}?"
             raise ValueError(f"{where}{above}{key} is not known; {hint}")
         _check(known[key], value, where, f"{above}{key}.")
 

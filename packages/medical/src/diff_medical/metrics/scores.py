@@ -146,7 +146,7 @@ def _ssim(reference: Array, estimate: Array, data_range: float) -> tuple[float, 
     pad = [(-(-max(0, 11 - n) // 2),) * 2 for n in sizes]
     padded = [np.pad(x.reshape(sizes), pad, mode="edge") for x in (reference, estimate)]
     axes = range(len(sizes))
-    luminance, structure = similarity(*padded, data_range, axes)
+    luminance, structure = similarity(padded[0], padded[1], data_range, axes)
     full = luminance * structure
     within = tuple(slice(low, low + n) for (low, _), n in zip(pad, sizes, strict=True))
     return float(inner(full, axes).mean()), full[within].reshape(reference.shape)

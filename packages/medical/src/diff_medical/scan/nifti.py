@@ -18,6 +18,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.freesurfer.mghformat import MGHImage
+from nibabel.openers import ImageOpener
 from numpy.typing import NDArray
 
 from diff_core.files import replacing
@@ -250,7 +251,7 @@ def _stream(image: Any, stored: Array, path: Path) -> None:
     header = image.header.copy()
     header.set_data_offset(0)  # the least that its extensions leave
     dtype = header.get_data_dtype()
-    with nib.openers.ImageOpener(path, "wb") as file:
+    with ImageOpener(path, "wb") as file:
         header.write_to(file)
         file.write(bytes(header.get_data_offset() - file.tell()))
         for index in range(stored.shape[3]):

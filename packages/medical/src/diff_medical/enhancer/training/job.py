@@ -150,8 +150,7 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
         plan=(
             f"{len(volumes)} volumes, {len(validation.cases) + len(doses.cases)} scans for "
             "validation",
-            study.counts,
-            *study.remarks(),
+            *(study.counts, *study.remarks()),
             *_geometry(volumes, reading),
         ),
         dtype=torch.float16,

@@ -24,7 +24,7 @@ from diff_core.lines import print_line
 from diff_core.schedule import Schedule, log_snr
 from diff_core.train import Denoising, Job, TrainConfig, edm_weight, log_normal
 from diff_core.train.job import means
-from diff_medical.data.studies import find_study
+from diff_medical.data.studies import Row, find_study
 from diff_medical.generator.cascade import Cascade, CascadeDenoising, Stage, network_of
 from diff_medical.generator.data.augment import Strength
 from diff_medical.generator.data.corpus import Corpus, Selection, build_corpus
@@ -128,9 +128,6 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     scans = {entry.scan for entry in corpus.entries if entry.split == "train"}
     used = [row for row in rows if row.path.name in scans]
     subjects = {entry.subject for entry in corpus.entries if entry.split == "train"}
-    uses: dict[str, Split] = {row.path.name: row.split for row in rows if row.split == "test"}
-    uses |= {e.scan: "val" if e.split == "val" else "train" for e in corpus.entries}
-    counts = count_line(uses.values(), "scans")
     kind = "slices" if recipe.corpus.spatial == 2 else "volumes"
 
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
@@ -186,12 +183,18 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
             f"{len(corpus.of('val'))} held out",
             *(f"  {c.scans} {c.modality} {c.body} {c.plane}, {c.subjects} people"
               for c in corpus.choices()),
-            counts,
-            *study.remarks(),
+            *(_counts(rows, corpus), *study.remarks()),
             _expectation(len(subjects)),
         ),
         dtype=torch.float16,
     )  # fmt: skip
+
+
+def _counts(rows: Sequence[Row], corpus: Corpus) -> str:
+    """Return the number of scans of each split that are used, and of the test."""
+    uses: dict[str, Split] = {row.path.name: row.split for row in rows if row.split == "test"}
+    uses |= {e.scan: "val" if e.split == "val" else "train" for e in corpus.entries}
+    return count_line(uses.values(), "scans")
 
 
 def _choices(corpus: Corpus) -> list[Json]:

@@ -15,7 +15,7 @@ __all__ = [
 ]  # fmt: skip
 
 SOUND = FileKind("sound files", SUFFIXES, FOREIGN)
-"""What libsndfile reads and writes."""
+"""The files that libsndfile reads and writes."""
 
 M4A = ".m4a"
 """The one ending of those that libsndfile does not know that can be written, by ffmpeg."""
@@ -24,7 +24,7 @@ _LOSSLESS = (".ape", ".tta", ".wv")
 
 
 def sound_files() -> FileKind:
-    """What the commands for recordings read on this machine: with ffmpeg, M4A and video too."""
+    """The files that the commands for recordings read here: with ffmpeg, M4A and video too."""
     return replace(SOUND, suffixes=(*SUFFIXES, *FOREIGN), foreign=()) if ffmpeg.find() else SOUND
 
 

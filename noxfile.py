@@ -60,7 +60,8 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: strict in the core, standard in the domains."""
-    extras = ("./packages/audio[ffmpeg,onnx,rooms,studio,tags]", "./packages/medical[dicom,studio]")
+    sound = "./packages/audio[ffmpeg,onnx,rooms,studio,tags,words]"
+    extras = (sound, "./packages/medical[dicom,itk,studio]")
     install(session, "pyright[nodejs]", "./packages/core", *extras)
     session.run("pyright", *session.posargs)
 

@@ -136,7 +136,9 @@ def _score(method: Method, mixture: Mixture) -> dict[str, float]:
     estimate = np.nan_to_num(np.asarray(method(mixture.noisy), np.float64))  # noisereduce: NaN
     moved, _ = metrics.align(mixture.clean, estimate)
     names = [name for name in NAMES if name != "dnsmos" or mixture.kind == "recorded"]
-    return metrics.score(mixture.clean, moved, names)
+    return metrics.worst_of_silence(
+        mixture.clean, moved, metrics.score(mixture.clean, moved, names)
+    )
 
 
 def _table(scores: Scores) -> Iterator[str]:
@@ -145,8 +147,8 @@ def _table(scores: Scores) -> Iterator[str]:
     for method, rows in scores.items():
         cells: list[str] = []
         for name in NAMES:
-            mean, half, _ = metrics.mean_interval([row[name] for row in rows if name in row])
-            cells.append(_cell(name, mean) + " ± " + _cell(name, half))
+            found = metrics.mean_score(name, [row[name] for row in rows if name in row])
+            cells.append(_cell(name, found.mean) + " ± " + _cell(name, found.half))
         yield f"| {method} | {len(rows)} | " + " | ".join(cells) + " |"
 
 
@@ -159,7 +161,7 @@ def _by_kind(scores: Scores, mixtures: list[Mixture]) -> Iterator[str]:
         cells: list[str] = []
         for kind in KINDS:
             chosen = [row for row, m in zip(rows, mixtures, strict=True) if m.kind == kind]
-            means = (metrics.mean_interval([row[name] for row in chosen])[0] for name in names)
+            means = (metrics.mean_score(n, [row[n] for row in chosen]).mean for n in names)
             cells.append(" / ".join(_cell(n, m) for n, m in zip(names, means, strict=True)))
         yield f"| {method} | " + " | ".join(cells) + " |"
 
@@ -173,7 +175,7 @@ def _by_snr(by_snr: dict[float, Scores]) -> Iterator[str]:
         cells: list[str] = []
         for scores in by_snr.values():
             rows = scores[method]
-            means = (metrics.mean_interval([r[n] for r in rows if n in r])[0] for n in names)
+            means = (metrics.mean_score(n, [r[n] for r in rows if n in r]).mean for n in names)
             cells.append(" / ".join(_cell(n, m) for n, m in zip(names, means, strict=True)))
         yield f"| {method} | " + " | ".join(cells) + " |"
 

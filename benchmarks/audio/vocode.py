@@ -25,11 +25,12 @@ import torch
 from numpy.typing import NDArray
 
 from diff_audio.data.corpus import Clip, Corpus
-from diff_audio.metrics import RATE, estoi, mean_interval, pesq_wb
+from diff_audio.metrics import RATE, estoi, pesq_wb
 from diff_audio.sound.resample import resample
 from diff_audio.spectra.mel import Mel
 from diff_audio.vocoder import Settings, Vocoder
 from diff_audio.vocoder.gap import fill
+from diff_core.evaluate import summarise
 
 NAMES = ("PESQ-WB", "ESTOI %", "MR-STFT", "mel-L1")
 WINDOWS = (512, 1024, 2048)  # of the multi-resolution distance, moved by a quarter
@@ -200,8 +201,8 @@ def _gaps(vocoder: Vocoder, waves: list[Wave], milliseconds: float) -> list[str]
 def _cells(rows: NDArray[np.float64]) -> list[str]:
     cells: list[str] = []
     for column in rows.T:
-        mean, half, _count = mean_interval(column)
-        cells.append(f"{mean:.3g} ± {half:.2g}")
+        found = summarise(column.tolist())
+        cells.append(f"{found.mean:.3g} ± {found.half:.2g}")
     return cells
 
 

@@ -33,7 +33,9 @@ from diff_core.sample import (
     DpmSolverPP2S,
     DpmSolverPP3M,
     DpmSolverPP3S,
+    Kutta3,
     Lms,
+    Midpoint,
     UniPC,
     sample,
 )
@@ -69,6 +71,8 @@ def ours() -> dict[str, Contender]:
         "ours Ddim": mine(Ddim()),
         "ours Heun": mine(Heun(), stages=2),
         "ours Dpm2": mine(Dpm2(), stages=2),
+        "ours Midpoint": mine(Midpoint(), stages=2, extra=1),
+        "ours Kutta3": mine(Kutta3(), stages=3, extra=1),
         "ours DpmSolverPP2S": mine(DpmSolverPP2S(), stages=2),
         "ours DpmSolverPP3S": mine(DpmSolverPP3S(), stages=3),
         "ours DpmSolverPP2M": mine(DpmSolverPP2M()),

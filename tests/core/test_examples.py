@@ -95,3 +95,15 @@ def test_write_a_sampler(example: ModuleType, capsys: pytest.CaptureFixture[str]
         numbers(printed, "Ralston, yours")[:-1], numbers(printed, "Heun")[:-1], strict=True
     ):
         assert ours < heun
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("example", ["whole"], indirect=True)
+def test_whole(example: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    example.main(["--updates", "1200", "--count", "100"])
+    printed = capsys.readouterr().out
+    (noise,) = numbers(printed, "noise")
+    for label in ("DDPM, 1000 ancestral steps", "DPM-Solver++(2M), 50 calls", "UniPC, 16 calls"):
+        (distance,) = numbers(printed, label)
+        assert distance < 0.1 * noise
+    assert len(printed.rstrip().splitlines()[-8:]) == 8

@@ -54,6 +54,7 @@ PLANNED = {
     r"diff_medical\.(audit|fidelity)": "many scans; test_audit_cli.py, test_fidelity_cli.py",
     r"diff_audio\.evaluate .* scores.csv$": "docs/use/evaluation.md runs the same and draws it",
     r"studio": "does not end by itself; test_studio.py and test_studio_scans.py",
+    r"^python examples/core/whole.py": "test_examples.py runs it",
     r"^python benchmarks/": "minutes to hours, on data that the repository does not hold",
 }
 """Commands whose words are only checked, and why."""

@@ -151,3 +151,188 @@ def test_a_missing_library_is_named(library, folders, monkeypatch, capsys):
     assert f"{score.upper()} is left out" in err and f"pip install 'diff-audio[{score}]'" in err
     row = json.loads(out.splitlines()[0])
     assert score not in row and "estoi" in row
+
+
+def two(tmp_path, clean, estimate, names=("x",)):
+    """Write the same pair under each name; (C, T) at 16 kHz."""
+    for folder, wave in (("ref", clean), ("est", estimate)):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        for name in names:
+            soundfile.write(tmp_path / folder / f"{name}.wav", wave.T, 16_000, "DOUBLE")
+    return [str(tmp_path / "ref"), str(tmp_path / "est")]
+
+
+def last(capsys):
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_silent_estimate_counts_as_the_worst(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    noisy = clean + 0.1 * np.std(clean) * np.random.default_rng(0).standard_normal(clean.shape)
+    arguments = two(tmp_path, clean, noisy, ("a", "b"))
+    two(tmp_path, clean, 0 * clean, ("silent",))
+    assert main([*arguments, "--json", "--scores", "si_sdr,estoi,stoi,dnsmos"]) == 0
+    a, _, silent, mean = last(capsys)
+    assert silent["si_sdr"] == -100 and silent["dnsmos"] == 1 and abs(silent["estoi"]) < 0.01
+    for name in ("si_sdr", "estoi", "stoi", "dnsmos"):
+        assert mean["mean"][name]["count"] == 3
+        assert mean["mean"][name]["mean"] == pytest.approx((2 * a[name] + silent[name]) / 3)
+    assert main([*arguments, *FEW]) == 0
+    out, err = capsys.readouterr()
+    assert "-100.000" in out and "the estimate is silent" in err
+
+
+@pytest.mark.pesq
+def test_a_silent_estimate_has_the_worst_pesq(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    assert main([*two(tmp_path, clean, 0 * clean), "--json", "--scores", "pesq"]) == 0
+    assert last(capsys)[0]["pesq"] == 1.04
+
+
+def test_perfect_and_silent_can_be_told_apart(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    arguments = two(tmp_path, clean, clean, ("perfect",))
+    two(tmp_path, clean, 0 * clean, ("silent",))
+    table = tmp_path / "scores.csv"
+    assert main([*arguments, "--json", "--csv", str(table), "--scores", "si_sdr,psnr"]) == 0
+    perfect, silent, _ = last(capsys)
+    assert (perfect["si_sdr"], perfect["psnr"]) == (100, 100)
+    assert silent["si_sdr"] == -100 and 0 < silent["psnr"] < 30
+    rows = list(csv.DictReader(table.open()))
+    assert [float(row["si_sdr"]) for row in rows] == [100, -100]
+
+
+def test_a_dead_channel_counts_and_a_silent_reference_channel_does_not(
+    tmp_path, speechlike, capsys
+):
+    clean = speechlike(2.0, 16_000, 2)
+    error = np.stack([orthogonal(np.random.default_rng(0).standard_normal(row.size), row)
+                      for row in clean]) * 0.1  # fmt: skip
+    dead = clean + error
+    dead[1] = 0
+    assert main([*two(tmp_path, clean, dead), "--json", *FEW]) == 0
+    assert last(capsys)[0]["si_sdr"] == pytest.approx((20 - 100) / 2, abs=1e-3)
+    half = clean.copy()
+    half[1] = 0
+    assert main([*two(tmp_path, half, clean + error), "--json", *FEW]) == 0
+    out, err = capsys.readouterr()
+    row = json.loads(out.splitlines()[0])
+    assert row["si_sdr"] == pytest.approx(20, abs=1e-3)
+    assert row["notes"] == ["the reference is silent in channel 2, which is not scored"]
+    assert row["notes"][0] in err
+
+
+def test_a_silent_reference_has_no_score_and_is_counted(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    arguments = two(tmp_path, clean, clean + 0.1 * np.roll(clean, 500), ("a",))
+    two(tmp_path, 0 * clean, clean, ("b",))
+    assert main([*arguments, "--json", *FEW]) == 0
+    _, none, mean = last(capsys)
+    assert none["si_sdr"] is None
+    assert (mean["mean"]["si_sdr"]["count"], mean["mean"]["si_sdr"]["undefined"]) == (1, 1)
+    assert main([*arguments, *FEW]) == 0
+    assert "no score" in capsys.readouterr().out
+
+
+def test_what_failed_stands_beside_the_mean(folders, capsys):
+    soundfile.write(folders / "ref/lonely.wav", np.zeros(100), 16_000)
+    soundfile.write(folders / "est/a_denoised.wav", np.zeros(100), 8000)
+    table = folders / "scores.csv"
+    arguments = [str(folders / "ref"), str(folders / "est"), *FEW]
+    assert main([*arguments, "--json", "--csv", str(table)]) == 1
+    lines = last(capsys)
+    assert {line["file"] for line in lines if "failed" in line and "file" in line} == {
+        "a",
+        "lonely",
+    }
+    assert lines[-1]["failed"] == 2 and lines[-1]["mean"]["si_sdr"]["count"] == 2
+    rows = {row["file"]: row for row in csv.DictReader(table.open())}
+    assert "8000 Hz" in rows["a"]["failed"] and rows["b"]["failed"] == ""
+    assert main(arguments) == 1
+    out = capsys.readouterr().out
+    assert "lonely" in out and "failed: has no counterpart" in out
+    assert [line.split() for line in out.splitlines()][-1][0] == "failed"
+
+
+def test_alignment_prints_the_lag_and_scores_the_overlap(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    late = np.roll(clean, 2000, axis=1)  # as a causal system makes it: the tail is lost
+    late[:, :2000] = 0
+    arguments = two(tmp_path, clean, late)
+    table = tmp_path / "scores.csv"
+    assert main([*arguments, "--json", *FEW, "--align", "--csv", str(table)]) == 0
+    row = last(capsys)[0]
+    assert row["lag_ms"] == 125 and row["si_sdr"] == 100
+    assert float(next(csv.DictReader(table.open()))["lag_ms"]) == 125
+    assert main([*arguments, *FEW, "--align"]) == 0
+    out = capsys.readouterr().out
+    assert "lag, ms" in out and "125.000" in out
+
+
+def test_a_turned_polarity_is_not_made_worse_by_alignment(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    error = orthogonal(np.random.default_rng(0).standard_normal(clean.shape[1]), clean[0])
+    arguments = [*two(tmp_path, clean, -(clean + 0.5 * error)), "--json", *FEW]
+    assert main(arguments) == 0
+    plain = last(capsys)[0]
+    assert main([*arguments, "--align"]) == 0
+    row = last(capsys)[0]
+    assert row.pop("lag_ms") == 0 and row == plain
+
+
+@pytest.mark.parametrize(
+    ("lag", "option", "said"),
+    [(320, [], "is delayed by 20 ms, which lowers its scores; --align undoes that"),
+     (4000, ["--align"], "is delayed by 250 ms, more than the 150 ms that are undone")],
+)  # fmt: skip
+def test_a_delay_that_is_not_undone_is_reported(lag, option, said, tmp_path, speechlike, capsys):
+    clean = np.pad(speechlike(2.0), ((0, 0), (4000, 4000)))
+    assert main([*two(tmp_path, clean, np.roll(clean, lag, axis=1)), *FEW, *option]) == 0
+    assert said in capsys.readouterr().err
+
+
+def test_an_output_beside_the_reference_is_not_the_reference(tmp_path, speechlike, capsys):
+    clean = speechlike(2.0)
+    noisy = clean + 0.1 * np.roll(clean, 700)
+    arguments = two(tmp_path, clean, noisy)
+    soundfile.write(tmp_path / "ref/x_denoised.wav", noisy.T, 16_000, "DOUBLE")
+    assert main([*arguments, "--json", *FEW]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out.splitlines()[0])["si_sdr"] < 50
+    assert "x_denoised.wav: left out: an output" in err
+    assert main([*arguments, *FEW]) == 0
+    assert "REF/NAME is compared with EST/NAME_denoised" in capsys.readouterr().out
+
+
+def test_two_estimates_of_one_name_are_refused(tmp_path, speechlike, capsys):
+    clean = speechlike(1.0)
+    arguments = two(tmp_path, clean, clean, ("x", "y"))
+    soundfile.write(tmp_path / "est/y.flac", clean.T, 16_000)
+    assert main([*arguments, "--json", *FEW]) == 1
+    out, err = capsys.readouterr()
+    assert "y.flac and y.wav; keep one of them" in err
+    assert '"file": "y", "group": ".", "failed"' in out
+
+
+def test_only_a_split_is_scored(tmp_path, speechlike, capsys):
+    clean = speechlike(1.0)
+    for part, name in (("train", "anna/a"), ("val", "bert/b"), ("Test", "carl/c")):
+        for folder in ("ref", "est"):
+            path = tmp_path / folder / part / f"{name}.wav"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(path, clean.T, 16_000)
+    arguments = [str(tmp_path / "ref"), str(tmp_path / "est"), *FEW]
+    assert main([*arguments, "--json", "--split", "test"]) == 0
+    assert [line.get("file") for line in last(capsys)] == ["Test/carl/c", None]
+    assert main([*arguments, "--split", "val"]) == 0
+    out = capsys.readouterr().out
+    assert "1 for training, 1 for validation, 1 for the test" in out and "val/bert/b" in out
+    manifest = tmp_path / "list.jsonl"
+    manifest.write_text('{"file": "ref/train/anna/a.wav", "split": "test"}')
+    assert main([*arguments, "--json", "--split", "test", "--manifest", str(manifest)]) == 0
+    assert last(capsys)[0]["file"] == "train/anna/a"
+    manifest.write_text('{"file": "ref/train/anna/a.wav", "split": "train"}')
+    assert main([*arguments, "--split", "test", "--manifest", str(manifest)]) == 1
+    assert "no recording is in split test" in capsys.readouterr().err
+    assert main([*arguments, "--manifest", str(manifest)]) == 2
+    assert main([str(tmp_path / "ref/val/bert/b.wav")] * 2 + ["--split", "test"]) == 2

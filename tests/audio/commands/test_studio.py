@@ -46,6 +46,18 @@ def test_the_result_is_the_file_that_the_command_writes(
     assert result != sound
 
 
+def test_the_options_are_those_of_the_command(studio, sound, weights, tmp_path):
+    task, result = studio.result("in.wav", sound, limit="12", separate="on", keep_noise="on")
+    assert task["options"] == ["limit 12", "separate", "keep-noise"]
+    assert task["further"] == {"removed": "in_removed.wav"}
+    (tmp_path / "in.wav").write_bytes(sound)
+    options = ["--weights", str(weights), "--limit", "12", "--separate", "--keep-noise", "--quiet"]
+    assert denoise([str(tmp_path / "in.wav"), *options]) == 0
+    assert result == (tmp_path / "in_denoised.wav").read_bytes()
+    removed = studio.ask(f"tasks/{task['number']}/removed")[1]
+    assert removed == (tmp_path / "in_removed.wav").read_bytes()
+
+
 def test_the_page_about_it_plays_both_and_asks_nothing_of_a_network(studio, sound):
     task, _ = studio.result("<b>&.wav", sound)
     number = task["number"]

@@ -88,6 +88,44 @@ def test_the_level_is_found_while_it_runs(model, speechlike):
     assert np.std(late - whole[32_000:]) < 0.05 * np.std(whole)
 
 
+def test_a_followed_level_reaches_the_network_in_a_stream_too(speechlike):
+    """A guest 40 dB under the host is heard at the level of the file, once a second has passed."""
+    heard = []
+
+    class Listening(Scale):
+        def forward(self, x, time, cond=None):
+            heard.append(float(cond.channels.square().mean()))
+            return super().forward(x, time, cond)
+
+    denoiser = Denoiser(FromX0(Listening(), SchroedingerBridge()), follow=True, device="cpu")
+    voice = speechlike(8.0)
+    wave = np.concatenate((voice, 0.01 * voice, voice), axis=1)
+    stream = denoiser.stream(16_000, block=0.25)
+    found = streamed(stream, wave, [4000] * 96)
+    assert np.abs(found - 0.81 * wave).max() < 1e-5
+    decibels = 10 * np.log10(heard)
+    host, guest = decibels[8:30].mean(), decibels[40:62].mean()
+    assert abs(host - guest) < 3.0
+
+
+def test_a_stream_measures_each_frame_once(speechlike):
+    """What a stream knows of the level in the end is what a file's reading finds."""
+    denoiser = Denoiser(FromX0(Scale(), SchroedingerBridge()), follow=True, device="cpu")
+    wave = speechlike(40.3, 44_100)
+    stream = denoiser.stream(44_100)
+    gains = []
+    inner = stream.denoiser.one
+    stream.denoiser.one = lambda seen, piece, bands, gain, settings: (
+        gains.append(gain) or inner(seen, piece, bands, gain, settings)
+    )
+    streamed(stream, wave, [441] * 4030)
+    whole = denoiser.measure([wave], wave.shape, 44_100)
+    last = gains[-1]
+    assert last.first > 8 * 16_000
+    start, stop = last.first + 3 * 16_000, 40 * 16_000
+    np.testing.assert_allclose(last.at(start, stop), whole.at(start, stop), rtol=0.02)
+
+
 def test_silence_kinds_and_types(model):
     stream = Denoiser(model, device="cpu").stream(16_000, channels=2)
     out = stream.process(torch.zeros(2, 40_000))

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from skimage.metrics import structural_similarity
 
 from diff_audio import metrics
+from diff_audio.metrics.alignment import overlap
 
 
 def noise(seed: int, length: int = 16_000) -> np.ndarray:
@@ -166,13 +167,38 @@ def test_interval_covers_the_true_mean_95_times_in_100():
     rng = np.random.default_rng(0)
     hits = 0
     for _ in range(2000):
-        mean, half, count = metrics.mean_interval(rng.standard_normal(5))
-        assert count == 5
-        hits += abs(mean) <= half
+        found = metrics.mean_score("pesq", rng.standard_normal(5))
+        assert found.count == 5
+        hits += abs(found.mean) <= found.half
     assert hits / 2000 == pytest.approx(0.95, abs=0.02)
 
 
-def test_interval_leaves_undefined_scores_out():
-    mean, half, count = metrics.mean_interval([1.0, np.nan, 3.0, np.inf])
-    assert (mean, count) == (2.0, 2) and half > 0
-    assert metrics.mean_interval([])[2] == 0
+def test_a_mean_counts_what_is_undefined_and_bounds_what_is_infinite():
+    found = metrics.mean_score("estoi", [1.0, np.nan, 3.0])
+    assert (found.mean, found.count, found.undefined) == (2.0, 2, 1) and found.half > 0
+    assert metrics.mean_score("estoi", []).count == 0
+    found = metrics.mean_score("si_sdr", [10.0, 12.0, -np.inf])
+    assert (found.mean, found.count, found.bounded) == pytest.approx((-26.0, 3, 1))
+    assert metrics.mean_score("psnr", [np.inf]).mean == 100
+
+
+@given(st.lists(st.floats(-60, 60), min_size=1), st.integers(1, 3))
+def test_a_silent_file_never_raises_a_mean(values, silent):
+    whole = metrics.mean_score("si_sdr", [*values, *[-np.inf] * silent])
+    assert whole.mean < metrics.mean_score("si_sdr", values).mean
+    assert whole.count == len(values) + silent
+
+
+@given(st.integers(0, 2000), st.integers(0, 9), st.floats(0.0, 3.0), st.sampled_from([-1, 1]))
+def test_no_delay_that_is_undone_makes_a_pair_worse(lag, seed, loud, polarity):
+    clean = np.cumsum(noise(seed, 8000)) * np.hanning(8000)  # like itself at many lags
+    est = polarity * np.roll(clean, lag) + loud * np.abs(clean).mean() * noise(seed + 1, 8000)
+    delay = metrics.delay_of(clean[None], est[None])
+    ref, moved = overlap(clean[None], est[None], delay.lag)
+    assert metrics.si_sdr(ref[0], moved[0]) >= metrics.si_sdr(clean, est) - 0.5
+
+
+def test_a_turned_polarity_is_no_delay(speechlike):
+    wave = speechlike(2.0)[0]
+    assert metrics.align(wave, -(wave + 0.05 * noise(1, len(wave))))[1] == 0
+    assert metrics.align(wave, -np.roll(wave, 320))[1] == 320

@@ -18,7 +18,15 @@ from torch import nn
 
 from diff_core import Edm, Preconditioned
 from diff_core.checkpoint.description import parse_description
-from diff_core.io import Card, CheckpointError, load, open_checkpoint, read_card, save
+from diff_core.io import (
+    Card,
+    CheckpointError,
+    as_checkpoint_error,
+    load,
+    open_checkpoint,
+    read_card,
+    save,
+)
 from diff_core.nn import UNet
 
 
@@ -223,3 +231,24 @@ def test_a_description_of_our_own_is_read() -> None:
         "type": "Edm",
         "sigma_max": 80.0,
     }
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (KeyError("size"), "a: damaged, or of another version (KeyError: 'size')"),
+        (TypeError("no\nnumber"), "a: damaged, or of another version (TypeError: no number)"),
+        (RecursionError("deep"), "a: damaged, or of another version (RecursionError: deep)"),
+        (ValueError("size is 0"), "a: size is 0"),
+        (CheckpointError("a: no such file"), "a: no such file"),
+    ],
+)
+def test_whatever_a_card_leads_to_is_one_line(error: Exception, message: str) -> None:
+    with pytest.raises(CheckpointError) as caught, as_checkpoint_error("a"):
+        raise error
+    assert str(caught.value) == message
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_checkpoint() -> None:
+    with pytest.raises(MemoryError), as_checkpoint_error("a"):
+        raise MemoryError

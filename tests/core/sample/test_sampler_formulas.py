@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import torch
 from torch import Tensor
 
 from diff_core import (
+    Condition,
     Edm,
+    FromFlow,
     FromX0,
     Keyed,
     RectifiedFlow,
@@ -23,6 +27,8 @@ from diff_core.sample import (
     Euler,
     Heun,
     HeunChurn,
+    Kutta3,
+    Midpoint,
     PredictorCorrector,
     Sampler,
     sample,
@@ -62,6 +68,35 @@ def test_euler_is_ddim(schedule: Schedule) -> None:
     torch.testing.assert_close(
         sample(denoiser, Euler(), x, uniform(9)), sample(denoiser, Ddim(), x, uniform(9))
     )
+
+
+def test_midpoint_and_kutta_are_their_tableaus_on_rectified_flow() -> None:
+    """The textbook's steps of dx/dt = u(x, t), where the network predicts u itself."""
+    times = tensor([0.9, 0.6, 0.2])
+
+    def u(x: Tensor, t: Tensor) -> Tensor:
+        return x.sin() * (1 + t) + t
+
+    def midpoint(x: Tensor, t: Tensor, h: Tensor) -> Tensor:
+        return x + h * u(x + h / 2 * u(x, t), t + h / 2)
+
+    def kutta(x: Tensor, t: Tensor, h: Tensor) -> Tensor:
+        first = u(x, t)
+        second = u(x + h / 2 * first, t + h / 2)
+        third = u(x - h * first + 2 * h * second, t + h)
+        return x + h / 6 * (first + 4 * second + third)
+
+    class Network(torch.nn.Module):
+        def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
+            return u(x, time.reshape(-1, 1, 1))
+
+    denoiser = FromFlow(Network(), RectifiedFlow())
+    x = torch.randn(2, 1, 8, dtype=torch.float64)
+    for sampler, method in ((Midpoint(), midpoint), (Kutta3(), kutta)):
+        expected = x
+        for t, s in itertools.pairwise(times):
+            expected = method(expected, t, s - t)
+        torch.testing.assert_close(sample(denoiser, sampler, x, times), expected)
 
 
 def test_heun_is_the_trapezoidal_rule_of_the_paper(path: Schedule) -> None:

@@ -38,7 +38,9 @@ from diff_core.sample import (
     Euler,
     Heun,
     HeunChurn,
+    Kutta3,
     Lms,
+    Midpoint,
     PredictorCorrector,
     Sampler,
     TrigAdams,
@@ -132,7 +134,7 @@ def test_progress_reports_states_and_estimates(sampler: Sampler) -> None:
     )
     assert [k for k, _, _ in report] == [0, 1, 2, 3]
     assert torch.equal(report[-1][1], got)
-    if not isinstance(sampler, TrigAdams):
+    if not isinstance(sampler, TrigAdams | Midpoint | Kutta3):
         assert torch.equal(report[-1][2], got)
     # the states reported are those of a walk that stops there
     middle = sample(denoiser, sampler, x, uniform(4)[:3], noise=noise)
@@ -143,7 +145,7 @@ def test_number_of_network_calls() -> None:
     expected: dict[Sampler, int] = {Ddim(): 5, Euler(): 5, Heun(): 9, DpmSolverPP2M(): 5}
     expected |= {Dpm2(): 9, DpmSolverPP2S(): 9, DpmSolverPP3S(): 13, DpmSolverPP3M(): 6}
     expected |= {Deis(2): 5, Deis(3): 6, Lms(2): 5, Lms(3): 6, Lms(4): 9, UniPC(2): 5, UniPC(3): 7}
-    expected |= {TrigAdams(2): 5, TrigAdams(3): 5}
+    expected |= {TrigAdams(2): 5, TrigAdams(3): 5, Midpoint(): 10, Kutta3(): 14}
     for sampler, count in expected.items():
         calls: list[float] = []
 

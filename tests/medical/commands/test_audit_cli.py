@@ -75,12 +75,27 @@ def test_copies_fail_and_the_report_and_the_card_say_so(
     card, before = read_card(checkpoint), read_card(model)
     assert card.scores["audit passed"] == 0.0
     assert card.scores["audit samples"] == 22.0
+    assert card.scores["audit samples of t1 head axial"] == 22.0
     assert card.signal == before.signal
     write_card(checkpoint, {"audit passed": 1.0})
     assert read_card(checkpoint).scores == {"audit passed": 1.0}
 
     assert audit(model, folder, "-o", out) == 2
     assert "audit.json exists; add --overwrite" in capsys.readouterr().err
+
+
+def test_scans_behind_links_are_scans(
+    model: Path, folder: Path, tmp_path: Path, capsys: Out
+) -> None:
+    for side in ("train", "heldout"):  # as git-annex stores a dataset
+        (tmp_path / side).mkdir()
+        for path in (folder / side).iterdir():
+            (tmp_path / side / path.name).symlink_to(path)
+    (tmp_path / "copied").symlink_to(folder / "copied")
+    assert audit(model, tmp_path, "--json") == 1
+    found = json.loads(capsys.readouterr().out)
+    assert found["train"]["people"] == found["heldout"]["people"] == 2
+    assert found["copies"]["whole images"] >= 18
 
 
 def test_fresh_samples_are_no_copies(model: Path, folder: Path, capsys: Out) -> None:

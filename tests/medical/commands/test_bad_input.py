@@ -57,10 +57,10 @@ def test_not_nifti(tmp_path: Path, weights: Path, capsys: Err, name: str) -> Non
 
 
 def test_other_file_type(tmp_path: Path, weights: Path, capsys: Err) -> None:
-    path = tmp_path / "scan.nrrd"
+    path = tmp_path / "scan.par"
     path.write_bytes(b"\0" * 300)
     said = refused(path, weights, capsys)
-    assert "give one of the .nii, .nii.gz, .mgz or .mgh files" in said
+    assert "give one of the .nii, .nii.gz, .mgz, .mgh, .nrrd or .mha files" in said
     path = tmp_path / "scan.dcm"
     path.write_bytes(b"\0" * 128 + b"DICM")
     assert "give the folder that it is in" in refused(path, weights, capsys)
@@ -364,7 +364,9 @@ def test_empty_folder_and_pattern_without_match(
     tmp_path: Path, weights: Path, capsys: Err
 ) -> None:
     (tmp_path / "empty").mkdir()
-    assert "no .nii, .nii.gz, .mgz or .mgh files" in refused(tmp_path / "empty", weights, capsys)
+    assert "no .nii, .nii.gz, .mgz, .mgh, .nrrd or .mha files" in refused(
+        tmp_path / "empty", weights, capsys
+    )
     assert "no file matches" in refused(tmp_path / "*.nii", weights, capsys)
 
 

@@ -174,3 +174,62 @@ def test_calibration_of_noisy_ct_keeps_the_noise_of_its_dose(
     assert all_gone["dose"] is None
     assert kept["dose"] == pytest.approx(0.2, rel=0.15)  # 30^2 / (30^2 + 60^2)
     assert kept["psnr"] > all_gone["psnr"]
+
+
+def test_an_output_beside_the_reference_is_not_a_reference(
+    write_scan: Write, tmp_path: Path, capsys: Err
+) -> None:
+    estimate = noisy(100)
+    write_scan(CLEAN, "ref/x.nii.gz")
+    write_scan(estimate, "ref/x_enhanced.nii.gz")
+    write_scan(estimate, "est/x_enhanced.nii.gz")
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["psnr"] == pytest.approx(score(CLEAN, estimate).psnr)
+    assert "x_enhanced.nii.gz: left out: an output" in err
+
+
+def test_two_estimates_of_one_name_are_refused(
+    write_scan: Write, tmp_path: Path, capsys: Err
+) -> None:
+    write_scan(CLEAN, "ref/x.nii.gz")
+    for name in ("x.nii.gz", "x.nii"):
+        write_scan(noisy(50), f"est/{name}")
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est")]) == 1
+    out, err = capsys.readouterr()
+    assert out == "" and "x.nii and x.nii.gz; keep one of them" in err
+
+
+def test_an_identical_scan_does_not_hide_the_others(
+    write_scan: Write, tmp_path: Path, capsys: Err
+) -> None:
+    for index, values in enumerate((noisy(50), noisy(100), CLEAN)):
+        write_scan(CLEAN, f"ref/{index}.nii")
+        write_scan(values, f"est/{index}.nii")
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est"), "--json"]) == 0
+    *files, psnr = (json.loads(line) for line in capsys.readouterr().out.splitlines()[:4])
+    assert files[2]["psnr"] == "inf"
+    expected = mean_interval([files[0]["psnr"], files[1]["psnr"], 100.0])
+    assert (psnr["mean"], psnr["low"], psnr["bounded"]) == pytest.approx(
+        (expected.mean, expected.low, 1)
+    )
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est")]) == 0
+    assert "1 of 3 count as 100 dB" in capsys.readouterr().out
+    (tmp_path / "est/0.nii").write_bytes(b"no scan")
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est")]) == 1
+    assert "mean over 2 volumes, 1 failed, 95 % interval" in capsys.readouterr().out
+
+
+def test_only_a_split_is_scored(write_scan: Write, tmp_path: Path, capsys: Err) -> None:
+    for part in ("train", "val", "test"):
+        write_scan(CLEAN, f"ref/{part}/{part}.nii")
+        write_scan(noisy(50), f"est/{part}/{part}.nii")
+    arguments = [str(tmp_path / "ref"), str(tmp_path / "est"), "--split"]
+    assert main([*arguments, "test"]) == 0
+    out = capsys.readouterr().out
+    assert "1 for training, 1 for validation, 1 for the test" in out
+    assert "test.nii: PSNR" in out and "train.nii" not in out
+    (tmp_path / "ref/test/test.nii").unlink()
+    assert main([*arguments, "test"]) == 1
+    assert "no scan is in split test" in capsys.readouterr().err
+    assert main([str(tmp_path / "ref/val/val.nii")] * 2 + ["--split", "val"]) == 2

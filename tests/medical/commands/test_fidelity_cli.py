@@ -75,3 +75,13 @@ def test_features_of_ones_own(folder: Path, tmp_path: Path, capsys: Out) -> None
     said = capsys.readouterr().out
     assert said.startswith(f"features: {features}; images of each set: 26 t1 head axial")
     assert "Frechet distance" in said
+
+
+def test_features_that_are_no_archive_are_one_line(folder: Path, capsys: Out) -> None:
+    path = folder / "features.npz"
+    for content in (b"", b"PK\x03\x04 torn", b"\x93NUMPY\x01\x00\x02\x00{("):
+        path.write_bytes(content)
+        given = ["--reference", folder / "other", "--features", path]
+        assert fidelity(folder, *given) == 1
+        shown = capsys.readouterr().err.splitlines()
+        assert len(shown) == 1 and "features.npz is no .npz file, or damaged" in shown[0]

@@ -184,6 +184,25 @@ def test_the_list_tells_what_the_model_knows(
     assert "; passed its audit for copies" in capsys.readouterr().out
 
 
+def test_an_audit_is_claimed_for_the_kinds_that_had_one(tmp_path: Path) -> None:
+    from diff_core.io import read_card
+    from diff_medical.generator.request import Choice
+    from diff_medical.generator.selection import audit_of, honest
+
+    scores = {"audit passed": 1.0, "audit samples of t1 head axial": 20.0}
+    card = read_card(write_generator(tmp_path / "some.safetensors", scores=scores))
+    audited, other = (Choice("t1", "head", p, 24, 5, (), 240.0) for p in ("axial", "coronal"))
+    assert audit_of(card, [audited]) == "passed its audit for copies"
+    assert audit_of(card, [other]).startswith("NOT AUDITED for t1 head coronal")
+    both = audit_of(card, [audited, other])
+    assert both == "passed its audit for copies of t1 head axial, NOT AUDITED for the others"
+    assert "NOT AUDITED" in honest(card, [other])
+    unknown = read_card(
+        write_generator(tmp_path / "one.safetensors", scores={"audit passed": 1.0})
+    )
+    assert "does not say of which kinds" in audit_of(unknown, [audited])
+
+
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nibabel.processing import resample_to_output
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from diff_medical.generator.model import Made
 from diff_medical.generator.request import Request
@@ -306,3 +307,17 @@ def test_a_damaged_picture(picture: Path, capsys: Out) -> None:
     picture.write_bytes(picture.read_bytes()[:3000])
     assert main([str(picture)]) == 1
     assert "cannot be read as a picture" in capsys.readouterr().err
+
+
+def test_texts_that_are_nested_too_deeply_are_no_marks(tmp_path: Path, capsys: Out) -> None:
+    deep = "[" * 100_000
+    picture = tmp_path / "a.png"
+    info = PngInfo()
+    info.add_text("Description", deep)
+    Image.new("L", (32, 32)).save(picture, pnginfo=info)
+    picture.with_suffix(".json").write_text(deep)
+    nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(tmp_path / "b.nii")
+    (tmp_path / "b.json").write_text(deep)
+    assert main([str(picture), str(tmp_path / "b.nii")]) == 0
+    shown = capsys.readouterr()
+    assert shown.out.count("no mark found") == 2 and shown.err == ""

@@ -9,7 +9,7 @@ import pydicom
 import pytest
 from pydicom.uid import CTImageStorage, MRImageStorage, RLELossless
 
-from dicom_files import write_series
+from dicom_files import edit, write_series
 from diff_medical.generator.model import Made
 from diff_medical.generator.request import NORMAL, Request
 from diff_medical.jobs.generate import write
@@ -58,7 +58,7 @@ def test_every_value_stays_at_its_place(plane: str, modality: str, tmp_path: Pat
     stack = open_folder(tmp_path if plane else path)
     assert world(stack.values(), stack.affine) == world(source.volume, source.affine)
     # seen as usual: rows go to the left or back, columns to the back or feet, in LPS
-    turn = [float(v) for v in stack.slices[0].ImageOrientationPatient]
+    turn = [float(v) for v in stack.headers[0].ImageOrientationPatient]
     expected = {
         "coronal": [1, 0, 0, 0, 0, -1], "sagittal": [0, 1, 0, 0, 0, -1]
     }.get(plane, [1, 0, 0, 0, 1, 0])  # fmt: skip
@@ -98,6 +98,51 @@ def test_mr_is_mr_without_hounsfield_units(tmp_path: Path) -> None:
     assert (one.SOPClassUID, one.Modality) == (MRImageStorage, "MR")
     assert "RescaleIntercept" not in one
     assert list(one.PixelSpacing) == [1.25, 1.5] and one.SliceThickness == 4
+
+
+# DICOM PS3.3, A.3 CT Image and A.4 MR Image: the attributes of their mandatory modules. Those of
+# type 1 have a value, those of type 2 are there.
+TYPE_1 = (
+    "StudyInstanceUID Modality SeriesInstanceUID FrameOfReferenceUID PixelSpacing "
+    "ImageOrientationPatient ImagePositionPatient SamplesPerPixel PhotometricInterpretation Rows "
+    "Columns BitsAllocated BitsStored HighBit PixelRepresentation PixelData ImageType SOPClassUID "
+    "SOPInstanceUID SpecificCharacterSet"
+)
+TYPE_2 = (
+    "PatientName PatientID PatientBirthDate PatientSex StudyDate StudyTime "
+    "ReferringPhysicianName StudyID AccessionNumber SeriesNumber PatientPosition "
+    "PositionReferenceIndicator Manufacturer InstanceNumber SliceThickness"
+)
+OF_KIND = {
+    "ct": ("RescaleIntercept RescaleSlope", "KVP AcquisitionNumber"),
+    "t1": (
+        "ScanningSequence SequenceVariant",
+        "ScanOptions MRAcquisitionType EchoTime EchoTrainLength RepetitionTime",
+    ),
+}
+# Present only if a condition holds that does not: a paired part of the body, a patient's side.
+ABSENT = "Laterality PatientOrientation"
+
+
+@pytest.mark.parametrize("plane", ["", "axial", "coronal", "sagittal"])
+@pytest.mark.parametrize("modality", OF_KIND)
+def test_all_attributes_of_their_kind_are_there(
+    modality: str, plane: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`benchmarks/medical/dicom_validity.py` asks dciodvfy."""
+    path = tmp_path / ("one.dcm" if plane else "folder")
+    write(path, made(plane, modality), MARK)
+    monkeypatch.setattr(pydicom.config.settings, "reading_validation_mode", pydicom.config.RAISE)
+    for file in [path] if plane else path.iterdir():
+        one = pydicom.dcmread(file)
+        valued, present = OF_KIND[modality]
+        for name in f"{TYPE_1} {valued}".split():
+            assert name in one and one[name].VM > 0 and one[name].value not in ("", None), name
+        for name in f"{TYPE_2} {present}".split():
+            assert name in one, name
+        for name in ABSENT.split():
+            assert name not in one, name
+        list(one.iterall())  # pydicom raises for a value that is not of its type
 
 
 def saved_again(one: Any) -> Any:
@@ -160,6 +205,43 @@ def test_the_command_tells_of_a_series_in_one_line(
     assert [line.split(": ")[1] for line in lines[1:]] == [
         "no mark found, which does not prove that it is real"
     ] * 2
+
+
+def test_marks_that_contradict_each_other_are_reported(
+    series: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = pydicom.dcmread(series / "00001.dcm")
+    one.SyntheticData = "NO"
+    one.save_as(tmp_path / "no.dcm")
+    told = tell(tmp_path / "no.dcm")
+    assert told.synthetic
+    by = ", ".join(sign for sign in SIGNS if sign != "Synthetic Data")
+    assert told.note == f"its marks differ (synthetic by {by}; not by Synthetic Data)"
+    named = write_series(tmp_path / "real", np.zeros((8, 8, 1), np.float32))
+    (file,) = named.iterdir()
+    file = file.rename(named / "x_desc-synthetic.dcm")
+    assert tell(file).note == "nothing inside it is a mark, only its file name"
+    assert main([str(file)]) == 0
+    assert "note: nothing inside it is a mark, only its file name" in capsys.readouterr().err
+    nib.Nifti1Image(np.zeros((4, 4, 4), np.uint8), np.eye(4)).to_filename(tmp_path / "a.nii.gz")
+    (tmp_path / "a.json").write_text('{"Synthetic": true}')
+    assert tell(tmp_path / "a.nii.gz").note == "nothing inside it is a mark, only its sidecar"
+    (tmp_path / "no.json").write_text('{"Synthetic": false}')
+    assert "not by Synthetic Data, sidecar" in tell(tmp_path / "no.dcm").note
+    # a whole scan, and one that only denies, contradict nothing
+    assert tell(series / "00001.dcm").note == ""
+    edit(named / "x_desc-synthetic.dcm", SyntheticData="NO")
+    plain = (named / "x_desc-synthetic.dcm").rename(named / "x.dcm")
+    assert (tell(plain).synthetic, tell(plain).note) == (None, "")
+
+
+def test_an_unknown_kind_of_value_is_a_damaged_file(series: Path) -> None:
+    path = series / "00001.dcm"
+    content = path.read_bytes()
+    path.write_bytes(content.replace(b"\x10\x00\x10\x00PN", b"\x10\x00\x10\x00XX"))
+    with pytest.raises(ValueError, match="cannot be read as DICOM") as raised:
+        tell(path)
+    assert "\n" not in str(raised.value)
 
 
 def test_an_older_series_is_replaced_and_other_files_are_not(series: Path) -> None:

@@ -58,6 +58,33 @@ def test_the_page_about_it_compares_three_planes_and_says_how_it_went(studio, sc
     assert str(studio.scratch) not in page
 
 
+def test_the_options_are_those_of_the_command(studio, scan, weights):
+    for options in (
+        {"sigma": "40", "modality": "mr"},
+        {"sigma": "9%"},
+    ):
+        task, result = studio.result(scan.name, scan.read_bytes(), quality="draft", **options)
+        assert task["options"] == [f"{name} {options[name]}" for name in sorted(options)]
+        given = [text for name, value in options.items() for text in (f"--{name}", value)]
+        command = [str(scan), "--weights", str(weights), "--quality", "draft", "--overwrite"]
+        assert enhance([*command, *given, "--quiet"]) == 0
+        written = scan.with_name("scan_enhanced.nii.gz").read_bytes()
+        assert gzip.decompress(result) == gzip.decompress(written)
+    status, told = studio.send(scan.name, scan.read_bytes(), sigma="map.nii.gz")
+    assert status == 400 and told["fault"].startswith("sigma is 'map.nii.gz'; expected auto")
+
+
+def test_a_scan_left_as_it_was_has_no_empty_pictures(studio, scan):
+    task, result = studio.result(scan.name, scan.read_bytes(), quality="draft", sigma="0")
+    page = studio.ask(f"tasks/{task['number']}/page")[1].decode()
+    assert "Left as it was: the noise level is 0." in page
+    for words in ("What was removed", "Before and after", "Share of the change", "moved by more"):
+        assert words not in page
+    assert page.count('type="range"') == 0 and page.count("<img") == 3 + 15
+    before, after = (gzip.decompress(data)[352:] for data in (scan.read_bytes(), result))
+    assert before == after
+
+
 def test_a_zipped_series_comes_back_as_the_command_writes_it(studio, make_head, weights, tmp_path):
     rng = np.random.default_rng(1)
     values = make_head((24, 24, 8)) - 200 + rng.normal(0, 150, (24, 24, 8))

@@ -1,5 +1,6 @@
 """The generator's corpus: what scans become, and what is said of those that cannot be used."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -198,3 +199,37 @@ def test_a_label_map_on_another_grid_is_named(
     assert image.shape == (3, 16, 16)
     # every voxel has one of the two labels, where the scan covers the canvas
     assert np.allclose(image[1:].sum(0)[4:12, 4:12], 1, atol=0.05)
+
+
+def test_a_kind_that_the_recipe_leaves_out_is_named_with_the_key_that_lets_it_in(
+    tmp_path: Path, make_head: Callable[..., np.ndarray], write_scan: Callable[..., Path]
+) -> None:
+    study(make_head, write_scan, *(f"p{i}_epi_head.nii.gz" for i in range(3)))
+    rows, cutting, lines = find_scans(tmp_path / "data"), Cutting(size=16), list[str]()
+    few = Selection(modalities=("t1", "ct"), bodies=("knee",))
+    with pytest.raises(CorpusError, match="0 subject"):
+        build_corpus(rows, tmp_path / "c", cutting, few, warn=lines.append)
+    assert "scans.modalities=[t1,ct,epi] lets it in" in lines[0]
+    assert "scans.bodies=[knee,head] lets it in" in lines[0]
+    more = Selection(modalities=("t1", "ct", "epi"), bodies=("knee", "head"))
+    corpus = build_corpus(rows, tmp_path / "c", cutting, more, warn=lines.append)
+    assert {entry.request.modality for entry in corpus.entries} == {"epi"}
+
+
+@pytest.mark.parametrize("spatial", [2, 3])
+def test_a_coarse_scan_is_named_with_the_size_that_lets_it_in(
+    spatial: int,
+    tmp_path: Path,
+    make_head: Callable[..., np.ndarray],
+    write_scan: Callable[..., Path],
+) -> None:
+    study(make_head, write_scan, *(f"p{i}_t1_head.nii.gz" for i in range(3)))  # 6 x 6 x 4 to 6 mm
+    rows, lines = find_scans(tmp_path / "data"), list[str]()
+    cutting = Cutting(size=128, spatial=spatial)
+    with pytest.raises(CorpusError, match="0 subject"):
+        build_corpus(rows, tmp_path / "c", cutting, Selection(), warn=lines.append)
+    found = re.search(r"takes voxels of at most ([\d.]+) mm.*corpus\.size=(\d+)", lines[-1])
+    assert found and float(found[1]) < 6 and "6 x 6 x 6 mm over 192 x 192 x 192 mm" in lines[-1]
+    smaller = Cutting(size=int(found[2]), spatial=spatial)
+    corpus = build_corpus(rows, tmp_path / "c", smaller, Selection(), warn=lines.append)
+    assert {entry.subject for entry in corpus.entries} >= {"p2_t1_head.nii.gz"}

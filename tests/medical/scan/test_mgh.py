@@ -136,3 +136,20 @@ def test_what_was_no_mgh_file_does_not_become_one(
     assert main([str(scan), "-o", str(tmp_path / "x.mgz"), "--weights", str(weights)]) == 1
     assert "cannot keep its header; name a .nii.gz file" in capsys.readouterr().err
     assert not (tmp_path / "x.mgz").exists()
+
+
+@pytest.mark.parametrize("time", [-5.0, np.nan, np.inf])
+def test_odd_sizes_and_times_of_a_header_become_nifti(tmp_path: Path, time: float) -> None:
+    """Found by fuzzing: FreeSurfer writes no such header, and nibabel reads it."""
+    values = np.arange(6 * 5 * 4 * 2, dtype=np.float32).reshape(6, 5, 4, 2)
+    path = write_mgh(tmp_path / "a.mgh", values)
+    content = bytearray(path.read_bytes())
+    size, tr = 30, 284 + values.nbytes
+    content[size : size + 4] = np.array(-1.2, ">f4").tobytes()
+    content[tr : tr + 4] = np.array(time, ">f4").tobytes()
+    path.write_bytes(content)
+    scan = read(path)
+    write(tmp_path / "a.nii.gz", Voxels(scan, np.dtype(np.float32)))
+    made = nib.load(tmp_path / "a.nii.gz")
+    np.testing.assert_allclose(made.affine, scan.image.affine, rtol=1e-6)
+    np.testing.assert_allclose(made.header.get_zooms(), (*scan.spacing, 0.0), rtol=1e-6)

@@ -28,7 +28,7 @@ CLIPPED = (
 )
 FLAT = (
     "the input is clipped: {} samples were cut off at full scale when it was recorded; "
-    "denoising does not bring them back"
+    "denoising does not bring them back; record again at a lower level, or use a declipper first"
 )
 SAMPLE_STEPS = 4
 SHORT = 180.0  # seconds of sound, times network calls, under which no time is foretold
@@ -142,6 +142,7 @@ def denoise(
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
     quality: QualityOption = "default",
     steps: Steps = None,
     samples: Samples = 1,
@@ -181,7 +182,7 @@ def denoise(
         check_output(output)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     kind = sound_files()
     is_product = kind.products(inputs, output, PRODUCTS)
     sources = kind.expand(inputs, failures, recursive=recursive, skip=is_product)

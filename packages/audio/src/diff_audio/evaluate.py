@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import json
-import math
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff_audio.metrics.files import grouped, pairs, score_files, summary
+from diff_audio.metrics.files import NAMING, Scored, grouped, pairs, score_files
+from diff_audio.metrics.table import Table
 from diff_core.command import App, Failures, bar, options, require_new, run, usage
+from diff_core.command.naming import as_options
+from diff_core.data import Split
+from diff_core.lines import print_line
 
 __all__ = ["app", "main"]
 
@@ -49,7 +48,28 @@ Scores = Annotated[
     typer.Option(metavar="NAMES", help="Only these scores, with commas between: si_sdr,pesq."),
 ]
 Align = Annotated[
-    bool, typer.Option("--align", help="Undo a delay of up to 150 ms and cut to the shorter.")
+    bool,
+    typer.Option(
+        "--align",
+        help="Undo a delay of up to 150 ms where that raises the SI-SDR, print it, and score what "
+        "both hold of the same time.",
+    ),
+]
+SplitOf = Annotated[
+    Split | None,
+    typer.Option(
+        "--split",
+        metavar="SPLIT",
+        help="Score only the recordings of REF in this split (train, val or test), as training "
+        "splits that folder.",
+        rich_help_panel=options.FILES,
+    ),
+]
+Manifest = Annotated[
+    Path | None,
+    typer.Option(
+        help="JSON lines with file and split of REF, for --split.", rich_help_panel=options.FILES
+    ),
 ]
 
 
@@ -57,6 +77,7 @@ Align = Annotated[
     examples={
         "clean.wav denoised.wav": "Score one recording.",
         "clean/ denoised/ --csv scores.csv --group 'snr(-?[0-9]+)'": "Score two folders by ratio.",
+        "clean/ denoised/ --split test": "Score what no training has seen.",
     },
     renamed={"names": "scores"},
 )
@@ -69,6 +90,8 @@ def evaluate(
     scores: Scores = None,
     overwrite: options.Overwrite = False,
     align: Align = False,
+    split: SplitOf = None,
+    manifest: Manifest = None,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -89,33 +112,56 @@ def evaluate(
 ) -> int:
     """Score enhanced recordings against the clean ones, at 16 kHz.
 
-    Prints the definition of every score, the scores, and their mean with a 95 % interval.
+    Prints the definition of every score, the scores, and their mean with a 95 % interval. A silent
+    estimate, or one with a dead channel, counts with the worst score; files that cannot be scored
+    are counted beside the mean.
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
     require_new(csv_file, plot, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
+    counts, only = "", None
+    if manifest is not None and split is None:
+        raise typer.BadParameter("--manifest gives the splits of REF: add --split")
+    if split is not None:
+        if not reference.is_dir():
+            raise typer.BadParameter(f"--split needs a folder REF; {reference} is none")
+        try:
+            counts, only = _of_split(reference, manifest, split)
+        except ValueError as error:
+            failures.add(str(reference), error)
+            return 1
     with usage():
-        found, alone = pairs(reference, estimate)
-    for path, reason in alone:
-        failures.add(str(path), reason)
-    total = len(found) + len(failures.names)
+        found = pairs(reference, estimate, only)
+    for path in found.left_out:
+        failures.warn(str(path), "left out: an output of the file beside it, not a reference")
+    failed: dict[str, str] = {}
+    for name, path, reason in found.failed:
+        failed[name] = failures.add(str(path), reason)
+    total = len(found.pairs) + len(failures.names)
     if not total:
-        failures.add(str(reference), "no sound files in these folders; give others")
+        what = (
+            f"no recording is in split {split}; {counts}" if split else "no sound files in these"
+        )
+        failures.add(str(reference), what if split else f"{what} folders; give others")
         return 1
     with usage():
-        places = grouped([pair.name for pair in found], group)
         names = _names(scores)
-    rows: dict[str, dict[str, float]] = {}
-    with bar(float(len(found)), quiet=quiet) as progress:
-        for pair in found:
+        known = grouped([*(pair.name for pair in found.pairs), *failed], group, strict=False)
+        grouped([pair.name for pair in found.pairs], group)
+    rows: dict[str, Scored] = {}
+    with bar(float(len(found.pairs)), quiet=quiet) as progress:
+        for pair in found.pairs:
             progress.at(0.0, pair.name)
             try:
                 rows[pair.name] = score_files(pair, names, align=align)
             except Exception as error:  # one bad file must not stop the others
-                failures.add(str(pair.estimate), error)
+                failed[pair.name] = failures.add(str(pair.estimate), error)
+            else:
+                for note in rows[pair.name].notes:
+                    failures.warn(str(pair.estimate), as_options(note))
             progress.add(1.0)
-    table = Table(rows, places, names)
+    table = Table(rows, known, names, failed)
     for path, write in ((csv_file, table.write_csv), (plot, table.draw)):
         try:
             if path is not None:
@@ -127,9 +173,32 @@ def evaluate(
         print("\n".join(table.json()))
     elif rows:
         if not quiet:
-            print("\n".join(table.definitions()), end="\n\n")
-        print("\n".join(table.lines()))
+            rule = [f"pairs   {NAMING.rule}"] if reference.is_dir() else []
+            print("\n".join([*([counts] if counts else []), *rule, *table.definitions()]))
+            print()
+        for line in table.lines():
+            print_line(line)
     return failures.finish(total)
+
+
+def _of_split(folder: Path, manifest: Path | None, split: Split) -> tuple[str, set[Path]]:
+    """Return the counts of a folder's splits, in one line, and the clean recordings of one of
+    them, resolved.
+
+    Raises ValueError as training does for that folder.
+    """
+    from diff_audio.data.layouts import recognise
+    from diff_audio.data.manifest import listed, read_rows
+    from diff_audio.data.splits import split_rows
+    from diff_core.data import count_line
+
+    if manifest is None:
+        rows = recognise(folder).rows
+    else:
+        rows = tuple(listed(folder, "speech", read_rows(manifest)))
+    speech = [row for row in split_rows(rows) if row.kind == "speech"]
+    chosen = {row.path.resolve() for row in speech if row.split == split}
+    return count_line((row.split for row in speech), "recordings"), chosen
 
 
 def _names(scores: str | None) -> tuple[str, ...]:
@@ -145,90 +214,6 @@ def _names(scores: str | None) -> tuple[str, ...]:
     for name in set(wanted) - set(names):
         print(f"{COMMAND}: {MISSING.format(name.upper(), *NEEDS[name])}", file=sys.stderr)
     return names
-
-
-@dataclass(frozen=True)
-class Table:
-    """The scores of all files.
-
-    rows:   scores by file
-    places: group by file
-    names:  scores, in the order in which they are printed
-    """
-
-    rows: dict[str, dict[str, float]]
-    places: dict[str, str]
-    names: Sequence[str]
-
-    @property
-    def groups(self) -> dict[str, list[dict[str, float]]]:
-        """The rows of each group, sorted by group."""
-        groups: dict[str, list[dict[str, float]]] = {}
-        for name in sorted(self.rows, key=lambda name: self.places[name]):
-            groups.setdefault(self.places[name], []).append(self.rows[name])
-        return groups
-
-    def means(self) -> list[tuple[str | None, dict[str, dict[str, float]]]]:
-        """Return the means of each group, if there are several, and of all files (None)."""
-        groups = self.groups
-        several = [(name, summary(some, self.names)) for name, some in groups.items()]
-        every = summary(list(self.rows.values()), self.names)
-        return [*(several if len(groups) > 1 else []), (None, every)]
-
-    def json(self) -> Iterator[str]:
-        """Yield one line for each file, and one for each mean."""
-        for name, row in self.rows.items():
-            yield json.dumps({"file": name, "group": self.places[name], **_strict(row)})
-        for name, table in self.means():
-            whose = {} if name is None else {"group": name}
-            yield json.dumps({**whose, "mean": {n: _strict(row) for n, row in table.items()}})
-
-    def definitions(self) -> Iterator[str]:
-        """Yield one line for each score."""
-        from diff_audio.metrics.scores import DEFINITIONS
-
-        for name in self.names:
-            yield f"{name:7} {DEFINITIONS[name]}"
-
-    def lines(self) -> Iterator[str]:
-        """Yield the lines of the table for people."""
-        means = self.means()
-        titles = [name for name, _ in means if name is not None]
-        width = max(len("95 % +-"), *(len(name) for name in [*self.rows, *titles]))
-        yield f"{'file':{width}}" + "".join(f"{name:>9}" for name in self.names)
-        for file, row in self.rows.items():
-            yield f"{file:{width}}" + "".join(f"{row[name]:9.3f}" for name in self.names)
-        for title, table in means:
-            if titles:
-                yield f"\n{title or 'all'}"
-            for label, key in (("mean", "mean"), ("95 % +-", "half_width"), ("files", "count")):
-                form = ".0f" if key == "count" else ".3f"
-                values = (table[name][key] for name in self.names)
-                # an interval needs two files
-                cells = ("-" if math.isnan(value) else f"{value:{form}}" for value in values)
-                yield f"{label:{width}}" + "".join(f"{cell:>9}" for cell in cells)
-
-    def write_csv(self, path: Path) -> None:
-        """Write the scores of every file."""
-        from diff_core.files import replacing
-
-        with replacing(path) as temporary, temporary.open("w", newline="") as file:
-            writer = csv.writer(file)
-            writer.writerow(["file", "group", *self.names])
-            for name, row in self.rows.items():
-                writer.writerow([name, self.places[name], *(row[n] for n in self.names)])
-
-    def draw(self, path: Path) -> None:
-        """Draw the scores of all files and groups."""
-        from diff_audio.metrics.scores import BETTER
-        from diff_core.command.score_plot import plot_scores
-
-        plot_scores(self.groups, {name: BETTER[name] for name in self.names}, path)
-
-
-def _strict(row: dict[str, float]) -> dict[str, float | None]:
-    """Return the scores without NaN and infinity, which JSON does not have."""
-    return {name: value if math.isfinite(value) else None for name, value in row.items()}
 
 
 def main(arguments: list[str] | None = None) -> int:

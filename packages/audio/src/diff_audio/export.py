@@ -3,6 +3,7 @@
 What is exported maps the noisy compressed spectrum y (B, 2, F, N) to the estimate of the clean
 one, D(y, y, t = 1), for any B and N. The spectrum before and after it is `diff_audio.Spectral`'s;
 its numbers, the sample rate and the level that the network expects are in the file's metadata.
+`level_follow` is true where each place of the sound is brought to it (`diff_audio.sound.level`).
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Annotated
 import typer
 
 from diff_core.command import App, Failures, options, require_new, run
+from diff_core.lines import print_line
 
 __all__ = ["app", "export", "main"]
 
@@ -77,6 +79,7 @@ def export(path: Path, weights: Path | None = None) -> None:
             "exponent": spectral.exponent,
             "scale": spectral.scale,
             "level_db": TARGET_DB,
+            "level_follow": model.follow,
             "context_frames": getattr(model.denoiser.network, "context", None),
         }
         onnx.helper.set_model_props(written, {k: json.dumps(v) for k, v in facts.items()})
@@ -109,7 +112,7 @@ def command(
         # explain() takes an ImportError for a fault of ours
         failures.add(str(output), str(error) if isinstance(error, ImportError) else error)
         return 1
-    print(f"{output}  ({output.stat().st_size / 1e6:.1f} MB)")
+    print_line(f"{output}  ({output.stat().st_size / 1e6:.1f} MB)")
     return 0
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diff_core.command import App, Failures, bar, options, require_new, run
+from diff_core.lines import log_lines, print_line, printable
 
 if TYPE_CHECKING:
     from diff_audio.data.survey import Found, Survey
@@ -54,7 +54,7 @@ def inspect(
     Exit code: 0 all files can be used, 1 some cannot, 2 wrong usage.
     """
     failures = Failures(COMMAND, debug=debug)
-    logging.basicConfig(level=logging.WARNING, format=f"{COMMAND}: %(message)s")
+    log_lines(COMMAND)
     require_new(output, overwrite=overwrite)
     from diff_audio.data.survey import survey
 
@@ -82,7 +82,7 @@ def inspect(
         if as_json or len(failures.names) < SHOWN:
             failures.add(str(one.row.path), one.problem)
     if len(bad) > SHOWN and not as_json:
-        print(f"{COMMAND}: and {len(bad) - SHOWN} more", file=sys.stderr)
+        print_line(f"{COMMAND}: and {len(bad) - SHOWN} more", sys.stderr)
     return 1 if bad else 0
 
 
@@ -90,25 +90,26 @@ def _print(found: Survey) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 120)
-    table = Table(title=f"{found.folder}: {found.layout}", title_justify="left")
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 120)
+    table = Table(title=f"{printable(str(found.folder))}: {found.layout}", title_justify="left")
     rows = found.rows()
     for name in rows[0]:
         number = isinstance(rows[0][name], int | float)
         table.add_column(name, justify="right" if number else "left")
     for row in rows:
         cells = (", ".join(map(str, v)) if isinstance(v, list) else str(v) for v in row.values())
-        table.add_row(*cells)
+        table.add_row(*map(printable, cells))
     console.print(table)
+    console.print(found.counts, highlight=False)
     heard = sum(one.spectrum is not None for one in found.found)
     console.print(f"{heard} of {len(found.found)} files were decoded", highlight=False)
     remarks = [one for one in found.found if one.remark]
     for one in remarks[:SHOWN]:
-        console.print(f"note: {one.row.path}: {one.remark}", highlight=False, soft_wrap=True)
+        print_line(f"note: {one.row.path}: {one.remark}")
     if len(remarks) > SHOWN:
         console.print(f"note: and {len(remarks) - SHOWN} more such files", highlight=False)
     for note in found.notes:
-        console.print(f"note: {note}", highlight=False, soft_wrap=True)
+        print_line(f"note: {note}")
 
 
 def draw(found: Survey, path: Path) -> None:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from diff_core.command import App, Failures, options, require_new, run, usage, use
+from diff_core.lines import print_line
 
 __all__ = ["app", "main"]
 
@@ -154,7 +155,7 @@ def say(
     if as_json:
         print(outcome.json())
     elif not quiet:
-        print(outcome.line())
+        print_line(outcome.line())
     return 0
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diff_audio.sound.names import SOUND, TAG
 from diff_audio.sound.read import SUFFIXES
 from diff_core.command import App, run
-from diff_core.command.studio import Choices, Made, Page, studio_command
+from diff_core.command.studio import Choices, Field, Made, Page, studio_command
 from diff_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,6 +30,11 @@ PAGE = Page(
     },
     amount="Share of the result; the rest is the input",
     action="Remove noise",
+    fields=(
+        Field("limit", "Remove at most (dB)", "number", "a number of dB; empty: no limit"),
+        Field("separate", "Each channel by itself", "flag", "for microphones far apart"),
+        Field("keep_noise", "Keep the removed part", "flag", "input = result + removed part"),
+    ),
 )
 HELP = """Open a page to drop a recording, hear it before and after, and download the result.
 
@@ -53,13 +58,19 @@ def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) ->
     from diff_audio.pages.report import write_report
 
     target = source.with_name(TAG.join(SOUND.split(source.name)))
-    settings, tracks = Settings.of(choices.quality, mix=choices.amount), Tracks()
+    further: dict[str, Any] = dict(choices.further)
+    settings = Settings.of(
+        choices.quality, mix=choices.amount, limit_db=further["limit"],
+        linked=not further["separate"],
+    )  # fmt: skip
+    tracks = Tracks()
     outcome = denoise_file(
-        model, source, target, settings, on_part=tracks.add, on_progress=advance
-    )
+        model, source, target, settings, keep_noise=further["keep_noise"], on_part=tracks.add,
+        on_progress=advance,
+    )  # fmt: skip
     report = target.with_suffix(".html")
     write_report(report, outcome, tracks, settings)
-    return Made(target, report)
+    return Made(target, report, {"removed": Path(outcome.noise)} if outcome.noise else {})
 
 
 studio_command(

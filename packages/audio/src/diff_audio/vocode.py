@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from diff_audio.sound.names import FILLED_TAG, VOCODED_TAG
+from diff_audio.sound.names import FILLED_TAG, UNREAD, VOCODED_TAG
 from diff_audio.sound.read import FOREIGN, SUFFIXES
 from diff_core.command import App, Failures, FileKind, Job, options, process, run, usage, use
 from diff_core.progress import Progress
@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.vocode"
-MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, ".npy"), FOREIGN)
+ARRAYS = (".npy", ".npz", ".pt")
+MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, *ARRAYS), FOREIGN, UNREAD)
 CLIPPED = "{} samples lay beyond full scale and were cut off"
 
 app = App()
@@ -29,7 +30,7 @@ Inputs = Annotated[
     list[str],
     typer.Argument(
         metavar="INPUT...",
-        help="Log-mel spectrograms (.npy of shape (80, N) or (C, 80, N)), or sound files, "
+        help="Mel spectrograms (.npy, .npz, .pt of shape (80, N) or (C, 80, N)), or sound files, "
         "which are made anew from their own.",
     ),
 ]
@@ -40,6 +41,16 @@ Output = Annotated[
         "--output",
         help="A file or a folder; default: NAME_vocoded beside the input.",
         rich_help_panel=options.FILES,
+    ),
+]
+MelFormat = Annotated[
+    Literal["diff-audio", "hifigan", "tacotron", "librosa", "whisper"] | None,
+    typer.Option(
+        "--mel",
+        metavar="FORMAT",
+        help="The program that made the mel: diff-audio, hifigan, tacotron (NVIDIA's), librosa "
+        "(its defaults) or whisper. Without it the file is taken for diff-audio's, unless its "
+        "values tell otherwise.",
     ),
 ]
 Steps = Annotated[int, typer.Option("--steps", "--passes", help="Network passes, 1 to 64.")]
@@ -65,6 +76,7 @@ Weights = Annotated[
 @app.command(
     examples={
         "mel.npy -o speech.wav": "Make speech of a spectrogram.",
+        "features.npy --mel whisper -o speech.wav": "Make speech of Whisper's features.",
         "call.wav --gap 1.62 1.7": "Fill a drop-out, into call_filled.wav.",
     }
 )
@@ -73,10 +85,12 @@ def vocode(
     output: Output = None,
     overwrite: options.Overwrite = False,
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
     steps: Steps = 1,
     rounds: Rounds = 64,
     seed: options.Seed = 0,
     gap: Gap = None,
+    mel: MelFormat = None,
     device: options.Device = "auto",
     threads: options.Threads = None,
     weights: Weights = None,
@@ -87,9 +101,10 @@ def vocode(
 ) -> int:
     """Make speech of mel spectrograms.
 
-    A .npy holds natural logarithms of mel magnitudes, as diff_audio.Mel makes them. The output's
-    tags say that the sound is synthetic. OUTPUT.json beside it holds the model and the seed.
-    Nothing is uploaded or downloaded.
+    An array holds natural logarithms of mel magnitudes, as diff_audio.Mel makes them, or what
+    --mel names. One that looks like another mel is refused. The output's tags say that the sound
+    is synthetic. OUTPUT.json beside it holds the model and the seed. Nothing is uploaded or
+    downloaded.
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -98,11 +113,11 @@ def vocode(
         raise typer.BadParameter(
             f"--gap {gap[0]:g} {gap[1]:g}: expected two times in seconds, the earlier first"
         )
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     tag = FILLED_TAG if gap else VOCODED_TAG
     is_product = MELS.products(inputs, output, (tag,))
     sources = MELS.expand(inputs, failures, recursive=recursive, skip=is_product)
-    if output is not None and output.suffix.lower() == ".npy":
+    if output is not None and output.suffix.lower() in ARRAYS:
         raise typer.BadParameter(f"{output} is no sound file; end it in .wav, .flac or .ogg")
     jobs = MELS.plan(sources, output, tag, failures, rename=_sounding)
 
@@ -122,7 +137,7 @@ def vocode(
 
     def do(job: Job, advance: Progress) -> Outcome:
         return vocode_file(
-            model, job.source, job.target, settings, weights=weights, gap=gap,
+            model, job.source, job.target, settings, weights=weights, gap=gap, mel=mel,
             overwrite=overwrite, on_progress=advance,
         )  # fmt: skip
 
@@ -138,12 +153,12 @@ def _line(outcome: Outcome) -> str:
 
 
 def _warnings(outcome: Outcome) -> list[str]:
-    return [CLIPPED.format(outcome.clipped)] if outcome.clipped else []
+    return [*outcome.notes, *([CLIPPED.format(outcome.clipped)] if outcome.clipped else [])]
 
 
 def _sounding(target: Path) -> Path:
     """Return the name of a sound file: a mel spectrogram becomes a .wav."""
-    return target.with_suffix(".wav") if target.suffix.lower() == ".npy" else target
+    return target.with_suffix(".wav") if target.suffix.lower() in ARRAYS else target
 
 
 def main(arguments: list[str] | None = None) -> int:

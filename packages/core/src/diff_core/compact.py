@@ -19,6 +19,7 @@ from torch import Tensor
 
 from diff_core.checkpoint import CheckpointError, read_card
 from diff_core.checkpoint.tensors import read_tensors, write_tensors
+from diff_core.lines import print_line
 
 __all__ = ["compact", "rounded"]
 
@@ -69,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         compact(given.file, given.bits)
     except (CheckpointError, ValueError, OSError) as error:
-        print(f"diff_core.compact: {error}", file=sys.stderr)
+        print_line(f"diff_core.compact: {error}", sys.stderr)
         return 1
     return 0
 

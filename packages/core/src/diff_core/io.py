@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from diff_core.checkpoint.model import (
     Card,
+    as_checkpoint_error,
     load,
     open_checkpoint,
     parse_card,
@@ -12,4 +13,13 @@ from diff_core.checkpoint.model import (
 )
 from diff_core.checkpoint.tensors import CheckpointError
 
-__all__ = ["Card", "CheckpointError", "load", "open_checkpoint", "parse_card", "read_card", "save"]
+__all__ = [
+    "Card",
+    "CheckpointError",
+    "as_checkpoint_error",
+    "load",
+    "open_checkpoint",
+    "parse_card",
+    "read_card",
+    "save",
+]

@@ -18,6 +18,7 @@ import typer
 
 from diff_core.command import App, Failures, options, run
 from diff_core.files import write_json
+from diff_core.lines import print_line
 
 __all__ = ["app", "main", "write_bundle"]
 
@@ -54,7 +55,7 @@ def bundle(
     except (ValueError, OSError) as error:
         failures.add(str(output), error)
         return 1
-    print(f"{output}  (run it from there: {_words()})")
+    print_line(f"{output}  (run it from there: {_words()})")
     return 0
 
 

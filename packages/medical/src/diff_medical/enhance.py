@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
+from diff_core.lines import print_line
 from diff_core.progress import Progress
 from diff_medical.enhancer.settings import Settings
+from diff_medical.jobs.bids_app import BidsApp, bids_app
+from diff_medical.jobs.choice import distinct, magnitudes
 from diff_medical.jobs.inputs import find_inputs, plan_series
 from diff_medical.jobs.options import alone, level
 from diff_medical.restore.outcome import Profile, Restored, Wish
 from diff_medical.scan.bids import is_derivative, named
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import SCANS, is_alone, single
 from diff_medical.scan.names import TAGS
 from diff_medical.slices.passes import Passes, Quality
 
@@ -35,6 +38,7 @@ app = App()
 @app.command(
     examples={
         "scan.nii.gz": "Write scan_enhanced.nii.gz beside the scan.",
+        "bids_dir/ out_dir/ participant": "Enhance a BIDS dataset as a BIDS App does.",
         "dicom_folder/ -o cleaned/ --dose 0.25 --report page.html": "Enhance a CT series of a "
         "quarter of the full dose, and write a page on it.",
     },
@@ -45,7 +49,8 @@ def enhance(
         list[str],
         typer.Argument(
             metavar="INPUT...",
-            help="NIfTI and MGH files, folders, patterns; folders or .zip files of DICOM series.",
+            help="NIfTI, MGH, NRRD and MetaImage files, folders, patterns; folders or .zip files "
+            "of DICOM series; or BIDS_DIR OUT_DIR participant.",
         ),
     ],
     output: Annotated[
@@ -61,6 +66,14 @@ def enhance(
     overwrite: options.Overwrite = False,
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
+    participant_label: Annotated[
+        list[str],
+        typer.Option(
+            help="A participant of BIDS_DIR; may be given repeatedly. Default: all.",
+            rich_help_panel=options.FILES,
+        ),
+    ] = [],  # noqa: B006
     modality: Annotated[
         Literal["auto", "mr", "ct"],
         typer.Option(
@@ -186,12 +199,20 @@ def enhance(
             "--nan-to-zero", help="Take NaN and Inf voxels for 0.", rich_help_panel=options.FILES
         ),
     ] = False,
+    keep_nan: Annotated[
+        bool,
+        typer.Option(
+            "--keep-nan",
+            help="Keep NaN and Inf voxels as they are.",
+            rich_help_panel=options.FILES,
+        ),
+    ] = False,
     as_json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,
 ) -> int:
-    """Remove noise from MR and CT scans (NIfTI, MGH, DICOM).
+    """Remove noise from MR and CT scans (NIfTI, MGH, NRRD, MetaImage, DICOM).
 
     Grid, orientation, units, header and datatype stay as they are; HU stay HU; a series (4-D) is
     enhanced volume by volume. A DICOM series stays DICOM, with new UIDs, unless -o names a NIfTI
@@ -204,6 +225,8 @@ def enhance(
     value, percent, sigma_map = level(sigma)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+    if nan_to_zero and keep_nan:
+        raise typer.BadParameter("--nan-to-zero and --keep-nan exclude each other")
     if uncertainty is not None and not SCANS.matches(uncertainty):
         raise typer.BadParameter(f"--uncertainty is {uncertainty}; expected a .nii.gz file")
     with usage():
@@ -219,12 +242,18 @@ def enhance(
             "sigma MAP": sigma_map, "mask": mask, "samples": samples, "residual": residual,
             "uncertainty": uncertainty, "report": report is not None and inpaint is None,
             "picture": picture, "strength": strength != 1, "dose": dose,
-            "quality": quality != "default", "noise poisson-ct": noise == "poisson-ct",
+            "quality": quality != "default", "keep-nan": keep_nan,
+            "noise poisson-ct": noise == "poisson-ct",
         },
     )  # fmt: skip
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     tag = "_enhanced" if not restoring else "_inpainted" if inpaint else "_upsampled"
-    jobs = _jobs(inputs, output, tag, failures, recursive=recursive)
+    app_run = bids_app(inputs, output, participant_label)
+    if app_run is not None and restoring:
+        raise typer.BadParameter("a BIDS App run removes noise; leave out the other options")
+    if app_run is not None:
+        inputs, output, recursive = [str(app_run.dataset)], app_run.output, True
+    jobs = _jobs(inputs, output, tag, failures, recursive=recursive, app_run=app_run)
     if len(jobs) > 1:
         single = {"picture": picture, "report": report, "uncertainty": uncertainty}
         for name in (name for name, given in single.items() if given is not None):
@@ -256,7 +285,8 @@ def enhance(
         return enhance_file(
             enhancer, job.source, job.target, settings, products=products, sigma_map=sigma_map,
             mask=mask, float32=dtype == "float32", overwrite=overwrite, nan_to_zero=nan_to_zero,
-            on_progress=advance, on_plan=None if quiet or as_json else partial(_plan, job),
+            keep_nan=keep_nan, on_progress=advance,
+            on_plan=None if quiet or as_json else partial(_plan, job),
         )  # fmt: skip
 
     return process(
@@ -266,26 +296,35 @@ def enhance(
 
 
 def _jobs(
-    inputs: list[str], output: Path | None, tag: str, failures: Failures, *, recursive: bool
+    inputs: list[str],
+    output: Path | None,
+    tag: str,
+    failures: Failures,
+    *,
+    recursive: bool,
+    app_run: BidsApp | None = None,
 ) -> list[Job]:
     """Return the scans to work on, each with its target; `tag` ends the name of a target."""
     made = SCANS.products(inputs, output, TAGS)
 
     def is_product(path: Path) -> bool:
         beside = output is None or SCANS.matches(output)
-        return made(path) or (beside and is_derivative(path))
+        outside = app_run is not None and not app_run.covers(path)
+        return made(path) or is_alone(path) or (beside and is_derivative(path)) or outside
 
     found = find_inputs(inputs, failures, recursive=recursive, skip=is_product)
-    sources = SCANS.expand(found.others, failures, recursive=recursive, skip=is_product)
-    jobs = SCANS.plan(sources, output, tag, failures)
+    sources = SCANS.expand(
+        found.others, failures, recursive=recursive, skip=is_product, enough=found.enough
+    )
+    jobs = SCANS.plan(magnitudes(sources, failures), output, tag, failures, single)
     jobs = named(jobs, output) if tag == "_enhanced" else jobs
-    return jobs + plan_series(found.series, output, tag, alone=not sources)
+    return distinct(jobs + plan_series(found.series, output, tag, alone=not sources), failures)
 
 
 def _plan(job: Job, passes: Passes, seconds: float) -> None:
     """Print the time that a scan will take, if it is long."""
     if seconds >= WORTH_SAYING:
-        typer.echo(f"{job.source}: {passes}, about {seconds:.0f} s", err=True)
+        print_line(f"{COMMAND}: {job.source}: {passes}, about {seconds:.0f} s", sys.stderr)
 
 
 def _line(outcome: Outcome | Restored) -> str:

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diff_core.command import App, Failures, options, require_new, run, usage
-from diff_medical.metrics.files import pairs, score_file
+from diff_core.data import Split
+from diff_core.lines import cell, print_line
+from diff_medical.metrics.files import NAMING, pairs, score_file
 
 if TYPE_CHECKING:
     from diff_medical.enhancer.calibration import Coverage
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.evaluate"
+OF_MASK = "; PSNR, SSIM, NMSE and MAE are of the mask; 2-D, MS-SSIM and edges of the whole volume"
 
 app = App()
 
@@ -34,17 +37,38 @@ app = App()
     }
 )
 def evaluate(
-    reference: Annotated[Path, typer.Argument(metavar="REF", help="Reference scan, or folder.")],
+    reference: Annotated[
+        Path,
+        typer.Argument(metavar="REF", help="Reference scan (a file, a DICOM series), or folder."),
+    ],
     estimate: Annotated[
         Path | None,
         typer.Argument(
             metavar="EST",
-            help="Scan to score, or folder: files of the same name, with or without _enhanced.",
+            help="Scan to score, or folder: scans of the same name, with or without _enhanced. "
+            "What lies in the same place is turned to the axes of REF; the rest is refused.",
         ),
     ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Scan, or folder of scans named as REF: voxels other than 0 count."),
+        typer.Option(
+            help="Scan, or folder of scans named as REF: voxels other than 0 count for PSNR, "
+            "SSIM, NMSE and MAE; the other scores are of the whole volume."
+        ),
+    ] = None,
+    split: Annotated[
+        Split | None,
+        typer.Option(
+            metavar="SPLIT",
+            help="Score only the scans of REF in this split (train, val or test), as training "
+            "splits that folder.",
+        ),
+    ] = None,
+    manifest: Annotated[
+        Path | None,
+        typer.Option(
+            help="JSON lines with file, split, for --split. Default: REF/manifest.jsonl."
+        ),
     ] = None,
     data_range: Annotated[
         float | None,
@@ -90,7 +114,7 @@ def evaluate(
     """Score scans against references, with data range, window, mask and dimensions stated.
 
     PSNR and SSIM are scikit-image's (SSIM: Gaussian window, sd 1.5 voxels, over all axes at once;
-    "2-D": over slices along the last axis, averaged); MS-SSIM is MONAI's, over slices; NMSE is the
+    "2-D": over slices along the last axis, averaged); MS-SSIM is over slices; NMSE is the
     squared error over the squared reference; MAE is in the scan's units; edges is the slope across
     the reference's strongest edges, over the reference's own. Over several files also the mean and
     its 95 % interval (Student's t over files). A series (4-D) counts as its volumes.
@@ -112,8 +136,26 @@ def evaluate(
         return _calibrate(reference, percent, crop, weights, csv_file, as_json, failures)
     if estimate is None:
         raise typer.BadParameter("EST is missing: the scan to score against REF")
+    counts, only = "", None
+    if manifest is not None and split is None:
+        raise typer.BadParameter("--manifest gives the splits of REF: add --split")
+    if split is not None:
+        if not reference.is_dir():
+            raise typer.BadParameter(f"--split needs a folder REF; {reference} is none")
+        try:
+            counts, only = _of_split(reference, manifest, split)
+        except ValueError as error:
+            failures.add(str(reference), error)
+            return 1
+        if not only:
+            failures.add(str(reference), f"no scan is in split {split}; {counts}")
+            return 1
     with usage():
-        todo = pairs(reference, estimate, mask, failures)
+        todo = pairs(reference, estimate, mask, failures, only)
+    if not as_json:
+        for line in (counts, f"pairs: {NAMING.rule}" if reference.is_dir() else ""):
+            if line and todo:
+                print(line)
     total = len(todo) + len(failures.names)
     rows: list[tuple[str, Scores]] = []
     for ref, est, inside in todo:
@@ -123,13 +165,25 @@ def evaluate(
             failures.add(str(est), error)
     if rows:
         shown = "" if window is None else f"{window[0]:g} to {window[1]:g}"
-        for line in _as_json(rows, shown) if as_json else _as_text(rows, shown):
-            print(line)
+        failed = len(failures.names)
+        for line in _as_json(rows, shown, failed) if as_json else _as_text(rows, shown, failed):
+            print_line(line)
         if csv_file is not None:
             _keep(csv_file, _rows(rows, shown), failures)
         if plot is not None:
             _draw(plot, rows, failures)
     return failures.finish(total)
+
+
+def _of_split(folder: Path, manifest: Path | None, split: Split) -> tuple[str, set[Path]]:
+    """Return the counts of a folder's splits, in one line, and the scans of one of them, resolved.
+
+    Raises ValueError as training does for that folder.
+    """
+    from diff_medical.data.studies import find_study
+
+    study = find_study(folder, manifest)
+    return study.counts, {row.path.resolve() for row in study.rows if row.split == split}
 
 
 def _calibrate(
@@ -163,7 +217,7 @@ def _calibrate(
         rows += found
         for row in found:
             shape = " x ".join(map(str, row.shape))
-            print(
+            print_line(
                 json.dumps(asdict(row))
                 if as_json
                 else f"{row.file}: noise {row.percent:g} % ({row.sigma:.4g})"
@@ -192,7 +246,9 @@ def _keep(path: Path, rows: Sequence[Mapping[str, object]], failures: Failures) 
         with replacing(path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
             writer.writeheader()
-            writer.writerows(rows)
+            for row in rows:
+                texts = {key: cell(value) for key, value in row.items() if isinstance(value, str)}
+                writer.writerow({**row, **texts})
     except OSError as error:
         failures.add(str(path), error)
 
@@ -203,32 +259,45 @@ def _draw(path: Path, rows: Sequence[tuple[str, Scores]], failures: Failures) ->
 
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        plot_scores({"all": [asdict(scores) for _, scores in rows]}, BETTER, path)
+        plot_scores(
+            {"all": [{n: min(getattr(s, n), _bounds(n)[1]) for n in BETTER} for _, s in rows]},
+            BETTER,
+            path,
+        )
     except (OSError, ValueError) as error:
         failures.add(str(path), error)
 
 
-def _as_json(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
-    """JSON has no NaN and no infinity: null."""
-    from diff_core.evaluate import mean_interval
+def _as_json(rows: Sequence[tuple[str, Scores]], window: str, failed: int) -> Iterator[str]:
+    """JSON has no NaN and no infinity: null for the one, "inf" for the other."""
+    from diff_core.evaluate import summarise
     from diff_medical.metrics.scores import METRICS
 
     def strict(row: Mapping[str, object]) -> str:
-        bare = {
-            name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in row.items()
-        }
-        return json.dumps(bare)
+        return json.dumps({name: _strict(value) for name, value in row.items()})
 
     for row in _rows(rows, window):
         yield strict(row)
     for metric in METRICS if len(rows) > 1 else ():
-        found = mean_interval([getattr(scores, metric) for _, scores in rows])
-        yield strict({"metric": metric, **asdict(found)})
+        found = summarise([getattr(scores, metric) for _, scores in rows], *_bounds(metric))
+        yield strict({"metric": metric, **asdict(found), "failed": failed})
 
 
-def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
-    from diff_core.evaluate import mean_interval
+def _strict(value: object) -> object:
+    if not isinstance(value, float) or math.isfinite(value):
+        return value
+    return None if math.isnan(value) else str(value)
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    """Return the lowest and the highest value of a score in a mean: identical scans have 100 dB,
+    so that one of them does not hide all others.
+    """
+    return -math.inf, 100.0 if metric == "psnr" else math.inf
+
+
+def _as_text(rows: Sequence[tuple[str, Scores]], window: str, failed: int) -> Iterator[str]:
+    from diff_core.evaluate import summarise
     from diff_medical.metrics.scores import METRICS
 
     units = {"psnr": " dB"}
@@ -238,7 +307,7 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
             f"{name}: PSNR {s.psnr:.2f} dB, SSIM {s.ssim:.4f}, 2-D {s.ssim_2d:.4f}, "
             f"MS-SSIM {s.ms_ssim:.4f}, NMSE {s.nmse:.5f}, MAE {s.mae:.5g}, edges {s.edges:.3f}"
             f"  (data range {s.data_range:.6g}; {shown}mask: {s.mask}; {s.voxels:,} voxels; "
-            f"{s.dims}-D SSIM; {s.scales} scales)"
+            f"{s.dims}-D SSIM; {s.scales} scales{OF_MASK if s.masked else ''})"
         )
     if len(rows) > 1:
         ranges = sorted({s.data_range for _, s in rows})
@@ -246,15 +315,19 @@ def _as_text(rows: Sequence[tuple[str, Scores]], window: str) -> Iterator[str]:
         masks = sorted({s.mask for _, s in rows})
         dims = sorted({s.dims for _, s in rows})
         yield (
-            f"mean over {len(rows)} volumes, 95 % interval  (data range {span}; {shown}mask: "
+            f"mean over {len(rows)} volumes{f', {failed} failed' if failed else ''}, 95 % interval"
+            f"  (data range {span}; {shown}mask: "
             f"{masks[0] if len(masks) == 1 else 'one a file'}; "
-            f"{' or '.join(f'{d}-D' for d in dims)} SSIM)"
+            f"{' or '.join(f'{d}-D' for d in dims)} SSIM"
+            f"{OF_MASK if any(s.masked for _, s in rows) else ''})"
         )
         for metric in METRICS:
-            found = mean_interval([float(getattr(s, metric)) for _, s in rows])
+            found = summarise([float(getattr(s, metric)) for _, s in rows], *_bounds(metric))
+            beyond = f"; {found.bounded} of {found.count} count as 100 dB" if found.bounded else ""
+            none = f"; {found.undefined} without this score" if found.undefined else ""
             yield (
                 f"  {metric.upper()} {found.mean:.5g}{units.get(metric, '')} "
-                f"[{found.low:.5g}, {found.high:.5g}]"
+                f"[{found.low:.5g}, {found.high:.5g}]{beyond}{none}"
             )
 
 

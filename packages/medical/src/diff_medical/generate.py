@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from diff_core.command import App, Failures, bar, options, run, usage, use
+from diff_core.lines import print_line
 
 if TYPE_CHECKING:
     from diff_medical.generator.model import Generator, Made
@@ -176,7 +177,7 @@ def _list(generator: Generator, *, as_json: bool) -> None:
             print(json.dumps(asdict(kind)))
         return
     for line in (*listed(choices), f"{generator.card.name}: {honest(generator.card, choices)}"):
-        print(line)
+        print_line(line)
 
 
 def _make(
@@ -216,13 +217,13 @@ def _make(
             "scans": len(plan.requests),
             "seconds": round(seconds, 2),
             "people": generator.card.signal.get("subjects"),
-            "audit": audit_of(generator.card),
+            "audit": audit_of(generator.card, kinds),
             "notice": honest(generator.card, kinds),
         }
         print(json.dumps(end))
     elif not quiet:
         count = len(plan.requests)
-        print(f"{sheet}  (scans: {count}, {seconds / count:.1f} s each)")
+        print_line(f"{sheet}  (scans: {count}, {seconds / count:.1f} s each)")
         print(f"Synthetic: {honest(generator.card, kinds)}.")
 
 

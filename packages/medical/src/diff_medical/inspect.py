@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diff_core.command import App, Failures, bar, options, require_new, run
+from diff_core.lines import print_line, printable
 
 if TYPE_CHECKING:
     from diff_medical.data.survey import Survey
@@ -78,15 +79,15 @@ def _print(found: Survey) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console(width=None if sys.stdout.isatty() else 150)
-    table = Table(title=f"{found.folder}: {found.layout}", title_justify="left")
+    console = Console(markup=False, width=None if sys.stdout.isatty() else 150)
+    table = Table(title=f"{printable(str(found.folder))}: {found.layout}", title_justify="left")
     usable = [one for one in found.found if not one.problem]
     entries = [one.entry() for one in usable]
     shown = [name for name in (entries[0] if entries else ()) if any(e[name] for e in entries)]
     for name in shown:
         table.add_column(name, overflow="fold")
     for entry in entries:
-        table.add_row(*(_cell(name, entry[name]) for name in shown))
+        table.add_row(*(printable(_cell(name, entry[name])) for name in shown))
     if entries:
         console.print(table)
     units = {one.row.subject or str(one.row.path) for one in found.found}
@@ -95,11 +96,14 @@ def _print(found: Survey) -> None:
         f"{found.voxels / 1e6:.1f} million voxels",
         highlight=False,
     )
+    console.print(found.counts, highlight=False)
+    for note in found.notes:
+        console.print(f"note: {note}", highlight=False, soft_wrap=True)
     for remark in found.remarks():
-        console.print(remark, highlight=False, soft_wrap=True)
+        print_line(remark)
     for one in usable:
         for note in one.notes:
-            console.print(f"note: {one.row.path}: {note}", highlight=False, soft_wrap=True)
+            print_line(f"note: {one.row.path}: {note}")
 
 
 def _cell(name: str, value: object) -> str:

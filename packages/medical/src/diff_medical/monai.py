@@ -34,8 +34,9 @@ class Enhanced(MapTransform):
     device:            where to compute
     allow_missing_keys: as in every MapTransform
 
-    Affine and other metadata stay as they are. Raises ValueError for an image without a channel
-    axis, and whatever `Enhancer` raises.
+    Affine and other metadata stay as they are, and so do the operations applied before, so that
+    `Compose.inverse` and `Invertd` lead back to the space of the file. Raises ValueError for
+    an image without a channel axis, and whatever `Enhancer` raises.
     """
 
     def __init__(
@@ -70,7 +71,12 @@ class Enhanced(MapTransform):
         channels = [self.enhancer(channel, spacing, self.settings).volume for channel in values]
         result = np.stack(channels)
         if isinstance(image, MetaTensor):
-            return MetaTensor(torch.from_numpy(result), meta=image.meta).to(image.device)
+            made = MetaTensor(
+                torch.from_numpy(result),
+                meta=image.meta,
+                applied_operations=image.applied_operations,
+            )
+            return made.to(image.device)
         if isinstance(image, torch.Tensor):
             return torch.from_numpy(result).to(image.device)
         return result

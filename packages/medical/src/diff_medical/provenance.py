@@ -21,6 +21,7 @@ from typing import Annotated
 import typer
 
 from diff_core.command import App, Failures, FileKind, options, run
+from diff_core.lines import print_line
 from diff_medical.marks.mark import is_named_synthetic
 from diff_medical.marks.told import PICTURES, Told, tell
 from diff_medical.scan.kinds import SCANS, is_dicom
@@ -39,7 +40,7 @@ class _Files(FileKind):
         return super().matches(path) or (path.is_file() and is_dicom(path))
 
 
-FILES = _Files("scans or pictures", (*SCANS.suffixes, *PICTURES.suffixes))
+FILES = _Files("scans or pictures", (*SCANS.suffixes, *PICTURES.suffixes), unread=SCANS.unread)
 
 
 @app.command(
@@ -56,6 +57,7 @@ def provenance(
         ),
     ],
     recursive: options.Recursive = False,
+    strict: options.Strict = False,
     as_json: options.Json = False,
     debug: options.Debug = False,
     version: Annotated[bool, options.version("diff-medical")] = False,
@@ -68,7 +70,7 @@ def provenance(
     Exit code: 0 all told, 1 some files could not be read, 2 wrong usage.
     """
     del version
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     sources = FILES.expand(inputs, failures, recursive=recursive)
     told = _told([source.path for source in sources], failures, as_json=as_json)
     if as_json:
@@ -78,7 +80,7 @@ def provenance(
     # the slices of a DICOM series all say the same
     for (path, text), same in groupby(told, lambda one: (_series(one.path), one.text())):
         count = sum(1 for _ in same)
-        print(f"{path}{f' ({count} files)' if count > 1 else ''}: {text}")
+        print_line(f"{path}{f' ({count} files)' if count > 1 else ''}: {text}")
     return failures.finish(len(sources))
 
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from diff_core.command import App, run
-from diff_core.command.studio import Choices, Made, Page, studio_command
+from diff_core.command.studio import Choices, Field, Made, Page, studio_command
 from diff_core.progress import Progress
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import SCANS, SINGLE
 
 if TYPE_CHECKING:
     from diff_medical.enhancer.enhancer import Enhancer
@@ -23,7 +23,7 @@ PAGE = Page(
     about="Noise goes, anatomy stays. Everything happens on this machine. For research; not "
     "a medical device.",
     drop="a scan",
-    suffixes=(*SCANS.suffixes, ".zip"),
+    suffixes=(*SINGLE.suffixes, ".zip"),
     qualities={
         "draft": "One direction, each voxel once.",
         "default": "Three directions averaged; thick slices in their own.",
@@ -31,6 +31,22 @@ PAGE = Page(
     },
     amount="The fraction of the noise to remove",
     action="Remove noise",
+    fields=(
+        Field(
+            "modality",
+            "Kind of scan",
+            "choice",
+            "auto recognises CT by the values of air",
+            ("auto", "mr", "ct"),
+        ),
+        Field(
+            "sigma",
+            "Noise level",
+            "text",
+            "auto, a number in the scan's units, or 2% of the maximum",
+            pattern=r"auto|(\d+(\.\d*)?|\.\d+)%?",
+        ),
+    ),
     dark=True,
 )
 HELP = """Open a page to drop a scan, see it before and after, and download the result.
@@ -54,13 +70,20 @@ def _work(enhancer: Enhancer, source: Path, choices: Choices, advance: Progress)
 
     from diff_medical.enhancer.settings import Settings
     from diff_medical.jobs.enhance import enhance_file
+    from diff_medical.jobs.options import level
     from diff_medical.jobs.products import Products
 
     is_series = source.suffix.lower() == ".zip"
     stem, suffix = (source.stem, "") if is_series else SCANS.split(source.name)
     target = source.with_name(f"{stem}{TAG}{suffix}")
     report = source.with_name(f"{stem}{TAG}.html")
-    settings = Settings(quality=choices.quality, strength=choices.amount)  # type: ignore[arg-type]
+    further: dict[str, Any] = dict(choices.further)
+    sigma, percent, _ = level(further["sigma"])
+    quality: Any = choices.quality
+    settings = Settings(
+        quality=quality, strength=choices.amount, modality=further["modality"], sigma=sigma,
+        percent=percent,
+    )  # fmt: skip
     enhance_file(
         enhancer,
         source,

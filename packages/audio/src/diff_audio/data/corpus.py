@@ -24,7 +24,7 @@ from diff_audio.data.splits import split_rows
 from diff_audio.sound.read import BadFile, read
 from diff_audio.sound.resample import CORE_RATE, resample
 from diff_audio.sound.wave import Wave
-from diff_core.data.split import Split
+from diff_core.data import Split, count_line
 from diff_core.files import replacing, write_json
 
 __all__ = ["Clip", "Corpus", "Kind", "Split"]
@@ -67,6 +67,7 @@ class Corpus:
     rate:    Hz
     skipped: (file, why) of each recording that could not be used
     folder:  where the samples lie; None if in memory
+    test:    the recordings of the test split, which are neither decoded nor among the clips
     """
 
     def __init__(
@@ -77,11 +78,13 @@ class Corpus:
         *,
         skipped: Iterable[tuple[str, str]] = (),
         folder: Path | None = None,
+        test: Iterable[Row] = (),
     ) -> None:
         self._samples = samples
         self.clips = tuple(clips)
         self.rate, self.folder = rate, folder
         self.skipped = tuple(skipped)
+        self.test = tuple(test)
 
     @classmethod
     def open(
@@ -101,10 +104,11 @@ class Corpus:
         optionally `split`, `speaker`, `set`, `text`, `licence` and, for noisy speech, `clean`,
         the file of its clean recording; files that it does not list are left out. Where no
         speaker is held out, one in twenty of those without a split is (`diff_audio.data.splits`).
+        The test split is left out, and counted (`test`).
 
         A file that cannot be used is named, left out and counted (`skipped`); with `strict` it
         raises ValueError. ValueError also if a folder or the manifest is missing or holds no sound
-        that can be read, or a speaker is in two splits.
+        that can be read, all speech is for validation or the test, or a speaker is in two splits.
         """
         rows = _rows(speech, noise, manifest)
         for kind, folder in (("speech", speech), ("noise", noise)):
@@ -112,6 +116,13 @@ class Corpus:
                 listed = "" if manifest is None else " that the manifest lists"
                 raise ValueError(f"{kind} folder {folder}: no sound file{listed} found")
         rows = split_rows(rows)
+        test = [row for row in rows if row.split == "test"]
+        rows = [row for row in rows if row.split != "test"]
+        if not any(row.kind in ("speech", "noisy") and row.split == "train" for row in rows):
+            raise ValueError(
+                f"speech folder {speech}: nothing is left to train on; "
+                + count_line((row.split for row in (*rows, *test)), "recordings")
+            )
         key = _fingerprint(rows, rate)
         index, data = cache / "corpus.json", cache / "corpus.int16"
         if not (index.exists() and data.exists() and json.loads(index.read_text())["key"] == key):
@@ -125,7 +136,7 @@ class Corpus:
             log.warning("%d of %d files were left out", len(skipped), len(rows))
         clips = [Clip(**row) for row in held["clips"]]
         samples = np.memmap(data, dtype=np.int16, mode="r")
-        return cls(samples, clips, rate, skipped=skipped, folder=cache)
+        return cls(samples, clips, rate, skipped=skipped, folder=cache, test=test)
 
     def read(self, clip: Clip, start: int = 0, length: int | None = None) -> Wave:
         """Return samples [start, start + length) of a clip, full scale 1; fewer where the clip
@@ -155,6 +166,13 @@ class Corpus:
                 count += f" of {speakers} speaker{'s' * (speakers > 1)}"
             hours = f"{self.hours(kind, split):.3g} h at {self.rate} Hz"
             lines.append(f"{kind}, {split}: {hours}, {count}")
+        for kind in sorted({row.kind for row in self.test}):
+            rows = [row for row in self.test if row.kind == kind]
+            count = f"{len(rows)} recording{'s' * (len(rows) > 1)}"
+            if kind in ("speech", "noisy"):
+                speakers = len({row.speaker for row in rows})
+                count += f" of {speakers} speaker{'s' * (speakers > 1)}"
+            lines.append(f"{kind}, test: {count}, left out of the training")
         return tuple(lines)
 
 
@@ -170,12 +188,14 @@ def _rows(speech: Path, noise: Path | None, manifest: Path | None) -> list[Row]:
             rows += listed(folder, kind, lines)
             continue
         found = recognise(folder, kind)
+        for remark in found.remarks:
+            log.warning("%s: %s", folder, remark)
         if kind == "speech":
             rows += found.rows
         elif only := [row for row in found.rows if row.kind == "noise"]:
             rows += only
         else:  # whatever it is, noise is what it was given for
-            rows += [replace(row, kind="noise", split=None, pair=None) for row in found.rows]
+            rows += [replace(row, kind="noise", pair=None) for row in found.rows]
     return list({row.path: row for row in rows}.values())
 
 

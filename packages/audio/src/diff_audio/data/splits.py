@@ -22,7 +22,8 @@ def split_rows(rows: Sequence[Row]) -> list[Row]:
     A split that a row has is kept, and where some of a speaker have one, the others train. Where
     then no speech is held out, one in twenty of the speakers without a split is, at least one; of
     a lone speaker, one in twenty texts, or files where the texts are not known. Likewise noise. A
-    single recording serves both, with a warning. Responses of rooms are shared.
+    single recording serves both, with a warning. Responses of rooms are shared, but those of the
+    test. Nothing of the test split is in another.
 
     Raises ValueError, with its name, for a speaker in two splits. A set of one speaker whose texts
     are all known is split by text, and so checked.
@@ -31,7 +32,7 @@ def split_rows(rows: Sequence[Row]) -> list[Row]:
     made = _split_kind(speech, _units(speech), "speech")
     noise = [row for row in rows if row.kind == "noise"]
     made += _split_kind(noise, lambda row: row.speaker, "noise")
-    made += [replace(row, split="train") for row in rows if row.kind == "room"]
+    made += [replace(row, split=row.split or "train") for row in rows if row.kind == "room"]
     return sorted(made, key=lambda row: row.kind == "noisy")
 
 
@@ -71,7 +72,7 @@ def _split_kind(rows: Sequence[Row], unit: Unit, kind: str) -> list[Row]:
         made = [replace(r, split=known.get(unit(r)) or known[by(r)]) for r in rows]
         if not any(row.split == "val" for row in made):
             log.warning("only one source of %s: validation hears what training does", kind)
-            made += [replace(row, split="val") for row in made]
+            made += [replace(row, split="val") for row in made if row.split == "train"]
         return made
     return [replace(row, split=known.get(unit(row), "train")) for row in rows]
 

@@ -19,6 +19,7 @@ from diff_audio.sound.level import active_level, frame_power
 from diff_audio.sound.read import BadFile, Recording, probe, read
 from diff_audio.sound.resample import CORE_RATE, resample
 from diff_audio.sound.wave import Wave
+from diff_core.data import count_line
 from diff_core.progress import Progress
 
 __all__ = ["BANDS", "Found", "Survey", "survey"]
@@ -62,6 +63,11 @@ class Survey:
     layout: str
     found: tuple[Found, ...]
     notes: tuple[str, ...]
+
+    @property
+    def counts(self) -> str:
+        """Return the number of recordings of each split, in one line."""
+        return count_line((one.row.split for one in self.found), "recordings")
 
     def rows(self) -> list[dict[str, Any]]:
         """Return one entry for each kind and split, for printing."""
@@ -124,6 +130,7 @@ def survey(
         found.append(_found(row, number in chosen))
         if progress:
             progress((number + 1) / len(rows))
+    notes += layout.remarks
     return Survey(folder, layout.name, tuple(found), (*notes, *_notes(layout, found)))
 
 

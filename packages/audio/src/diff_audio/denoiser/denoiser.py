@@ -76,18 +76,20 @@ class Denoiser:
         Raises ValueError for a checkpoint that cannot be used or a device that is not there.
         """
         from diff_audio.denoiser.network import BandUNet
+        from diff_core import Denoiser as CoreDenoiser
         from diff_core import io
 
         pick_device(device)
         path = path_of("denoise") if path is None else path
         model, card = io.load(path, types={"BandUNet": BandUNet})
-        try:
+        with io.as_checkpoint_error(path):
+            if not isinstance(model, CoreDenoiser):
+                raise ValueError(f"holds a {type(model).__name__}, expected a denoiser of speech")
             spectral = Spectral.of(card.signal)
             if trained := card.recipe.get("objective"):  # a card must not contradict itself
                 spectral.check({"spectrum": cast("dict[str, Any]", trained).get("spectral")})
-        except ValueError as error:
-            raise io.CheckpointError(f"{path}: {error}") from error
-        return cls(model, spectral=spectral, follow=followed(card.signal), device=device)
+            follow = followed(card.signal)
+        return cls(model, spectral=spectral, follow=follow, device=device)
 
     def __call__(
         self,

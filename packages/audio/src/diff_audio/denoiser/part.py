@@ -47,7 +47,12 @@ class Part:
 
 
 class Piecewise(Protocol):
-    """A denoiser that works piece by piece: what `Stream` needs of `Denoiser`."""
+    """A denoiser that works piece by piece: what `Stream` needs of `Denoiser`.
+
+    follow: its network was trained on recordings whose level is followed place by place
+    """
+
+    follow: bool
 
     def context(self, bands: BandSplit, steps: int) -> int | None:
         """Return the samples on each side that one sample of the result depends on.

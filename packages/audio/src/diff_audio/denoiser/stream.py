@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diff_audio.denoiser.part import Piecewise
 from diff_audio.denoiser.settings import Settings
-from diff_audio.sound.level import TARGET_DB, Gain, frame_power
+from diff_audio.sound.level import FRAME, STEP, TARGET_DB, Gain, frame_power
 from diff_audio.sound.resample import BandSplit
 from diff_audio.sound.windows import Window
 
@@ -37,8 +37,10 @@ class Stream:
             play(stream.process(chunk))      # as long as chunk, `stream.latency` samples late
         play(stream.flush())
 
-    level_db: level of the speech, dB of full scale; None follows the level of the last 30 s
-              (a file has one level for all, so only a given level repeats a file's result exactly)
+    level_db: level of the speech, dB of full scale, throughout. None takes it from the sound of
+              the last 30 s as far as it has come: one level, or for a network that was trained on
+              followed levels (`Denoiser.follow`) the level of each place. A file's level is taken
+              from all of it, so only a given level repeats a file's result exactly.
     block:    s computed at once, more than 0; longer costs less and is later
     Raises ValueError for an impossible rate or block, and for a network without bounded context.
     """
@@ -75,7 +77,11 @@ class Stream:
         self._seen = torch.zeros(self.channels, 0, dtype=torch.float64)
         # `_seen` begins at sample _low, the next block at _start; _heard samples have come.
         self._low = self._start = self._heard = 0
+        # At 16 kHz: the frames of `_power` begin at sample _first, the samples of `_tail` follow.
+        # Together they hold the sound up to sample _measured of the stream's rate.
         self._power = torch.zeros(0, dtype=torch.float64)
+        self._tail = torch.zeros(self.channels, 0)
+        self._first = self._measured = 0
         self._ready = torch.zeros(self.channels, self.latency, dtype=torch.float64)
 
     @property
@@ -129,10 +135,18 @@ class Stream:
         """Return the gain to the network's level, from the given or the recent level."""
         if self.level_db is not None:
             return Gain.constant(10.0 ** ((TARGET_DB - self.level_db) / 20.0))
-        fresh = high - self._start - (self._context if self._start else 0)
-        core = self._bands.down(seen[:, -max(fresh, 1) :].float())
-        self._power = torch.cat((self._power, frame_power(core).amax(0)))[-MEMORY:]
-        return Gain.of(self._power, following=False)
+        fresh = high - self._measured
+        if fresh:
+            core = self._bands.down(seen[:, -fresh:].float())
+            self._tail = torch.cat((self._tail, core), dim=1)
+            self._measured = high
+        whole = self._tail.shape[1] // FRAME * FRAME
+        self._power = torch.cat((self._power, frame_power(self._tail[:, :whole]).amax(0)))
+        self._tail = self._tail[:, whole:]
+        forgotten = max(0, len(self._power) - MEMORY) // STEP * STEP
+        self._power, self._first = self._power[forgotten:], self._first + forgotten * FRAME
+        power = torch.cat((self._power, frame_power(self._tail).amax(0)))
+        return Gain.of(power, following=self.denoiser.follow, first=self._first)
 
     def _take(self, count: int) -> Tensor:
         out, self._ready = self._ready[:, :count], self._ready[:, count:]

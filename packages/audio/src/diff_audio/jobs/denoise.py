@@ -22,7 +22,7 @@ from diff_audio.sound.names import written_name
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.write import EXACT, Writer, container_for
-from diff_core.files import refuse_existing, replacing
+from diff_core.files import file_job, refuse_existing, replacing
 from diff_core.progress import Progress
 
 __all__ = ["denoise_file"]
@@ -31,6 +31,7 @@ __all__ = ["denoise_file"]
 MEASURING = 0.05
 
 
+@file_job
 def denoise_file(
     model: Denoiser,
     source: Path,

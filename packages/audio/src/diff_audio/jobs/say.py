@@ -19,7 +19,7 @@ from diff_audio.voice.outcome import Outcome
 from diff_audio.voice.picture import draw
 from diff_audio.voice.speaker import Manner, Piece, Speaker
 from diff_audio.weights import path_of
-from diff_core.files import refuse_existing, replacing, sha256, write_json
+from diff_core.files import file_job, refuse_existing, replacing, sha256, write_json
 
 __all__ = ["say_into"]
 
@@ -27,6 +27,7 @@ NOTICE = "Synthetic speech, made by a machine: diff_audio"
 _SHOWN = 5  # things left out that are named
 
 
+@file_job
 def say_into(
     output: Path,
     text: str,

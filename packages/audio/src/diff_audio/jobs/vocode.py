@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator
@@ -15,26 +14,28 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from diff_audio.jobs.mel_file import MELS, read_mel
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut
 from diff_audio.sound.write import Writer, container_for
+from diff_audio.spectra.mel_formats import FORMATS
 from diff_audio.vocoder.copying import copy_synthesis
 from diff_audio.vocoder.gap import AROUND, fill
 from diff_audio.vocoder.model import Settings, Vocoder
 from diff_audio.vocoder.outcome import Outcome
 from diff_audio.weights import path_of
-from diff_core.files import refuse_existing, replacing, sha256, write_json
+from diff_core.files import file_job, refuse_existing, replacing, sha256, write_json
 from diff_core.progress import Progress
 
-__all__ = ["MEL", "NOTICE", "vocode_file"]
+__all__ = ["NOTICE", "vocode_file"]
 
 NOTICE = "Synthetic sound, made from a mel spectrogram by diff_audio"
 FILLED = "Partly synthetic sound, filled by diff_audio"
-MEL = ".npy"
-"""Suffix of files that hold a log-mel spectrogram."""
+LOUD = 0.05  # share of samples beyond full scale: a mel of speech never asks for so many
 
 
+@file_job
 def vocode_file(
     model: Vocoder,
     source: Path,
@@ -43,27 +44,32 @@ def vocode_file(
     *,
     weights: Path | None = None,
     gap: tuple[float, float] | None = None,
+    mel: str | None = None,
     overwrite: bool = False,
     on_progress: Progress | None = None,
 ) -> Outcome:
-    """Write the wave of a log-mel spectrogram (.npy) or of a recording's own, and TARGET.json.
+    """Write the wave of a mel spectrogram (`mel_file`) or of a recording's own, and TARGET.json.
 
-    A recording's rate, channels, length and tags stay. Where `SOURCE.json` lies beside a .npy and
-    has an entry "mel", its definition must be the model's. The target appears when it is complete
+    A recording's rate, channels, length and tags stay. `mel` is the format of a mel spectrogram
+    (`mel_file.read_mel`). The target appears when it is complete
     and not before. weights: the file that the model came from, for its hash in TARGET.json. With
     `gap`, two times in seconds, only what lies between them is made anew (`gap.fill`).
 
-    Raises BadFile or ValueError for a file that cannot be used, FileExistsError for an output that
+    Raises BadFile or ValueError for a file that cannot be used, or a mel of which more than one
+    sample in twenty lies beyond full scale; FileExistsError for an output that
     exists, unless `overwrite`, or that is the source, OSError where the system refuses to write.
     """
     settings, report = settings or Settings(), on_progress or (lambda _share: None)
     began = time.perf_counter()
     sidecar = target.with_name(f"{target.name}.json")
     refuse_existing(target, sidecar, overwrite=overwrite, source=source)
-    if source.suffix.lower() == MEL:
+    is_mel, notes = source.suffix.lower() in MELS, tuple[str, ...]()
+    if mel is not None and not is_mel:
+        raise BadFile(f"is a recording; --mel {mel} names the format of a mel spectrogram")
+    if is_mel:
         if gap is not None:
             raise BadFile("is a mel spectrogram; a gap is filled in a sound file")
-        log_mel = _read_mel(source, model)
+        log_mel, notes = read_mel(source, model, mel)
         frames = (log_mel.shape[2] - 1) * model.mel.hop
         like = Recording(source, model.mel.sample_rate, log_mel.shape[0], frames, "WAV", "PCM_16")
         parts = _made(model, log_mel, settings, report)
@@ -72,6 +78,7 @@ def vocode_file(
         copied = _copied(model, like, settings, report)
         parts = copied if gap is None else _filled(model, like, gap, settings)
     record = _record(model, settings, weights or path_of("vocoder"), source)
+    record |= {"input_mel": mel} if mel else {}
     notice = NOTICE
     if gap is not None:
         notice = f"{FILLED} from {gap[0]:g} to {gap[1]:g} s"
@@ -82,6 +89,12 @@ def vocode_file(
         with Writer(temporary, marked, *container_for(like, target)) as writer:
             for part in parts:
                 writer.write(part)
+        if is_mel and writer.clipped > LOUD * writer.frames * like.channels:
+            share = writer.clipped / (writer.frames * like.channels)
+            raise BadFile(
+                f"gives {share:.0%} of its samples beyond full scale: it is of another definition "
+                f"than the vocoder's; name it with --mel {', '.join(FORMATS)}"
+            )
         write_json(sidecar, record)
     return Outcome(
         input=str(source),
@@ -93,29 +106,9 @@ def vocode_file(
         took=time.perf_counter() - began,
         clipped=writer.clipped,
         device=model.device.type,
+        notes=notes,
         **asdict(settings),
     )
-
-
-def _read_mel(path: Path, model: Vocoder) -> Tensor:
-    try:
-        found = np.load(path, allow_pickle=False)
-    except FileNotFoundError:
-        raise BadFile("no such file; check the name") from None
-    except (ValueError, EOFError, OSError) as error:
-        raise BadFile("is not an array of numpy, or damaged; write it with numpy.save") from error
-    if not isinstance(found, np.ndarray) or found.dtype.kind != "f":
-        kind = getattr(found, "dtype", "several arrays")
-        raise BadFile(f"holds {kind}; expected one array of floating-point numbers")
-    beside = path.with_name(f"{path.name}.json")
-    if beside.exists():
-        try:
-            signal = json.loads(beside.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise BadFile(f"{beside.name} beside it is not JSON ({error})") from error
-        if isinstance(signal, dict) and "mel" in signal:
-            model.mel.check(signal)
-    return model.checked(torch.from_numpy(found.astype(np.float32)))
 
 
 def _made(

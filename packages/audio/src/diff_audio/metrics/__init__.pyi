@@ -1,20 +1,28 @@
 from .pair import (
     RATE as RATE,
 )
+from .alignment import (
+    Delay as Delay,
+    align as align,
+    delay_of as delay_of,
+)
 from .scores import (
     BETTER as BETTER,
+    BOUNDS as BOUNDS,
     DEFINITIONS as DEFINITIONS,
     METRICS as METRICS,
     NEEDS as NEEDS,
-    align as align,
+    WORST as WORST,
     available as available,
+    bounded as bounded,
     dnsmos as dnsmos,
     estoi as estoi,
-    mean_interval as mean_interval,
+    mean_score as mean_score,
     pesq_wb as pesq_wb,
     score as score,
     si_sdr as si_sdr,
     stoi as stoi,
+    worst_of_silence as worst_of_silence,
 )
 from .spectra import (
     lsd as lsd,
@@ -23,6 +31,7 @@ from .spectra import (
 )
 from .files import (
     Pair as Pair,
+    Scored as Scored,
     grouped as grouped,
     pairs as pairs,
     score_files as score_files,

@@ -3,14 +3,31 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from diff_audio.sound.names import TAG
+from diff_audio.sound.names import TAG, is_made_here
 from diff_audio.sound.read import SUFFIXES, BadFile
+from diff_core.evaluate import Naming, match_files
 
-__all__ = ["Pair", "grouped", "pairs", "score_files", "summary"]
+if TYPE_CHECKING:
+    from diff_audio.metrics.alignment import Delay
+    from diff_audio.sound.wave import Array
+    from diff_core.evaluate import Summary
+
+__all__ = ["NAMING", "Pair", "Pairs", "Scored", "grouped", "pairs", "score_files", "summary"]
+
+NAMING = Naming(
+    lambda path: path.suffix.lower() in SUFFIXES and path.is_file(),
+    lambda path: path.stem,
+    TAG,
+    is_made_here,
+)
+WIDE = 1.0  # seconds within which a delay is looked for, to report it
+HEARD = 60.0  # seconds of the middle of a recording in which it is
+LATE = 10.0  # dB of SI-SDR that a delay must cost to be reported
 
 
 @dataclass(frozen=True)
@@ -22,11 +39,38 @@ class Pair:
     estimate: Path
 
 
-def pairs(reference: Path, estimate: Path) -> tuple[list[Pair], list[tuple[Path, str]]]:
-    """Return the pairs of two files or two folders, and the files without a partner with a reason.
+@dataclass(frozen=True)
+class Pairs:
+    """The pairs of two files or folders.
 
-    Files of two folders belong together if they have the same name; endings and `_denoised` do
-    not count. Raises ValueError for a file and a folder.
+    failed:   (name, file, reason) of what has no partner, or more than one
+    left_out: references that are outputs of a file beside them
+    """
+
+    pairs: tuple[Pair, ...]
+    failed: tuple[tuple[str, Path, str], ...] = ()
+    left_out: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of a pair.
+
+    scores: by name; NaN where a score is undefined because of the reference
+    lag:    the delay that was undone, milliseconds; None where none was looked for
+    notes:  what a user should know
+    """
+
+    scores: dict[str, float]
+    lag: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def pairs(reference: Path, estimate: Path, only: Collection[Path] | None = None) -> Pairs:
+    """Return the pairs of two files or two folders, by the rule of `diff_core.evaluate.Naming`.
+
+    only: the references of a folder to compare, as resolved paths
+    Raises ValueError for a file and a folder.
     """
     if reference.is_dir() != estimate.is_dir():
         raise ValueError(
@@ -34,38 +78,52 @@ def pairs(reference: Path, estimate: Path) -> tuple[list[Pair], list[tuple[Path,
             f"{estimate}"
         )
     if not reference.is_dir():
-        return [Pair(reference.name, reference, estimate)], []
-    clean, enhanced = dict(_named(reference)), dict(_named(estimate))
-    alone = [
-        (enhanced[name], f"no file of this name in {reference}; nothing to compare with")
-        for name in sorted(enhanced.keys() - clean.keys())
-    ]
-    alone += [
-        (clean[name], f"no file of this name in {estimate}; enhance it first")
-        for name in sorted(clean.keys() - enhanced.keys())
-    ]
-    both = sorted(clean.keys() & enhanced.keys())
-    return [Pair(name, clean[name], enhanced[name]) for name in both], alone
+        return Pairs((Pair(reference.name, reference, estimate),))
+    found = match_files(reference, estimate, NAMING, only=only)
+    alone = found.failed + (found.extra if only is None else ())
+    return Pairs(tuple(Pair(*pair) for pair in found.pairs), alone, found.left_out)
 
 
-def _named(folder: Path) -> Iterator[tuple[str, Path]]:
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() in SUFFIXES and path.is_file() and not path.name.startswith("."):
-            yield path.relative_to(folder).with_name(path.stem.removesuffix(TAG)).as_posix(), path
-
-
-def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> dict[str, float]:
+def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> Scored:
     """Return the scores of one pair at 16 kHz; of several channels, the mean of each one's.
 
-    `align` first undoes a delay of up to 150 ms and cuts both to the shorter.
+    A silent estimate, or channel of it, gets the worst value of each score. A channel in which
+    the reference is silent is left out, with a note.
+
+    align: undo a delay of up to 150 ms, the same in all channels, and score the overlap
     Raises BadFile for files that cannot be read or compared.
     """
     import numpy as np
+
+    from diff_audio.metrics.alignment import delay_of, overlap
+    from diff_audio.metrics.pair import RATE
+    from diff_audio.metrics.scores import bounded, score, worst_of_silence
+
+    ref, est = _read(pair, align=align)
+    shorter = min(ref.shape[1], est.shape[1])
+    longer = max(ref.shape[1], est.shape[1])
+    padded = (np.pad(wave, ((0, 0), (0, longer - wave.shape[1]))) for wave in (ref, est))
+    delay = delay_of(next(padded), next(padded)) if align else None
+    notes = _notes_on_delay(ref[:, :shorter], est[:, :shorter], delay)
+    lag = None if delay is None else 1000 * delay.lag / RATE
+    ref, est = overlap(ref, est, 0 if delay is None else delay.lag)
+    sounding = [number for number, wave in enumerate(ref) if wave.any()] or [0]
+    silent = [str(number + 1) for number in range(len(ref)) if number not in sounding]
+    if silent:
+        which = f"channel{'s' * (len(silent) > 1)} {', '.join(silent)}"
+        notes = (*notes, f"the reference is silent in {which}, which is not scored")
+    if any(not est[number].any() for number in sounding) and ref[sounding[0]].any():
+        notes = (*notes, "the estimate is silent, or one of its channels: scored as the worst")
+    rows = [worst_of_silence(ref[n], est[n], score(ref[n], est[n], names)) for n in sounding]
+    means = {n: float(np.mean([bounded(n, row[n]) for row in rows])) for n in names}
+    return Scored(means, lag, notes)
+
+
+def _read(pair: Pair, *, align: bool) -> tuple[Array, Array]:
+    """Return both (C, any) at 16 kHz. Raises BadFile for what cannot be compared."""
     import torch
 
     from diff_audio.metrics.pair import RATE
-    from diff_audio.metrics.scores import align as aligned
-    from diff_audio.metrics.scores import score
     from diff_audio.sound.read import read
     from diff_audio.sound.resample import resample
 
@@ -75,40 +133,49 @@ def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> dic
             f"has {enhanced.shape[0]} channels at {other} Hz, its reference {clean.shape[0]} at "
             f"{rate} Hz; convert one of them"
         )
-    if clean.shape != enhanced.shape:
-        if not align:
-            raise BadFile(
-                f"has {enhanced.shape[1]} samples, its reference {clean.shape[1]}; "
-                "add align=True to cut to the shorter"
-            )
-        shorter = min(clean.shape[1], enhanced.shape[1])
-        clean, enhanced = clean[:, :shorter], enhanced[:, :shorter]
-    rows: list[dict[str, float]] = []
-    for waves in zip(clean, enhanced, strict=True):
-        ref, est = (resample(torch.from_numpy(wave), rate, RATE).numpy() for wave in waves)
-        if align:
-            est, _ = aligned(ref, est)
-        rows.append(score(ref, est, names))
-    return {name: float(np.mean([row[name] for row in rows])) for name in names}
+    if clean.shape != enhanced.shape and not align:
+        raise BadFile(
+            f"has {enhanced.shape[1]} samples, its reference {clean.shape[1]}; "
+            "add align=True to compare what both hold of the same time"
+        )
+    ref, est = (
+        resample(torch.from_numpy(wave), rate, RATE).double().numpy() for wave in (clean, enhanced)
+    )
+    return ref, est
 
 
-def summary(rows: Sequence[dict[str, float]], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Return for each metric the mean, the half-width of its 95 % Student-t interval, and the
-    number of files for which it is defined.
-    """
-    from diff_audio.metrics.scores import mean_interval
+def _notes_on_delay(ref: Array, est: Array, undone: Delay | None) -> tuple[str, ...]:
+    """Return a note on a delay that is not undone. ref, est: (C, T) of equal shape."""
+    from diff_audio.metrics.alignment import REACH, delay_of
+    from diff_audio.metrics.pair import RATE
 
-    table: dict[str, dict[str, float]] = {}
-    for name in names:
-        mean, half, count = mean_interval([row[name] for row in rows])
-        table[name] = {"mean": mean, "half_width": half, "count": count}
-    return table
+    middle, span = ref.shape[1] // 2, round(HEARD * RATE / 2)
+    some = slice(max(0, middle - span), middle + span)
+    wide = delay_of(ref[:, some], est[:, some], round(WIDE * RATE))
+    milliseconds = f"{1000 * wide.lag / RATE:g} ms"
+    if undone is None:
+        if wide.gain < LATE:
+            return ()
+        return (f"is delayed by {milliseconds}, which lowers its scores; align=True undoes that",)
+    if abs(wide.lag) > REACH and wide.gain > undone.gain:
+        reach = f"{1000 * REACH / RATE:g} ms"
+        return (f"is delayed by {milliseconds}, more than the {reach} that are undone",)
+    return ()
 
 
-def grouped(names: Sequence[str], pattern: str | None) -> dict[str, str]:
+def summary(rows: Iterable[dict[str, float]], names: Sequence[str]) -> dict[str, Summary]:
+    """Return the mean of each metric over files (`scores.mean_score`)."""
+    from diff_audio.metrics.scores import mean_score
+
+    table = list(rows)
+    return {name: mean_score(name, [row[name] for row in table]) for name in names}
+
+
+def grouped(names: Sequence[str], pattern: str | None, *, strict: bool = True) -> dict[str, str]:
     """The group of each file: what `pattern` matches in its name, in its first parentheses if it
     has any; without a pattern, its folder.
 
+    strict: a name that the pattern does not match is an error; else it has the group ""
     Raises ValueError for a pattern that is no regular expression or does not match a name.
     """
     if pattern is None:
@@ -120,7 +187,7 @@ def grouped(names: Sequence[str], pattern: str | None) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in names:
         match = expression.search(name)
-        if match is None:
+        if match is None and strict:
             raise ValueError(f"group is {pattern!r}; it does not match the name {name!r}")
-        found[name] = match.group(1 if expression.groups else 0) or ""
+        found[name] = (match.group(1 if expression.groups else 0) or "") if match else ""
     return found

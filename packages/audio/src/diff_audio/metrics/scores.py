@@ -3,7 +3,7 @@ length.
 
 Every score takes `(reference, estimate)`, both `(T,)` at 16 kHz, full scale 1, and returns a
 float; `nan` means undefined: a silent reference, or (PESQ, STOI, ESTOI) no speech found.
-`DNSMOS` hears the estimate alone.
+`DNSMOS` hears the estimate alone. What a silent estimate gets in the scores of files is `WORST`.
 
 * SI-SDR: J. Le Roux et al., "SDR - half-baked or well done?", 2019, eq. 3, after removing both
   means; dB.
@@ -19,53 +19,63 @@ float; `nan` means undefined: a silent reference, or (PESQ, STOI, ESTOI) no spee
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from diff_audio.metrics.pair import RATE, checked_pair, library
 from diff_audio.metrics.spectra import FLOOR_DB, HOP, MELS, WINDOW, lsd, mel_psnr_ssim, mr_stft
-from diff_audio.sound.wave import Array
-from diff_core.evaluate import mean_interval as interval
+from diff_core.evaluate import Summary, summarise
 
 __all__ = [
     "BETTER",
     "DEFINITIONS",
+    "BOUNDS",
     "METRICS",
     "NEEDS",
     "RATE",
-    "align",
+    "WORST",
     "available",
+    "bounded",
     "check_names",
     "dnsmos",
     "estoi",
     "lsd",
-    "mean_interval",
+    "mean_score",
     "mel_psnr_ssim",
     "mr_stft",
     "pesq_wb",
     "score",
     "si_sdr",
     "stoi",
+    "worst_of_silence",
 ]
 
 DEFINITIONS = {
-    "si_sdr": "scale-invariant signal-to-distortion ratio, dB, zero mean (Le Roux et al. 2019)",
+    "si_sdr": "scale-invariant signal-to-distortion ratio, zero mean (Le Roux et al. 2019), "
+    "-100..100 dB",
     "pesq": "wide-band PESQ, ITU-T P.862.2 mean opinion score (pesq)",
     "estoi": "extended short-time objective intelligibility, 0..1 (Jensen, Taal 2016; pystoi)",
     "stoi": "short-time objective intelligibility, 0..1 (Taal et al. 2011; pystoi)",
     "dnsmos": "DNSMOS P.835 overall, 1..5, of the estimate alone (Reddy et al. 2022; speechmos)",
     "lsd": f"log-spectral distance, log10 power, Hann {WINDOW}, hop {HOP}, floor -{FLOOR_DB:g} dB",
     "mr_stft": "multi-resolution STFT distance, convergence + log size (Yamamoto et al. 2020)",
-    "psnr": f"PSNR, dB, of the log-mel picture, {MELS} bands, {FLOOR_DB:g} dB under the "
-    "reference's peak",
+    "psnr": f"PSNR of the log-mel picture, {MELS} bands, {FLOOR_DB:g} dB under the "
+    "reference's peak, at most 100 dB",
     "ssim": f"SSIM of the same picture, range {FLOOR_DB:g} dB, 7 x 7 window (scikit-image)",
 }
 """What each column of `score` means."""
 
 BETTER = {name: -1 if name in ("lsd", "mr_stft") else 1 for name in DEFINITIONS}
 """1 where more is better, -1 where less is."""
+
+BOUNDS = {"si_sdr": (-100.0, 100.0), "psnr": (-math.inf, 100.0)}
+"""The lowest and the highest value, dB, of scores that may be infinite: of files and in means."""
+
+WORST = {"si_sdr": -100.0, "pesq": 1.04, "estoi": 0.0, "stoi": 0.0, "dnsmos": 1.0}
+"""What an estimate without a score gets, if it is the estimate's fault: it is silent."""
 
 NEEDS = {"pesq": ("pesq", "diff-audio[pesq]"), "dnsmos": ("speechmos", "diff-audio[dnsmos]")}
 """Module of a score whose library is optional, and what to install."""
@@ -186,36 +196,31 @@ def score(
     return {name: scores[name] for name in names}
 
 
-def align(
-    reference: ArrayLike, estimate: ArrayLike, max_lag: int = RATE * 150 // 1000
-) -> tuple[Array, int]:
-    """Move `estimate` (T,) by the whole number of samples, at most `max_lag`, that correlates best
-    with `reference` (T,).
+def worst_of_silence(
+    reference: ArrayLike, estimate: ArrayLike, scores: Mapping[str, float]
+) -> dict[str, float]:
+    """Return the scores with the worst value (`WORST`) for those that the estimate has not.
 
-    Returns the moved estimate, zero-filled to the same length, and its lag (positive: it came
-    late).
+    A score that is undefined even of the reference against itself stays NaN: the reference is
+    silent, too short, or holds no speech.
     """
-    ref, est = checked_pair(reference, estimate)
-    size = 1 << (2 * len(ref) - 1).bit_length()
-    spectrum = np.fft.rfft(est, size) * np.conj(np.fft.rfft(ref, size))
-    correlation = np.fft.irfft(spectrum, size)
-    reach = min(max_lag, len(ref) - 1)
-    lags = np.arange(-reach, reach + 1)
-    lag = int(lags[np.argmax(correlation[lags])])
-    moved = np.zeros_like(est)
-    if lag >= 0:
-        moved[: len(est) - lag] = est[lag:]
-    else:
-        moved[-lag:] = est[:lag]
-    return moved, lag
+    filled = dict(scores)
+    for name, value in scores.items():
+        if math.isnan(value) and not math.isnan(score(reference, reference, [name])[name]):
+            filled[name] = WORST[name]
+    return filled
 
 
-def mean_interval(values: ArrayLike) -> tuple[float, float, int]:
-    """Return the mean of the finite values, the half-width of its 95 % Student-t interval, and
-    their count.
+def bounded(name: str, value: float) -> float:
+    """Return the score within `BOUNDS`: an infinite one is 100 or -100 dB."""
+    low, high = BOUNDS.get(name, (-math.inf, math.inf))
+    return value if math.isnan(value) else min(max(value, low), high)
 
-    The half-width is `nan` below two values (`diff_core.evaluate.mean_interval`).
+
+def mean_score(name: str, values: Iterable[float]) -> Summary:
+    """Return the mean of a score over files, and its 95 % Student-t interval.
+
+    Infinite scores count as their bound. Files without the score are counted beside the mean
+    (`diff_core.evaluate.summarise`).
     """
-    finite = np.asarray(values, np.float64).ravel()
-    found = interval(finite[np.isfinite(finite)].tolist())
-    return found.mean, found.half, found.count
+    return summarise(list(values), *BOUNDS.get(name, (-math.inf, math.inf)))

@@ -94,7 +94,8 @@ def _notes(
     """Return the notes: name, text, and whether each is a warning."""
     notes: list[tuple[str, str, bool]] = []
     if outcome.level_db is None:
-        notes.append(("Level", "The recording is silent.", True))
+        text = "The recording is silent. Check the microphone and the channel, and record again."
+        notes.append(("Level", text, True))
     else:
         text = f"Speech at {_number(outcome.level_db)} dBFS, kept as it was."
         notes.append(("Level", text, False))
@@ -107,15 +108,24 @@ def _notes(
     if speech:
         count = sum(second.doubtful for second in speech)
         text = f"{count} of {len(speech)} seconds with speech are doubtful."
+        if count:
+            text += (
+                " Listen to them beside the input; keep some of the noise there with --limit 12, "
+                "or average draws with --samples 8."
+            )
         notes.append(("Trust", text, count > 0))
     if outcome.flat:
         text = (
             f"{outcome.flat} samples of the input were cut off at full scale when it was "
-            "recorded; that cannot be undone."
+            "recorded; that cannot be undone. Record again at a lower level, or repair it with a "
+            "declipper before denoising."
         )
         notes.append(("Clipping", text, True))
     if outcome.clipped:
-        text = f"{outcome.clipped} samples of the output lay beyond full scale and were cut off."
+        text = (
+            f"{outcome.clipped} samples of the output lay beyond full scale and were cut off. "
+            "Lower the level of the input, or convert it to a float WAV first."
+        )
         notes.append(("Clipping", text, True))
     if not outcome.flat and not outcome.clipped:
         notes.append(("Clipping", "None, before or after.", False))
@@ -125,7 +135,11 @@ def _notes(
         text = f"The network hears all of the recording's {outcome.rate / 2000:g} kHz."
     notes.append(("Band", text, False))
     if outcome.replaced:
-        notes.append(("Damage", f"{outcome.replaced} samples were NaN or Inf: silenced.", True))
+        text = (
+            f"{outcome.replaced} samples were NaN or Inf: silenced. Export the recording again if "
+            "that is possible."
+        )
+        notes.append(("Damage", text, True))
     amount: list[str] = []
     if settings.limit_db is not None:
         amount.append(f"at most {settings.limit_db:g} dB taken away")
@@ -220,7 +234,7 @@ def _metrics(outcome: Outcome, reference: Path) -> list[tuple[str, str, str, str
 
     names = available()
     before, after = (
-        score_files(Pair("", reference, Path(path)), names)
+        score_files(Pair("", reference, Path(path)), names).scores
         for path in (outcome.input, outcome.output)
     )
     rows: list[tuple[str, str, str, str, str]] = []

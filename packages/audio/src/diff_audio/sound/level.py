@@ -131,17 +131,21 @@ class Gain:
 
     decibels: (..., P), dB, at places STEP frames apart: the middles of stretches of 0.1 s. A
               single place stands for one gain throughout.
+    first:    the sample, at 16 kHz, at which the first stretch begins
     """
 
     decibels: Tensor
+    first: int = 0
 
     @classmethod
-    def of(cls, power: Tensor, *, following: bool) -> Gain:
+    def of(cls, power: Tensor, *, following: bool, first: int = 0) -> Gain:
         """Return the gain of a recording whose frames have these powers (N,): one that follows it
         if `following`, else one for its active level.
+
+        first: the sample, at 16 kHz, at which the first frame begins
         """
         if following:
-            return cls(local_gain_db(power))
+            return cls(local_gain_db(power), first)
         return cls.constant(float(gain_for(active_level(power))))
 
     @classmethod
@@ -160,7 +164,7 @@ class Gain:
         """Return the factors (..., stop - start) at samples of `ratio` times 16 kHz, float64."""
         places = self.decibels.shape[-1]
         middle = (torch.arange(start, stop, dtype=torch.float64) + 0.5) / float(ratio)
-        position = (middle / (STEP * FRAME) - 0.5).clamp(0.0, places - 1)
+        position = ((middle - self.first) / (STEP * FRAME) - 0.5).clamp(0.0, places - 1)
         left = position.floor().long()
         right, share = (left + 1).clamp(max=places - 1), position - left
         held = self.decibels.double()

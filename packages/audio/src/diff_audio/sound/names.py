@@ -10,11 +10,17 @@ from diff_audio.sound.read import FOREIGN, SUFFIXES
 from diff_core.command import FileKind
 
 __all__ = [
-    "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "SOUND", "TAG", "VOCODED_TAG", "check_output",
-    "is_made_here", "sound_files", "written_name",
+    "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "SOUND", "TAG", "UNREAD", "VOCODED_TAG",
+    "check_output", "is_made_here", "sound_files", "written_name",
 ]  # fmt: skip
 
-SOUND = FileKind("sound files", SUFFIXES, FOREIGN)
+UNREAD = {
+    suffix: 'not read; convert them to WAV, or pip install "diff-audio[ffmpeg]"'
+    for suffix in FOREIGN
+} | {".dsf": "not read; convert them to WAV or FLAC"}
+"""File name endings of sound that a folder is not searched for, with the reason."""
+
+SOUND = FileKind("sound files", SUFFIXES, FOREIGN, UNREAD)
 """The files that libsndfile reads and writes."""
 
 M4A = ".m4a"
@@ -25,7 +31,10 @@ _LOSSLESS = (".ape", ".tta", ".wv")
 
 def sound_files() -> FileKind:
     """The files that the commands for recordings read here: with ffmpeg, M4A and video too."""
-    return replace(SOUND, suffixes=(*SUFFIXES, *FOREIGN), foreign=()) if ffmpeg.find() else SOUND
+    if not ffmpeg.find():
+        return SOUND
+    unread = {suffix: reason for suffix, reason in UNREAD.items() if suffix not in FOREIGN}
+    return replace(SOUND, suffixes=(*SUFFIXES, *FOREIGN), foreign=(), unread=unread)
 
 
 def check_output(output: Path | None) -> None:

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from diff_audio.spectra.definition import difference
 
-__all__ = ["Mel"]
+__all__ = ["Mel", "centres"]
 
 
 @dataclass(frozen=True)
@@ -152,13 +152,21 @@ def _filters(mel: Mel) -> Tensor:
     in float32, which leaves errors of a thousandth in small weights.
     """
     frequency = torch.linspace(0, mel.sample_rate / 2, mel.bins, dtype=torch.float64)
-    low, high = _to_slaney(torch.tensor([mel.fmin, mel.fmax], dtype=torch.float64))
-    places = torch.linspace(float(low), float(high), mel.mels + 2, dtype=torch.float64)
-    edges = _to_hertz(places)[:, None]
+    edges = _edges(mel)[:, None]
     rising = (frequency - edges[:-2]) / (edges[1:-1] - edges[:-2])
     falling = (edges[2:] - frequency) / (edges[2:] - edges[1:-1])
     triangles = torch.minimum(rising, falling).clamp(min=0)
     return (2 / (edges[2:] - edges[:-2]) * triangles).float()
+
+
+def _edges(mel: Mel) -> Tensor:
+    low, high = _to_slaney(torch.tensor([mel.fmin, mel.fmax], dtype=torch.float64))
+    return _to_hertz(torch.linspace(float(low), float(high), mel.mels + 2, dtype=torch.float64))
+
+
+def centres(mel: Mel) -> Tensor:
+    """Return the centres of the bands, (mels,), Hz, float64."""
+    return _edges(mel)[1:-1]
 
 
 # Slaney's scale: 200/3 Hz a step up to 1 kHz, then 27 steps for a factor of 6.4.

@@ -19,7 +19,7 @@ from diff_audio.weights import path_of
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser, FromX0
 from diff_core.device import pick_device
-from diff_core.io import Card, CheckpointError, load
+from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 from diff_core.progress import Progress
 from diff_core.sample import Consistency, sample
 
@@ -146,7 +146,9 @@ class Vocoder:
         model, card = load(path, types={"FrameNet": FrameNet})
         if not isinstance(model, FromX0) or not isinstance(model.network, FrameNet):
             raise CheckpointError(f"{path}: holds {card.name}, expected a vocoder")
-        return cls(model, Mel.of(card.signal), card=card, device=device)
+        with as_checkpoint_error(path):
+            mel = Mel.of(card.signal)
+        return cls(model, mel, card=card, device=device)
 
     def __call__(
         self,

@@ -14,6 +14,7 @@ class Outcome:
     rate, channels, frames: what the output has
     seconds: length of the output; took: time that it needed, both in seconds
     clipped: samples that full scale cut off in the output
+    notes:   what a user should know of the input
     """
 
     input: str
@@ -28,3 +29,4 @@ class Outcome:
     steps: int
     rounds: int
     seed: int
+    notes: tuple[str, ...] = ()

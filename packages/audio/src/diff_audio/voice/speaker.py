@@ -23,9 +23,8 @@ from diff_audio.text.symbols import BEGIN, END, SPACE
 from diff_audio.vocoder import Settings, Vocoder
 from diff_audio.voice.model import Voice
 from diff_audio.weights import path_of
-from diff_core.checkpoint.tensors import CheckpointError
 from diff_core.device import pick_device
-from diff_core.io import Card, load
+from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 from diff_core.noise import Keyed
 
 __all__ = ["Manner", "Piece", "Speaker", "cut"]
@@ -126,10 +125,13 @@ class Speaker:
         Raises ValueError for a checkpoint that cannot be used, two that do not fit together, or a
         device that is not there.
         """
-        model, card = load(path_of("voice") if voice is None else voice, types={"Voice": Voice})
+        path = path_of("voice") if voice is None else voice
+        model, card = load(path, types={"Voice": Voice})
         if not isinstance(model, Voice):
-            raise CheckpointError(f"{voice}: holds a {type(model).__name__}, expected a Voice")
-        return cls(model, card, Vocoder.from_pretrained(vocoder, device=device), device=device)
+            raise CheckpointError(f"{path}: holds a {type(model).__name__}, expected a Voice")
+        spoken = Vocoder.from_pretrained(vocoder, device=device)
+        with as_checkpoint_error(path):
+            return cls(model, card, spoken, device=device)
 
     @property
     def sample_rate(self) -> int:

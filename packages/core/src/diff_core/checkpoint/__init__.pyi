@@ -5,6 +5,7 @@ from .description import (
 )
 from .model import (
     Card as Card,
+    as_checkpoint_error as as_checkpoint_error,
     load as load,
     open_checkpoint as open_checkpoint,
     parse_card as parse_card,

@@ -9,7 +9,8 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
@@ -23,7 +24,16 @@ from diff_core.checkpoint.description import Json, describe, parse_description
 from diff_core.checkpoint.rebuild import rebuild
 from diff_core.checkpoint.tensors import CheckpointError, read_tensors, write_tensors
 
-__all__ = ["Card", "CheckpointError", "load", "open_checkpoint", "parse_card", "read_card", "save"]
+__all__ = [
+    "Card",
+    "CheckpointError",
+    "as_checkpoint_error",
+    "load",
+    "open_checkpoint",
+    "parse_card",
+    "read_card",
+    "save",
+]
 
 FORMAT = 1
 
@@ -207,13 +217,28 @@ def load(
     and the time that a model takes: it is built without numbers first.
     """
     card, description, tensors = open_checkpoint(path)
-    try:
+    with as_checkpoint_error(path):
         model = rebuild(description, {**_core_types(), **(types or {})}, tensors)
         model.load_state_dict(
             {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
         )
+    return model.eval(), card
+
+
+@contextmanager
+def as_checkpoint_error(path: str | os.PathLike[str]) -> Generator[None]:
+    """Raise CheckpointError, one line that names the file, for any exception of the block.
+
+    For what makes objects of the values in a card or a description: they may be anything, and so
+    may be what a constructor raises for them. A lack of memory stays what it is.
+    """
+    try:
+        yield
     except MemoryError:
         raise
-    except Exception as error:  # a constructor may raise anything for numbers that are none of it
-        raise CheckpointError(f"{path}: {_line(error)}") from error
-    return model.eval(), card
+    except Exception as error:
+        text = _line(error)
+        if not isinstance(error, ValueError):
+            text = f"damaged, or of another version ({type(error).__name__}: {text})"
+        named = text if text.startswith(f"{path}: ") else f"{path}: {text}"
+        raise CheckpointError(named) from error

@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from diff_core.command.naming import option_names
+from diff_core.files import writing
 
 __all__ = ["App", "Command"]
 
@@ -75,10 +76,14 @@ class Command(TyperCommand):
             _simplify(parameter)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; errors in it name its options."""
+        """Run the command; errors in it name its options.
+
+        A command with --overwrite replaces no file without it, however late the file appears.
+        """
         names = {p.name: max(p.opts, key=len) for p in self.params if isinstance(p, TyperOption)}
         own = {name: names.get(to, to) for name, to in self._renamed.items()}
-        with option_names({str(name): option for name, option in {**names, **own}.items()}):
+        options = {str(name): option for name, option in {**names, **own}.items()}
+        with option_names(options), writing(overwrite=ctx.params.get("overwrite")):
             return super().invoke(ctx)
 
     def get_params(self, ctx: Any) -> Any:

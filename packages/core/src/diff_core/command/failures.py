@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
+from collections.abc import Sequence
 
 from diff_core.command.naming import as_options
-from diff_core.command.progress import print_line
 from diff_core.command.team import is_first
+from diff_core.lines import print_line
 
 __all__ = ["Failures", "explain"]
 
@@ -22,6 +24,8 @@ def explain(fault: BaseException) -> str:
     if isinstance(fault, OSError) and fault.strerror:
         where = f" ({fault.filename})" if fault.filename else ""
         remedy = "choose another folder with -o, or check permissions and free space"
+        if fault.errno == errno.ENAMETOOLONG:
+            remedy = "choose a shorter name with -o"
         return f"{fault.strerror}{where}; {remedy}"
     text = " ".join(str(fault).split())
     if isinstance(fault, ValueError | OSError | RuntimeError):
@@ -36,9 +40,11 @@ class Failures:
     see alike, until they `speak` of their own work.
     """
 
-    def __init__(self, command: str, *, debug: bool = False) -> None:
-        self.command, self.debug = command, debug
+    def __init__(self, command: str, *, debug: bool = False, strict: bool = False) -> None:
+        """strict: whether what a folder or pattern leaves out makes the exit code 1."""
+        self.command, self.debug, self.strict = command, debug, strict
         self.names: list[str] = []
+        self._is_short = False
         self._silent = not is_first()
 
     def speak(self) -> None:
@@ -60,12 +66,20 @@ class Failures:
         """Report something that the user should know and that is no failure."""
         self._say(f"{name}: {text}")
 
+    def leave_out(self, name: str, what: Sequence[str], why: str) -> None:
+        """Report what was left out of a folder or pattern, in one line: "3 .m4a", "1 subfolder".
+
+        With `strict` the command then ends with exit code 1.
+        """
+        self.warn(name, f"left out: {', '.join(what)} ({why})")
+        self._is_short = True
+
     def finish(self, total: int) -> int:
         """The exit code; with several inputs also the list of those that failed."""
         if self.names and total > 1:
             failed = f"{len(self.names)} of {total} failed"
             self._say(f"{failed}: {', '.join(self.names)}")
-        return 1 if self.names else 0
+        return 1 if self.names or (self.strict and self._is_short) else 0
 
     def _say(self, text: str) -> None:
         if not self._silent:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Container, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import typer
 
 from diff_core.command.failures import Failures
 from diff_core.command.naming import as_options
+from diff_core.command.search import search_folder, search_pattern
 from diff_core.files import refuse_existing
 
 __all__ = ["FileKind", "Job", "Source", "require_new"]
@@ -40,9 +42,9 @@ def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) 
     turn comes, for an output that exists (`diff_core.files.refuse_existing`). Refused is also what
     is named twice, and the source and the target of `job`, beside which the outputs stand.
     """
-    named = [path.resolve() for path in outputs if path is not None]
+    named = [os.path.realpath(path) for path in outputs if path is not None]
     if job is not None:
-        named.append(job.target.resolve())
+        named.append(os.path.realpath(job.target))
     try:
         refuse_existing(*outputs, overwrite=overwrite, source=job and job.source)
     except FileExistsError as error:
@@ -50,7 +52,8 @@ def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) 
         raise typer.BadParameter(text) from error
     for number, path in enumerate(named):
         if path in named[:number]:
-            raise typer.BadParameter(f"{path.name} is named for two outputs; choose another name")
+            name = os.path.basename(path)
+            raise typer.BadParameter(f"{name} is named for two outputs; choose another name")
 
 
 @dataclass(frozen=True)
@@ -60,15 +63,27 @@ class FileKind:
     name:     what to call them, in the plural: "sound files"
     suffixes: lower case, with the dot, longest first where one ends another: (".nii.gz", ".nii")
     foreign:  suffixes of such files that cannot be written, so no folder is named so either
+    unread:   suffixes of such files that are not taken out of a folder, with the reason, for the
+              line that counts them: {".m4a": "not read; convert them to WAV"}
     """
 
     name: str
     suffixes: tuple[str, ...]
     foreign: tuple[str, ...] = ()
+    unread: Mapping[str, str] = field(default_factory=dict[str, str], compare=False)
 
     def matches(self, path: Path) -> bool:
         """Return whether the name is that of such a file."""
         return path.name.lower().endswith(self.suffixes)
+
+    def takes(self, path: Path) -> bool:
+        """Return whether the command takes such a file, alone or as a part of a folder."""
+        return self.matches(path)
+
+    def unread_suffix(self, path: Path) -> str | None:
+        """Return the suffix of a file that is not taken out of a folder; None if nobody asks."""
+        name = path.name.lower()
+        return next((s for s in self.unread if name.endswith(s) and not self.takes(path)), None)
 
     def split(self, name: str) -> tuple[str, str]:
         """A file name's stem and suffix: ("scan", ".nii.gz")."""
@@ -84,40 +99,39 @@ class FileKind:
         failures: Failures,
         *,
         recursive: bool,
-        skip: Callable[[Path], bool] | None = None,
+        skip: Callable[[Path], bool] = lambda _path: False,
+        enough: Container[str] = (),
     ) -> list[Source]:
         """Files, folders and patterns to files, each once.
 
         A file that is named is taken whatever its name; hidden files and those that `skip` names
-        (`products`) are left out of folders and patterns. A folder or pattern without files is a
-        failure.
+        (`products`) are left out of folders and patterns. One line for each reason tells how many
+        files the user may miss (`Failures.leave_out`). A folder or pattern without files is a
+        failure, but for the inputs in `enough`.
         """
-        found: dict[Path, Source] = {}
+        found: dict[str, Source] = {}
         for given in inputs:
             path = Path(given)
             if not given:  # as of a variable that a script forgot to set
                 failures.add('""', "is no name; give a file, a folder or a pattern")
                 continue
             if path.is_dir():
-                walk = path.rglob("*") if recursive else path.iterdir()
-                files = [file for file in sorted(walk) if self._is_visible(file, path)]
+                search = search_folder(path, self, failures, recursive=recursive, skip=skip)
                 root = path
                 more = "" if recursive else ", or add --recursive to search its subfolders"
                 fault = f"no {self.name} in this folder; give another{more}"
-            elif path.exists() or not glob.has_magic(given):
-                found.setdefault(path.resolve(), Source(path))
+            elif os.path.lexists(path) or not glob.has_magic(given):
+                found.setdefault(os.path.realpath(path), Source(path))
                 continue
             else:
-                files = [Path(name) for name in sorted(glob.glob(given, recursive=True))]
-                files = [file for file in files if file.is_file()]
-                root = None
+                search, root = search_pattern(given, skip), None
                 fault = "no file matches this pattern; check it"
-            wanted = [file for file in files if not (skip and skip(file))]
-            if not wanted:
+            if not search.files and given not in enough:
                 made = "only outputs of this command are there; give something else"
-                failures.add(given, made if files else fault)
-            for file in wanted:
-                found.setdefault(file.resolve(), Source(file, root))
+                failures.add(given, made if search.outputs else fault)
+            search.report(given, failures)
+            for file in search.files:
+                found.setdefault(os.path.realpath(file), Source(file, root))
         return list(found.values())
 
     def products(
@@ -141,10 +155,6 @@ class FileKind:
     def _is_file(self, output: Path) -> bool:
         return self.matches(output) and not output.is_dir()
 
-    def _is_visible(self, file: Path, root: Path) -> bool:
-        hidden = any(part.startswith(".") for part in file.relative_to(root).parts)
-        return self.matches(file) and not hidden and file.is_file()
-
     def plan(
         self,
         sources: Sequence[Source],
@@ -161,7 +171,7 @@ class FileKind:
         `foreign` kind.
         """
         if output is not None and output.name.lower().endswith(self.foreign):
-            known = ", ".join(self.suffixes)
+            known = ", ".join(s for s in self.suffixes if s not in self.foreign)
             raise typer.BadParameter(f"{output} is of a kind that cannot be written: {known} can")
         if output is not None and self._is_file(output):
             if len(sources) > 1 or any(source.root for source in sources):

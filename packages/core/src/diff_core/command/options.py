@@ -25,6 +25,7 @@ __all__ = [
     "Recursive",
     "Seed",
     "SkipExisting",
+    "Strict",
     "Threads",
     "Weights",
     "picture",
@@ -46,6 +47,14 @@ SkipExisting = Annotated[
 ]
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Search subfolders too.", rich_help_panel=FILES)
+]
+Strict = Annotated[
+    bool,
+    typer.Option(
+        "--strict",
+        help="Exit with 1 if a folder or pattern has files that were left out.",
+        rich_help_panel=FILES,
+    ),
 ]
 Device = Annotated[Place, typer.Option(help="Where to compute.", rich_help_panel=MACHINE)]
 Threads = Annotated[

@@ -12,6 +12,7 @@ from diff_core.command.failures import Failures
 from diff_core.command.inputs import Job
 from diff_core.command.progress import bar
 from diff_core.command.team import team
+from diff_core.files import writing
 
 __all__ = ["process"]
 
@@ -38,7 +39,8 @@ def process(
     skip_existing: leaves out, without failure, what is there or being made by another process
 
     The bar moves by the size of the inputs. Failures from before count among the inputs. A target
-    that another process is making is a failure (`diff_core.command.claims`). Several processes of
+    that another process is making is a failure (`diff_core.command.claims`); so is a source that
+    changes during its job. Several processes of
     one launcher share the jobs (`diff_core.command.team`); each reports its own, and process 0
     of all in the end. The others' exit code is then 0, for it speaks for them.
     """
@@ -92,4 +94,5 @@ def _do_alone(
             raise FileExistsError(
                 f"the output {job.target} is being written by another process; wait for it"
             )
-        return do(job, advance)
+        with writing(source=job.source):
+            return do(job, advance)

@@ -5,22 +5,14 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
+
+from diff_core.lines import print_line, printable
 
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-__all__ = ["Bar", "bar", "print_line"]
-
-
-def print_line(line: str, file: TextIO | None = None) -> None:
-    """Print a line in one write: lines of several processes do not run into each other.
-
-    file: standard output unless given
-    """
-    stream = file or sys.stdout
-    stream.write(f"{line}\n")  # print writes the end by itself where a stream is not buffered
-    stream.flush()
+__all__ = ["Bar", "bar"]
 
 
 class Bar:
@@ -34,7 +26,8 @@ class Bar:
     def at(self, extra: float, label: str) -> None:
         """Shows `extra` beyond what has been added."""
         if self._progress and self._task is not None:
-            self._progress.update(self._task, completed=self._done + extra, description=label)
+            name = printable(label)
+            self._progress.update(self._task, completed=self._done + extra, description=name)
 
     def add(self, amount: float) -> None:
         """A piece of the work is done."""
@@ -65,7 +58,7 @@ def bar(total: float, *, quiet: bool) -> Generator[Bar]:
     )
 
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),  # a name may have brackets
         BarColumn(),
         TaskProgressColumn(),
         TimeRemainingColumn(),

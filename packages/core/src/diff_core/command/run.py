@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import Any, Literal, cast
 
@@ -13,6 +15,7 @@ import typer
 
 from diff_core.command.naming import usage
 from diff_core.launch import LaunchError, launched
+from diff_core.lines import print_line
 
 __all__ = ["Device", "run", "use", "version_of"]
 
@@ -52,6 +55,18 @@ def version_of(distribution: str) -> str:
     return f"{distribution} {version(distribution)}"
 
 
+@contextmanager
+def _warnings_in_a_line(command: str) -> Generator[None]:
+    """Print each warning of a library as one line, like all else."""
+
+    def show(message: Warning | str, *_where: object) -> None:
+        print_line(f"{command}: warning: {' '.join(str(message).split())}", sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
+
+
 def run(
     app: typer.Typer,
     command: str,
@@ -80,15 +95,17 @@ def run(
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     given = None if arguments is None else list(arguments)
+    os.environ["MPLBACKEND"] = "agg"  # pictures go into files, whatever the user's shell says
     try:
         name = program or f"python -m {command}"
-        code = app(given, prog_name=name, standalone_mode=False)
+        with _warnings_in_a_line(command):
+            code = app(given, prog_name=name, standalone_mode=False)
     except UsageError as error:
         message = cast(Any, error).format_message().replace("Value error, ", "")
-        print(f"{command}: {message} (--help shows the options)", file=sys.stderr)
+        print_line(f"{command}: {message} (--help shows the options)", sys.stderr)
         return 2
     except LaunchError as error:
-        print(f"{command}: {error}", file=sys.stderr)
+        print_line(f"{command}: {error}", sys.stderr)
         return 2
     except (KeyboardInterrupt, typer.Abort):
         code = INTERRUPTED
@@ -96,6 +113,6 @@ def run(
         if signal.getsignal(signal.SIGINT) is interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
     if interrupted:
-        print(f"{command}: interrupted", file=sys.stderr)
+        print_line(f"{command}: interrupted", sys.stderr)
         return INTERRUPTED
     return code if isinstance(code, int) else 0

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-import logging
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -26,6 +25,7 @@ import typer
 from diff_core.command import Device, explain
 from diff_core.command.options import MACHINE, Debug
 from diff_core.command.team import is_first, rank
+from diff_core.lines import log_lines, print_line
 
 __all__ = ["Folder", "training_command"]
 
@@ -108,7 +108,7 @@ class Task:
     def run(self, choices: Choices, inputs: Any) -> int:
         """Train, and return the exit code; a fault is one line on standard error."""
         prefix = self.command if is_first() else f"{self.command}, process {rank()}"
-        logging.basicConfig(level=logging.WARNING, format=f"{prefix}: %(message)s")
+        log_lines(prefix)
         choices.check()
         from diff_core.train.distributed import leave
         from diff_core.train.run import RECIPE, Options, run_job
@@ -134,12 +134,12 @@ class Task:
             run_job(import_module(self.module), recipe, settings, inputs, options)
         except Stopped as stopped:
             if is_first():
-                print(f"{prefix}: {stopped}; go on with --resume", file=sys.stderr)
+                print_line(f"{prefix}: {stopped}; go on with --resume", sys.stderr)
             code = stopped.code
         except (ValueError, OSError, MemoryError, TrainingError) as error:
             if choices.debug:
                 raise
-            print(f"{prefix}: {explain(error)}", file=sys.stderr)
+            print_line(f"{prefix}: {explain(error)}", sys.stderr)
             code = 1
         leave(code)
         return code

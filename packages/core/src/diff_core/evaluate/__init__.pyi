@@ -8,10 +8,17 @@ from .exact import (
 )
 from .interval import (
     Interval as Interval,
+    Summary as Summary,
     mean_interval as mean_interval,
+    summarise as summarise,
 )
 from .likelihood import (
     log_likelihood as log_likelihood,
+)
+from .pairing import (
+    Matched as Matched,
+    Naming as Naming,
+    match_files as match_files,
 )
 from .snr_loss import (
     SnrLoss as SnrLoss,

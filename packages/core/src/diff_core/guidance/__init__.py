@@ -1,6 +1,7 @@
 """Guidance: denoisers and samplers made from a trained denoiser, without training again.
 
-Towards a condition: `Cfg` (classifier-free guidance), `CfgPP`, `Autoguidance`, `Interval`.
+Towards a condition: `Cfg` (classifier-free guidance), `Apg`, `CfgPP`, `CfgZero`, `Autoguidance`,
+`Interval`. Within the range of the signals: `Threshold`.
 Towards a measurement y = A x_0 + noise (`diff_core.operator.Measurement`):
 
     Denoiser -> Denoiser, any sampler   `PiGdm`, `Mmps`, `Dps` (gradients of the denoiser),
@@ -25,9 +26,11 @@ and the others are off by an amount that their pages give.
 
 from __future__ import annotations
 
+from diff_core.guidance.apg import Apg
 from diff_core.guidance.autoguidance import Autoguidance
 from diff_core.guidance.cfg import Cfg
 from diff_core.guidance.cfg_pp import CfgPP
+from diff_core.guidance.cfg_zero import CfgZero
 from diff_core.guidance.ddrm import Ddrm
 from diff_core.guidance.diffpir import DiffPir, Renoise
 from diff_core.guidance.dps import Dps
@@ -35,11 +38,14 @@ from diff_core.guidance.interval import Interval
 from diff_core.guidance.mmps import Mmps
 from diff_core.guidance.pigdm import PiGdm
 from diff_core.guidance.repaint import RePaint
+from diff_core.guidance.threshold import Threshold
 
 __all__ = [
+    "Apg",
     "Autoguidance",
     "Cfg",
     "CfgPP",
+    "CfgZero",
     "Ddrm",
     "DiffPir",
     "Dps",
@@ -48,4 +54,5 @@ __all__ = [
     "PiGdm",
     "RePaint",
     "Renoise",
+    "Threshold",
 ]

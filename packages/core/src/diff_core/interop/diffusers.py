@@ -254,7 +254,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: no such file; expected a folder that diffusers saved")
     try:
         settings = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: not JSON, or damaged ({error})") from error
     if not isinstance(settings, dict):
         raise CheckpointError(f"{path}: holds no settings")

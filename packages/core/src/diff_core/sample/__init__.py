@@ -8,6 +8,7 @@ from diff_core.sample.ancestral import Ancestral, Ddim
 from diff_core.sample.churn import HeunChurn
 from diff_core.sample.consistency import Consistency
 from diff_core.sample.corrector import PredictorCorrector
+from diff_core.sample.flow_time import Kutta3, Midpoint
 from diff_core.sample.loop import Denoise, Memory, OnStep, Plan, Sampler, levels, sample
 from diff_core.sample.multistep import DpmSolverPP2M, DpmSolverPP3M
 from diff_core.sample.runge_kutta import Dpm2, Euler, Heun
@@ -29,8 +30,10 @@ __all__ = [
     "Euler",
     "Heun",
     "HeunChurn",
+    "Kutta3",
     "Lms",
     "Memory",
+    "Midpoint",
     "OnStep",
     "Plan",
     "PredictorCorrector",

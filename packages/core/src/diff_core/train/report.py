@@ -12,6 +12,7 @@ from typing import Any
 from torch import Tensor
 from tqdm import tqdm
 
+from diff_core.lines import printable
 from diff_core.train.log import Log
 
 __all__ = ["Report"]
@@ -93,7 +94,7 @@ class Report:
     def say(self, line: str) -> None:
         """A line on standard error, above the bar."""
         if self._log:
-            self._bar.write(line, file=sys.stderr)
+            self._bar.write(printable(line), file=sys.stderr)
 
 
 def _writer(folder: Path, start: int) -> Any:

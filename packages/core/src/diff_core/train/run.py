@@ -19,6 +19,7 @@ from diff_core.checkpoint import Card, open_checkpoint, parse_card, save
 from diff_core.checkpoint.description import describe
 from diff_core.checkpoint.tensors import CheckpointError
 from diff_core.files import write_json
+from diff_core.lines import print_line
 from diff_core.train.batches import Batches, load
 from diff_core.train.config import TrainConfig
 from diff_core.train.curves import draw_curves
@@ -75,11 +76,11 @@ def run_job(
             job: Job[Any] = module.build(recipe, inputs, out)
         before = _past(job.model, options, write=writes)
         if among.rank == 0:
-            print("\n".join([*job.plan, *_plan(job, config, among)]), flush=True)
+            _print([*job.plan, *_plan(job, config, among)])
         if options.dry_run:
             lines = _rehearse(job, config, among)
             if among.rank == 0:
-                print("\n".join(lines), flush=True)
+                _print(lines)
         else:
             _remember(recipe, job.model, out, write=writes)
             _train(job, replace(recipe, train=config), config, among, options, before)
@@ -102,9 +103,9 @@ def _remember(recipe: Any, model: nn.Module, out: Path, *, write: bool) -> None:
             then = json.loads(path.read_text())
         except (ValueError, RecursionError):  # no reason not to go on: the state is whole
             then = {}
-            print(f"{path}: damaged; written anew", file=sys.stderr)
+            print_line(f"{path}: damaged; written anew", sys.stderr)
         if unlike := difference(*({**all_of, "train": None} for all_of in (then, now))):
-            print(f"resumed with other settings: {unlike}", file=sys.stderr)
+            print_line(f"resumed with other settings: {unlike}", sys.stderr)
     write_json(path, now)
 
 
@@ -151,7 +152,12 @@ def _train(
     if not weights.exists() or (not config.best and not kept):  # resumed after its last step
         keep(average, read_progress(out / "state.safetensors").step)
     _draw(log, out / "curves.png")
-    print(weights)
+    print_line(str(weights))
+
+
+def _print(lines: Sequence[str]) -> None:
+    for line in lines:
+        print_line(line)
 
 
 def _draw(log: Path, picture: Path) -> None:
@@ -159,7 +165,7 @@ def _draw(log: Path, picture: Path) -> None:
     try:
         draw_curves(log, picture)
     except Exception as error:
-        print(f"{picture}: not drawn ({' '.join(str(error).split())})", file=sys.stderr)
+        print_line(f"{picture}: not drawn ({' '.join(str(error).split())})", sys.stderr)
 
 
 def start_from(path: Path, model: nn.Module, *, grow: bool = False) -> Card:

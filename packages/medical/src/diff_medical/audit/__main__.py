@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, bar, options, require_new, run, use
+from diff_core.lines import print_line
 from diff_medical.image_sets import options as sets
 
 if TYPE_CHECKING:
@@ -94,8 +95,8 @@ def audit(
         print(json.dumps(result["record"]))
     else:
         for line in [] if quiet else result["lines"]:
-            print(line)
-        print(result["verdict"])
+            print_line(line)
+        print_line(result["verdict"])
     return 0 if result["record"]["passed"] else 1
 
 

@@ -2,8 +2,9 @@
 
 Samples are compared with scans of training and with held-out ones by three measures: the distance
 of the network's own features, the registered correlation of whole images, and that of their most
-alike patches (`diff_medical.audit.screen`). What is decided from them is in
-`diff_medical.audit.statistics`.
+alike patches (`diff_medical.audit.screen`). Copies are also sought among turned and zoomed images
+(`diff_medical.audit.registered`) and halves (`diff_medical.audit.halves`). What is decided from
+them is in `diff_medical.audit.statistics`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_medical.audit.halves import halves
 from diff_medical.audit.match import detail
+from diff_medical.audit.registered import registered
 from diff_medical.audit.screen import PATCH, Likeness, likeness, nearest
 from diff_medical.audit.statistics import LEVEL, Nearer, copy_limit, nearer
 from diff_medical.image_sets.images import Images, Pools
@@ -139,25 +142,28 @@ def compare(
 
             def part(share: float, done: int = done) -> None:
                 if progress:
-                    progress(0.8 * (done + share) / parts)
+                    progress(0.6 * (done + share) / parts)
 
             body = sets[one].values > BODY
             made.append(likeness(fine[one], fine[others], patch, body=body, progress=part))
             done += 1
         found[name] = (made[0], made[1], made[2])
         alike[name] = made[0].ncc, made[1].ncc
+    searched = {
+        name: (nearest(fine[0], fine[1], to_train), nearest(fine[2], fine[1], between)[0])
+        for name, (to_train, _, between) in found.items()
+    }
+    searched |= _further(sets, lambda share: progress and progress(0.6 + 0.4 * share))
     limits: dict[str, float] = {}
     real: dict[str, tuple[float, ...]] = {}
     copies: dict[str, tuple[int, ...]] = {}
     pairs: list[Pair] = []
     distinct = 0
-    for name, (to_train, _, between) in found.items():
-        control, _ = nearest(fine[2], fine[1], between)
+    for name, ((ncc, index), control) in searched.items():
         control = control[control > 0]
         if len(control) < LEAST:  # of patches: hardly any lies within the body
             continue
-        limit = copy_limit(control, len(samples))
-        ncc, index = nearest(fine[0], fine[1], to_train)
+        limit = copy_limit(control, len(samples) * len(searched))
         limits[name] = limit
         real[name] = tuple(round(float(v), 4) for v in np.sort(control)[::-1][:10])
         copies[name] = tuple(int(i) for i in np.flatnonzero(ncc > limit))
@@ -175,6 +181,29 @@ def compare(
         tests, ranges, pools.sizes(), pools.untested, limits, real, copies,
         tuple(_worst(pairs)), distinct,
     )  # fmt: skip
+
+
+def _further(
+    sets: tuple[Images, Images, Images], progress: Callable[[float], object]
+) -> dict[str, tuple[tuple[Array, NDArray[np.int64]], Array]]:
+    """Search for copies that were turned and zoomed (of slices), and for halves of scans.
+
+    Returns for each search the likeness of the samples with their most alike train scans, and that
+    of the held-out scans with theirs.
+    """
+    samples, train, heldout = (images.values for images in sets)
+    searches = {"turned images": registered} if samples.ndim == 3 else {}
+    searches |= {"halves": halves}
+    made: dict[str, tuple[tuple[Array, NDArray[np.int64]], Array]] = {}
+    for number, (name, search) in enumerate(searches.items()):
+
+        def part(share: float, done: int = number) -> None:
+            progress((done + share) / len(searches))
+
+        first = search(samples, train, progress=lambda share: part(share / 2))
+        second, _ = search(heldout, train, progress=lambda share: part((1 + share) / 2))
+        made[name] = first, second
+    return made
 
 
 def _feature_likeness(

@@ -15,15 +15,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
-__all__ = ["SHIFT", "detail", "mirrors", "paired"]
+__all__ = ["COARSE", "FINE", "SHIFT", "detail", "mirrors", "paired"]
 
 Array = NDArray[np.float32]
 
@@ -51,13 +49,13 @@ def mirrors(axes: int) -> list[tuple[int, ...]]:
     return [m for n in range(axes + 1) for m in itertools.combinations(range(axes), n)]
 
 
-def paired(one: Array, others: Array, shift: int = SHIFT) -> Array:
+def paired(one: Array, others: Array, shift: int = SHIFT, *, signed: bool = True) -> Array:
     """Return (N,), the largest correlation, over shifts, of images (N, *S) with their others (N,
     *S).
 
-    Without mirroring. An image without contrast correlates 0 with everything. Raises ValueError
-    for other shapes, or fewer than four pixels left of an axis when `shift` is taken off both its
-    ends.
+    Without mirroring. Where it is not `signed`, the largest absolute value. An image without
+    contrast correlates 0 with everything. Raises ValueError for other shapes, or fewer than four
+    pixels left of an axis when `shift` is taken off both its ends.
     """
     shape = one.shape[1:]
     if one.shape != others.shape or len(shape) not in (2, 3):
@@ -84,20 +82,30 @@ def paired(one: Array, others: Array, shift: int = SHIFT) -> Array:
     size = window.square().sum(axes)
     flat = size <= 1e-10 * window[0].numel() * first.square().amax(axes)
     ncc = sums / _spread(second, shift) / size.sqrt().reshape(-1, *(1,) * len(shape))
+    ncc = ncc if signed else ncc.abs()
     return ncc.flatten(1).amax(1).masked_fill(flat, 0.0).numpy()
 
 
 def _spread(images: Tensor, shift: int) -> Tensor:
     """(N, shifts...): root of the sum of squares of each shifted window less its mean."""
-    pool: Any = functional.avg_pool2d if images.ndim == 3 else functional.avg_pool3d
     window = tuple(n - 2 * shift for n in images.shape[1:])
-    mean, square = (
-        pool(x[:, None].double(), window, stride=1)[:, 0] for x in (images, images.square())
-    )
+    mean, square = (_means(x.double(), window) for x in (images, images.square()))
     variance = square - mean.square()
     # what is left of a flat window is the rounding of its mean square
     variance = variance.where(variance > 1e-10 * square.amax(), math.inf)
     return (variance * math.prod(window)).sqrt().float()
+
+
+def _means(images: Tensor, window: tuple[int, ...]) -> Tensor:
+    """Return the means over all windows of that size, from running sums along each axis."""
+    for axis, size in enumerate(window, 1):
+        sums = images.cumsum(axis)
+        count = images.shape[axis] - size
+        last = sums.narrow(axis, size - 1, count + 1)
+        before = sums.narrow(axis, 0, count)
+        first = torch.zeros_like(last.narrow(axis, 0, 1))
+        images = (last - torch.cat([first, before], axis)) / size
+    return images
 
 
 def _inverse(n: int, shift: int, *, half: bool = False) -> Tensor:

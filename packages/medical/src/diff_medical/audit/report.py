@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from diff_core.files import replacing
 from diff_medical.audit.compare import Verdict
-from diff_medical.generator.selection import AUDITED
+from diff_medical.generator.selection import AUDITED, TESTED
 from diff_medical.image_sets.images import Images
 
 __all__ = ["lines", "picture", "record", "scores", "write_card"]
@@ -121,6 +121,8 @@ def scores(verdict: Verdict, samples: Images) -> dict[str, float]:
         "audit samples": float(len(samples)),
         "audit copies": float(verdict.copied),
     }
+    for kind, (count, _) in verdict.tested.items():
+        found[f"{TESTED}{kind}"] = float(count)
     for name, test in verdict.nearer.items():
         found[f"audit P nearer to train, {name}"] = round(test.share, 4)
         found[f"audit p, {name}"] = float(f"{test.probability:.3g}")

@@ -124,7 +124,7 @@ def copy_limit(real: Array, samples: int) -> float:
     """The correlation above which a sample is a copy.
 
     real:    (n,) largest correlation of each held-out scan with a train scan
-    samples: how many samples are judged
+    samples: how many samples are judged, times the number of searches that judge them
 
     Raises ValueError for fewer than 8 scans.
     """

@@ -83,7 +83,7 @@ def load_scan(path: Path, volume: int = 0, reading: Reading = Reading()) -> Load
     if not path.is_file():
         raise ValueError("no such file")
     values, affine, spacing, volumes, notes = (
-        _nifti(path, volume) if SCANS.matches(path) else _dicom(path)
+        _nifti(path, volume) if SCANS.matches(path) else _dicom(path, volume)
     )
     if not 0 <= volume < volumes:
         raise ValueError(f"has {volumes} volumes, but volume {volume} is asked for")
@@ -120,12 +120,15 @@ def _nifti(path: Path, volume: int) -> Any:
     return values, affine, scan.spacing, scan.volumes, scan.notes
 
 
-def _dicom(path: Path) -> Any:
+def _dicom(path: Path, volume: int) -> Any:
     from diff_medical.scan.dicom.series import read_series
 
     values, affine, notes = read_series(path)
     spacing = tuple(float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
-    return values, affine, spacing, 1, notes
+    volumes = values.shape[3] if values.ndim > 3 else 1
+    if values.ndim > 3:
+        values = values[..., volume] if 0 <= volume < volumes else np.zeros(0, np.float32)
+    return values, affine, spacing, volumes, notes
 
 
 def _codes(affine: NDArray[np.floating]) -> str:

@@ -13,21 +13,22 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
-from diff_core.data import Split, assign, read_manifest, refuse_shared
-from diff_medical.scan.bids import is_derivative
+from diff_core.data import (
+    Split,
+    assign,
+    count_line,
+    disagreement,
+    folder_splits,
+    read_manifest,
+    refuse_shared,
+)
+from diff_medical.scan.bids import BIDS_CT, BIDS_MR, is_derivative
+from diff_medical.scan.declared import no_magnitude
 from diff_medical.scan.intensity import Modality
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import SCANS, is_alone
 from diff_medical.scan.names import is_made_here
 
 __all__ = ["CorpusError", "Row", "Study", "find_scans", "find_study", "is_synthetic"]
-
-# What a BIDS suffix says of the modality; the rest are label maps, masks, fields and tables.
-BIDS_MR = frozenset(
-    "T1w T2w PDw T2starw FLAIR PDT2 inplaneT1 inplaneT2 UNIT1 MP2RAGE MEGRE MESE FLASH SWI "
-    "bold sbref cbv dwi asl m0scan angio epi".split()
-)
-BIDS_CT = frozenset(("ct", "CT"))
-
 
 SYNTHETIC = "is marked as synthetic"
 MADE_HERE = "is an output of diff_medical beside what it was made from"
@@ -62,37 +63,50 @@ class Row:
 
 @dataclass(frozen=True)
 class Study:
-    """The scans of a folder. layout: "manifest", "BIDS", "DICOM" or "plain".
+    """The scans of a folder.
 
+    layout:   "manifest", "BIDS", "DICOM" or "plain"
     left_out: (file, why) of each scan that is not for training
+    notes:    what a user should know of folders that are named like a split
     """
 
     layout: str
     rows: tuple[Row, ...]
     left_out: tuple[tuple[Path, str], ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def counts(self) -> str:
+        """Return the number of scans of each split, in one line."""
+        return count_line((row.split for row in self.rows), "scans")
 
     def remarks(self) -> tuple[str, ...]:
-        """Return what is left out, counted by its reason; of many reasons the commonest."""
+        """Return the notes, and what is left out, counted by its reason; of many reasons the
+        commonest.
+        """
         reasons = Counter(why for _, why in self.left_out).most_common(REASONS)
         rest = len(self.left_out) - sum(count for _, count in reasons)
         lines = [f"{count} left out: {why}" for why, count in reasons]
-        return (*lines, *([f"{rest} left out for other reasons"] if rest else []))
+        more = [f"{rest} left out for other reasons"] if rest else []
+        return (*(f"note: {note}" for note in self.notes), *lines, *more)
 
 
 def find_scans(data: Path, manifest: Path | None = None, *, real: bool = False) -> list[Row]:
     """The scans under `data`, with their split.
 
-    A manifest has one JSON object a line: `file` (relative to the manifest), `split` ("train" or
-    "val") and optionally `modality` (begins with "MR" or "CT"), `body`, `licence`, `subject`,
-    `contrast` and `volume`; `manifest.jsonl` in `data` is found by itself. Without one, files
-    below a folder called `val` are for validation; if there is none, and the subjects are known
-    (BIDS, DICOM), one in twenty of them is, at least one; and outputs of this package beside
-    what they were made from are left out.
+    A manifest has one JSON object a line: `file` (relative to the manifest), `split` ("train",
+    "val" or "test") and optionally `modality` (begins with "MR" or "CT"), `body`, `licence`,
+    `subject`, `contrast` and `volume`; `manifest.jsonl` in `data` is found by itself. Without one,
+    folders called `train`, `val`, `test` and so on give the split (`diff_core.data.folders`); if
+    none is for validation, and the subjects are known (BIDS, DICOM), one in twenty of those who
+    are not in the test is, at least one; and outputs of this package beside what they were made
+    from are left out.
 
     real: leave out what is marked as synthetic (`diff_medical.provenance`)
 
     Raises CorpusError if the folder is missing, a line of the manifest cannot be used, or nothing
-    is found; ValueError for a subject in two splits.
+    is found; ValueError for a subject in two splits. Scans of the test split are among the rows,
+    and are not trained on.
     """
     return list(find_study(data, manifest, real=real).rows)
 
@@ -110,8 +124,10 @@ def find_study(data: Path, manifest: Path | None = None, *, real: bool = False) 
     if real:
         study = _without(study, is_synthetic, SYNTHETIC)
     if manifest is None:
-        study = replace(study, rows=tuple(_split(study.rows, data)))
-    if not any(row.split == "train" for row in study.rows):
+        study = _split(study, data)
+    elif line := _contradiction(study.rows, data):
+        study = replace(study, notes=(line,))
+    if not study.rows:
         raise CorpusError(
             f"{manifest or data}: no NIfTI files (.nii, .nii.gz) or DICOM series to train on"
             + "".join(f"; {remark}" for remark in study.remarks())
@@ -150,6 +166,7 @@ def _search(data: Path) -> Study:
         path
         for path in data.rglob("*")
         if SCANS.matches(path)
+        and not is_alone(path)
         and not any(part.startswith(".") for part in path.relative_to(data).parts)
     )
     if any(_subject(path) for path in files):
@@ -181,6 +198,8 @@ def _bids(data: Path, files: Sequence[Path]) -> Study:
             left_out.append((path, "has no BIDS name (sub-..._suffix)"))
         elif modality is None:
             left_out.append((path, f"its BIDS suffix '{suffix}' is not that of an MR or CT scan"))
+        elif reason := no_magnitude(path):
+            left_out.append((path, f"is {reason}"))
         elif "derivatives" in path.relative_to(data).parts or is_derivative(path):
             left_out.append((path, "is a derivative of another scan"))
         else:
@@ -188,15 +207,30 @@ def _bids(data: Path, files: Sequence[Path]) -> Study:
     return Study("BIDS", tuple(rows), tuple(left_out))
 
 
-def _split(rows: Sequence[Row], data: Path) -> list[Row]:
-    def below_val(row: Row) -> bool:
-        return "val" in row.path.relative_to(data).parts[:-1]
+def _split(study: Study, data: Path) -> Study:
+    rows = study.rows
+    paths = [row.path.relative_to(data) for row in rows]
+    found = folder_splits(paths, people_known=study.layout == "BIDS")
+    of = {row.path: found.places[path].split for row, path in zip(rows, paths, strict=True)}
+    subjects = {row.subject for row in rows if of[row.path] != "test"}
+    chosen: dict[str, Split] = {}
+    if "val" not in of.values() and "" not in subjects and len(subjects) > 1:
+        chosen = assign(subjects)
+    made = tuple(
+        replace(row, split=split if (split := of[row.path]) in ("val", "test")
+                else chosen.get(row.subject, "train"))
+        for row in rows
+    )  # fmt: skip
+    return replace(study, rows=made, notes=found.remarks)
 
-    subjects = {row.subject for row in rows}
-    if "" in subjects or len(subjects) < 2 or any(below_val(row) for row in rows):
-        return [replace(row, split="val" if below_val(row) else "train") for row in rows]
-    chosen = assign(subjects)
-    return [replace(row, split=chosen[row.subject]) for row in rows]
+
+def _contradiction(rows: Sequence[Row], data: Path) -> str:
+    """Return one line on scans that the manifest gives another split than their folders, or ""."""
+    below = [row for row in rows if row.path.is_relative_to(data)]
+    places = folder_splits(row.path.relative_to(data) for row in below).places
+    return disagreement(
+        (row.path, row.split, places[row.path.relative_to(data)].split) for row in below
+    )
 
 
 def _read_manifest(manifest: Path) -> Iterator[Row]:

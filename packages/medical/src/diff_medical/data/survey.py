@@ -64,12 +64,19 @@ class Found:
 
 @dataclass(frozen=True)
 class Survey:
-    """A folder. left_out: (file, why) of what is no scan to train on."""
+    """A folder.
+
+    left_out: (file, why) of what is no scan to train on
+    counts:   the number of scans of each split, in one line
+    notes:    what concerns more than one scan
+    """
 
     folder: Path
     layout: str
     found: tuple[Found, ...]
     left_out: tuple[tuple[Path, str], ...]
+    counts: str = ""
+    notes: tuple[str, ...] = ()
 
     @property
     def voxels(self) -> int:
@@ -101,7 +108,7 @@ def survey(
 ) -> Survey:
     """Read every scan below a folder.
 
-    Raises ValueError if there is no such folder, it holds nothing to train on, or a subject is in
+    Raises ValueError if there is no such folder, it holds no scan, or a subject is in
     two splits.
     """
     study = find_study(folder, manifest)
@@ -110,7 +117,7 @@ def survey(
         found.append(_found(row))
         if progress:
             progress((number + 1) / len(study.rows))
-    return Survey(folder, study.layout, tuple(found), study.left_out)
+    return Survey(folder, study.layout, tuple(found), study.left_out, study.counts, study.notes)
 
 
 def _found(row: Row) -> Found:

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_core.data import count_line
 from diff_core.files import replacing
 from diff_medical.data.reading import Reading, load_scan, read_scan
 from diff_medical.data.studies import CorpusError, Row, find_scans
@@ -96,6 +97,9 @@ def build_corpus(
     cache.mkdir(parents=True, exist_ok=True)
     made: list[Volume] = []
     chosen = [row for row in rows if row.split == "train"]
+    if not chosen:
+        counts = count_line((row.split for row in rows), "scans")
+        raise CorpusError(f"nothing is left to train on; {counts}")
     skipped = 0
     for row in chosen:
         try:

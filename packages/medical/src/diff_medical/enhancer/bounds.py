@@ -24,8 +24,11 @@ Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 BOUND = 3.5
-"""No voxel changes by more than this many standard deviations of the noise: Gaussian noise goes
-beyond it in one voxel of 2,000, and no structure stronger than it can be removed or made up."""
+"""No voxel changes by more than this many standard deviations of the noise, where noise is even:
+in the scan itself for Gaussian noise and CT, in the stabilised domain for magnitudes. Gaussian
+noise goes beyond it in one voxel of 2,000, and no structure stronger than it can be removed or
+made up. In the units of a scan with the noise of magnitudes a voxel near 0 moves further, as its
+bias is removed too (`diff_medical.noise.stabilise.Stabiliser.reach`)."""
 
 BROAD = 5.0
 """Standard deviation in voxels of the Gaussian window over which changes are averaged."""

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from diff_core.files import visible_files
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import find_scans
 from diff_medical.enhancer.enhancer import Enhancer
@@ -54,7 +55,7 @@ def validation_scans(path: Path) -> list[Path]:
         return [path]
     if (path / "manifest.jsonl").is_file():
         return [row.path for row in find_scans(path) if row.split == "val"]
-    return sorted(p for p in path.rglob("*") if SCANS.matches(p))
+    return [p for p in visible_files(path) if SCANS.matches(p)]
 
 
 def coverage(

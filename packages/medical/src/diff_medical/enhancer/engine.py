@@ -14,7 +14,8 @@ import torch
 
 from diff_core.denoiser import Denoiser
 from diff_core.progress import Progress
-from diff_medical.enhancer.bounds import LEAST_GAIN, nothing_to_do, too_little
+from diff_medical.enhancer.background import Background
+from diff_medical.enhancer.bounds import BOUND, LEAST_GAIN, nothing_to_do, too_little
 from diff_medical.enhancer.checks import Checks, looked_at, measure
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.steps import Bounded, Plan, Source, Survey
@@ -23,17 +24,21 @@ from diff_medical.enhancer.uncertainty import expected_gain, middle_block
 from diff_medical.noise.ct import NoiseMap
 from diff_medical.noise.level import estimate, probed
 from diff_medical.noise.model import Noise
+from diff_medical.noise.stabilise import stabiliser
 from diff_medical.scan import scratch
-from diff_medical.scan.intensity import Modality, Scale, is_ct, scale
+from diff_medical.scan.background import background_values, is_solid
+from diff_medical.scan.intensity import Modality, Scale, recognise, scale
+from diff_medical.scan.patterns import not_intensities
 from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.mean import mean_over
 from diff_medical.slices.network import in_full
 from diff_medical.slices.uneven import at_least, of_map
 
-__all__ = ["Findings", "Part", "enhance", "noise_of"]
+__all__ = ["Findings", "Part", "enhance", "noise_of", "noise_shown"]
 
 Put = Callable[["Part"], None]
 CONSTANT = Noise(0.0, "gaussian", "constant volume")
+UNMEASURED = Noise(0.0, "gaussian", "not measured")
 
 
 @dataclass(frozen=True)
@@ -83,15 +88,23 @@ def enhance(
     noise:    if given, the settings for the noise are not used
     progress: called with the share done, 0 to 1
 
-    Raises ValueError for noise of magnitudes in a volume with negative values, a dose where the
-    volume is no CT, and a map or mask that cannot be used.
+    A volume whose values look like phase or labels is left as it is, unless the settings declare
+    its modality. Raises ValueError for noise of magnitudes in a volume with negative values, a
+    dose where the volume is no CT, and a map or mask that cannot be used.
     """
     settings.check_map(given=source.sigma_map is not None)
     survey = source.survey()
-    modality = settings.modality
-    if modality == "auto":
-        modality = "ct" if is_ct(survey.low, survey.below / source.size) else "mr"
+    modality = _modality(source, survey, settings)
     settings.check_values(survey.low, modality)
+    if noise is not None and noise.is_magnitude and survey.low < 0:
+        raise ValueError(
+            f"noise is {noise.distribution}, but values go down to {survey.low:g}: magnitudes are "
+            "never negative"
+        )
+    if settings.modality == "auto" and survey.low < survey.high:
+        reason = not_intensities(_measured(source, probed(source.shape)))
+        if reason:
+            return _leave(source, put, settings, Findings(UNMEASURED, modality, reason))
     is_given = settings.declares_level or source.sigma_map is not None
     is_known = is_given or noise is not None
     if noise is None and survey.low < survey.high:
@@ -107,7 +120,8 @@ def enhance(
     if noise.distribution == "poisson-ct" and uneven is None:
         uneven = NoiseMap.of(source.read, source.shape, source.spacing, noise.sigma)
         is_known = True
-    plan = Plan(denoiser, source, noise, modality, settings, uneven=uneven)
+    background = _background(source, survey, noise, modality)
+    plan = Plan(denoiser, source, noise, modality, settings, background, uneven=uneven)
     plan = replace(plan, to=_scale(plan, survey))
     gain = None if is_known else _gain(plan)
     if gain is not None and gain < LEAST_GAIN:
@@ -132,10 +146,50 @@ def noise_of(volume: Array, spacing: Spacing, settings: Settings, modality: Moda
     return found if sigma is None else replace(found, sigma=sigma, method="declared")
 
 
+def noise_shown(source: Source, settings: Settings) -> tuple[Noise, float]:
+    """Return the noise that the settings declare or that a volume shows, and its least value.
+
+    A volume of one value shows none.
+    """
+    survey = source.survey()
+    if not survey.low < survey.high:
+        return CONSTANT, survey.low
+    modality = _modality(source, survey, settings)
+    return _noise(source, survey, settings, modality), survey.low
+
+
+def _modality(source: Source, survey: Survey, settings: Settings) -> Modality:
+    """Return what is declared, what the file says, or what the values look like."""
+    if settings.modality != "auto":
+        return settings.modality
+    return source.modality or recognise(survey.sample)
+
+
+def _measured(source: Source, planes: slice) -> Array:
+    """Return some planes of a volume, NaN where it was not measured."""
+    values = source.read(planes)
+    if source.missing is not None:
+        values[source.missing(planes)] = np.nan
+    return values
+
+
+def _background(source: Source, survey: Survey, noise: Noise, modality: Modality) -> Background:
+    """Return the volume with its background continued from its tissue."""
+    values = background_values(survey.sample, noise.sigma, modality)
+    tissue = survey.sample[~np.isin(survey.sample, np.array(values, np.float32))]
+    solid = bool(values) and is_solid(source.read(probed(source.shape)), values)
+    return Background(
+        source.read, source.missing, values, solid, source.shape[2],
+        float(np.median(tissue)) if tissue.size else 0.0,
+    )  # fmt: skip
+
+
 def _noise(source: Source, survey: Survey, settings: Settings, modality: Modality) -> Noise:
     """Return the noise that the settings declare or that the middle of the volume shows."""
     if settings.percent is not None:
         settings = replace(settings, sigma=settings.percent / 100 * survey.high, percent=None)
+    if settings.noise == "auto" and survey.low < 0:  # which the middle need not show
+        settings = replace(settings, noise="gaussian" if modality == "mr" else "auto")
     middle = source.read(probed(source.shape))
     return noise_of(middle, source.spacing, settings, modality)
 
@@ -151,7 +205,7 @@ def _scale(plan: Plan, survey: Survey) -> Scale:
 def _gain(plan: Plan) -> float:
     """Return the expected gain in dB, for one noise level."""
     block = middle_block(plan.source.shape)
-    task = plan.task(plan.source.read(block[2])[block[:2]], plan.noise.sigma)
+    task = plan.task(plan.background.continued(block[2])[block[:2]], plan.noise.sigma)
     start = torch.from_numpy(task.scale.normalise(task.values))
     sigma = float(torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale)
 
@@ -182,6 +236,7 @@ def _change(
     source, change = plan.source, plan.settings.change
     looked = _Looked(source.shape)
     counts = np.zeros(2)
+    largest = level = 0.0
     for planes in source.steps():
         bounded = plan.bound(planes, made)
         volume, task, found, kept = bounded
@@ -193,13 +248,21 @@ def _change(
         result[kept] = volume[kept]
         if spread is not None:
             spread[kept] = 0
+        largest = max(largest, float(np.abs(result - volume).max()))
+        level = max(level, float(np.max(task.level)))
         put(Part(planes.start, volume, result, spread))
         scratch.release(*(one for one in made if one is not None))
     shares = counts / np.prod(source.shape)
     return measure(
         looked.noisy, looked.estimate, plan.noise.sigma if plan.uneven is None else looked.level,
-        looked.changed, bounded=float(shares[0]), broad=float(shares[1]), gain=gain,
+        looked.changed, bounded=float(shares[0]), broad=float(shares[1]), largest=largest,
+        limit=change * level * _reach(plan.noise), gain=gain,
     )  # fmt: skip
+
+
+def _reach(noise: Noise) -> float:
+    """Return the most that a voxel may move, in noise levels."""
+    return stabiliser(noise.coils).reach(BOUND) if noise.is_magnitude else BOUND
 
 
 class _Looked:

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diff_core.denoiser import Denoiser
 from diff_core.device import pick_device
-from diff_core.io import Card, load
+from diff_core.io import Card, CheckpointError, load
 from diff_core.progress import Progress
 from diff_core.train.precision import narrow_dtype
 from diff_medical.enhancer.checks import Checks
@@ -73,7 +73,11 @@ class Enhancer:
         device that is not there.
         """
         where = pick_device(device)
-        denoiser, card = load(path or path_of("enhance"), types=NETWORK_TYPES)
+        path = path or path_of("enhance")
+        denoiser, card = load(path, types=NETWORK_TYPES)
+        if not isinstance(denoiser, Denoiser) or not hasattr(denoiser, "network"):
+            kind = type(denoiser).__name__
+            raise CheckpointError(f"{path}: holds a {kind}, expected a denoiser of scans")
         denoiser = denoiser.to(where)
         if where.type == "cpu":
             denoiser = denoiser.to(memory_format=torch.channels_last)

@@ -7,20 +7,41 @@ from dataclasses import dataclass
 from diff_medical.enhancer.checks import Checks
 from diff_medical.scan.spacing import Spacing
 
-__all__ = ["Outcome"]
+__all__ = ["Outcome", "VolumeOutcome"]
+
+
+@dataclass(frozen=True)
+class VolumeOutcome:
+    """The record of one volume of a series, with the fields of `Outcome`.
+
+    volume: its number, from 0
+    shared: whether it shares the noise of other volumes, whose levels agree with its own
+    """
+
+    volume: int
+    modality: str
+    sigma: float
+    distribution: str
+    method: str
+    correlation: float | None
+    shared: bool
+    unchanged: str
+    checks: Checks | None
 
 
 @dataclass(frozen=True)
 class Outcome:
     """The record of what was done to one file; `--json` prints it.
 
-    sigma, distribution, coils, correlation, method: the noise, in the units of the scan (`Noise`)
+    sigma, distribution, coils, correlation, method: the noise, in the units of the scan (`Noise`);
+                   of a series, that of its first volume
     dtype, policy: datatype written, and why
     quality, planes: what was asked for, and in which planes the scan was looked at
     unchanged:     why the scan was left as it is, "" if it was not
     strength:      share of the change that was made
     dose:          share of a full dose whose noise was left in, None if none was
     checks:        what was measured of the change (`Checks`); of a series, in its first volume
+    series:        the record of each volume of a series (4-D); empty for one volume
     zeroed:        NaN or Inf voxels that were set to 0
     notes:         what a user should know about the file
     synthetic:     what the scan says of being synthetic, "" if it says nothing
@@ -45,6 +66,7 @@ class Outcome:
     strength: float
     dose: float | None
     checks: Checks | None
+    series: tuple[VolumeOutcome, ...]
     zeroed: int
     notes: tuple[str, ...]
     samples: int

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from diff_core.denoiser import Denoiser
 from diff_core.progress import Progress, passes
+from diff_medical.enhancer.background import Background
 from diff_medical.enhancer.bounds import (
     BROAD_REACH,
     bound_broad,
@@ -40,7 +41,7 @@ from diff_medical.enhancer.uncertainty import (
 )
 from diff_medical.noise.model import Noise
 from diff_medical.scan import scratch
-from diff_medical.scan.intensity import CT_AIR, Modality, Scale, step_of
+from diff_medical.scan.intensity import Modality, Scale, step_of
 from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.mean import mean_over
 from diff_medical.slices.network import in_full
@@ -58,14 +59,12 @@ class Survey:
     """The findings of one pass over a volume.
 
     low, high: its least and greatest value
-    below:     the number of voxels below the air of CT
     sample:    every n-th voxel in C order, from which the scale of intensities is taken
     levels:    the same voxels of the map of noise levels, None without one
     """
 
     low: float
     high: float
-    below: int
     sample: Array
     levels: Array | None
 
@@ -77,6 +76,9 @@ class Source:
     read:      returns planes of it along Z, float32 (X, Y, n), a new array each time
     sigma_map: the same of a map of the noise level
     mask:      the same of a mask: voxels where it is 0 stay as they are
+    missing:   the same of a mask of voxels that were not measured, which `read` gives as 0: they
+               stay as they are, and no other voxel's estimate depends on them
+    modality:  what the file says that the volume is, None if it does not
     thickness: planes that are worked on at once; None takes what makes 8 million voxels
     """
 
@@ -85,6 +87,8 @@ class Source:
     spacing: Spacing
     sigma_map: Read | None = None
     mask: Read | None = None
+    missing: Callable[[slice], NDArray[np.bool_]] | None = None
+    modality: Modality | None = None
     thickness: int | None = None
 
     @property
@@ -108,12 +112,11 @@ class Source:
         chosen = np.unravel_index(np.arange(0, self.size, step_of(self.size)), self.shape)
         sample = np.empty(len(chosen[0]), np.float32)
         levels_there = None if self.sigma_map is None else np.empty_like(sample)
-        low, high, below, inside = np.inf, -np.inf, 0, self.mask is None
+        low, high, inside = np.inf, -np.inf, self.mask is None
         least, most = np.inf, -np.inf
         for planes in self.steps():
             values = self.read(planes)
             low, high = min(low, float(values.min())), max(high, float(values.max()))
-            below += int(np.count_nonzero(values < CT_AIR))
             here = (chosen[2] >= planes.start) & (chosen[2] < planes.stop)
             place = chosen[0][here], chosen[1][here], chosen[2][here] - planes.start
             sample[here] = values[place]
@@ -128,7 +131,7 @@ class Source:
             raise ValueError("mask has 0 voxels other than 0; expected at least one")
         if levels_there is not None:
             check_levels(least, most)
-        return Survey(low, high, below, sample, levels_there)
+        return Survey(low, high, sample, levels_there)
 
 
 class Estimate(NamedTuple):
@@ -154,6 +157,7 @@ class Bounded(NamedTuple):
 class Plan:
     """The denoising of a volume.
 
+    background: what stays as it is and mixes into nothing
     to:     its intensity scale, None for the sample that it is taken from
     uneven: planes of a map of levels, None for one level
     """
@@ -163,6 +167,7 @@ class Plan:
     noise: Noise
     modality: Modality
     settings: Settings
+    background: Background
     to: Scale | None = None
     uneven: Read | None = None
 
@@ -185,7 +190,7 @@ class Plan:
 
     def read(self, planes: slice) -> Task:
         """Return some planes as the network is given them."""
-        return self.task(self.source.read(planes), self.level(planes))
+        return self.task(self.background.continued(planes), self.level(planes))
 
     def estimate(self, progress: Progress) -> Estimate:
         """Return the estimate of the whole volume."""
@@ -225,15 +230,15 @@ class Plan:
         inner = slice(planes.start - wide.start, planes.stop - wide.start)
         within = (slice(None), slice(None), inner)
         around = self.source.read(wide)
-        kept = constant_regions(around)[within]
         volume = around[within]
+        kept = constant_regions(around)[within] | self.background.at(planes, volume)
         if self.modality == "ct":
             kept |= outside_tissue(volume)
         if self.uneven is not None:
             kept |= self.uneven(planes) == 0
         if self.source.mask is not None:
             kept |= self.source.mask(planes) == 0
-        task = self.task(volume, self.level(planes))
+        task = self.read(planes)
         sigma = self.sigma(wide, task.scale)
         level = sigma.numpy() if sigma.ndim else float(sigma)
         start, mean = (np.array(values[:, :, wide]) for values in (made.noisy, made.mean))

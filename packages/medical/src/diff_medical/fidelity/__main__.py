@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from diff_core.command import App, Failures, bar, options, run, use
+from diff_core.lines import print_line
 from diff_medical.image_sets import options as sets
 
 if TYPE_CHECKING:
@@ -91,9 +92,25 @@ def fidelity(
         print(json.dumps({"features": named, "images": counts, "sets": values}))
     else:
         said = ", ".join(f"{count} {kind}" for kind, count in counts.items())
-        print(f"features: {named}; images of each set: {said}; 95 % intervals")
-        print("\n".join(table(rows)))
+        print_line(f"features: {named}; images of each set: {said}; 95 % intervals")
+        for line in table(rows):
+            print_line(line)
     return 0
+
+
+def _features(path: Path) -> list[Any]:
+    """The arrays `real`, `samples` and, where it is there, `reference` of a file of numpy."""
+    import numpy as np
+
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return [file[name] for name in ("real", "samples", "reference") if name in file]
+    except OSError:
+        raise
+    except Exception as error:  # numpy parses headers as Python, whose errors are many
+        raise ValueError(
+            f"{path} is no .npz file, or damaged; write it with numpy.savez"
+        ) from error
 
 
 @dataclass(frozen=True)
@@ -116,7 +133,6 @@ def _measured(
     given: _Given, device: str, failures: Failures, progress: Bar
 ) -> tuple[str, dict[str, dict[str, Value]], dict[str, int]]:
     """The features' name, the rows of the table, and images of each kind."""
-    import numpy as np
 
     from diff_medical.fidelity.rivals import augmented, gaussian
     from diff_medical.fidelity.summary import Summary
@@ -153,8 +169,7 @@ def _measured(
     made = read_samples(files, cutting, warn)
     own: Any = None
     if given.features is not None:
-        with np.load(given.features, allow_pickle=False) as file:
-            own = [file[name] for name in ("real", "samples", "reference") if name in file]
+        own = _features(given.features)
         counts = [len(real), len(made), len(reference)]
         if [len(array) for array in own] != counts[: len(own)] or len(own) < 2:
             raise ValueError(

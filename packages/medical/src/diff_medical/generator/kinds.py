@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, cast
 
@@ -9,6 +10,16 @@ from diff_core.io import Card
 from diff_medical.generator.request import Choice, Request
 
 __all__ = ["Kinds"]
+
+
+def _choice(row: Mapping[str, Any]) -> Choice:
+    """Return the choice that a row of a card describes. Raises KeyError or TypeError."""
+    made = Choice(**{**row, "positions": tuple(row["positions"])})
+    words = all(isinstance(word, str) for word in (made.modality, made.body, made.plane))
+    numbers = (made.scans, made.subjects, made.view, *made.positions)
+    if not words or not all(type(number) in (int, float) for number in numbers):
+        raise TypeError(f"a choice is {dict(row)}")
+    return made
 
 
 @dataclass(frozen=True)
@@ -22,10 +33,9 @@ class Kinds:
         """Return the kinds of a card. Raises ValueError if the card is not a generator's."""
         try:
             rows = cast("list[dict[str, Any]]", card.signal["choices"])
-            made = [
-                replace(Choice(**row), positions=tuple(cast("list[float]", row["positions"])))
-                for row in rows
-            ]
+            made = [_choice(row) for row in rows]
+            if not made:
+                raise TypeError("no choices")
         except (KeyError, TypeError) as error:
             raise ValueError(f"the card of {card.name} is not a generator's ({error})") from error
         return cls(tuple(made))

@@ -130,9 +130,12 @@ class Generator:
 
         Raises `diff_core.io.CheckpointError` if the file cannot be used.
         """
+        pick_device(device)
         path = path or path_of("generate_volume" if volume else "generate")
         model, card = io.load(path, types=NETWORK_TYPES)
-        return cls(model, card, fingerprint=files.fingerprint(path), device=device)
+        fingerprint = files.fingerprint(path)
+        with io.as_checkpoint_error(path):
+            return cls(model, card, fingerprint=fingerprint, device=device)
 
     @property
     def spatial(self) -> int:

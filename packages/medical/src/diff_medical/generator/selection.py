@@ -10,6 +10,7 @@ from diff_medical.generator.request import Choice
 
 __all__ = ["audit_of", "choose", "honest", "listed", "name_of"]
 
+TESTED = "audit samples of "  # and a kind: the number of its samples, where it was tested
 AUDITED = "audit passed"  # the score, 1 or 0, that a card has after an audit
 
 
@@ -81,13 +82,30 @@ def honest(card: Card, kinds: Sequence[Choice]) -> str:
     said = f"learned from scans of {card.signal.get('subjects', 'an unknown number of')} people"
     if len(kinds) == 1:
         said += f", {kinds[0].subjects} of them in {name_of(kinds[0])}"
-    return f"{said}; for research, not for diagnosis; {audit_of(card)}"
+    return f"{said}; for research, not for diagnosis; {audit_of(card, kinds)}"
 
 
-def audit_of(card: Card) -> str:
-    """Return the card's words on the audit for copies of training scans (`diff_medical.audit`)."""
+def audit_of(card: Card, kinds: Sequence[Choice] = ()) -> str:
+    """Return the card's words on the audit for copies of training scans (`diff_medical.audit`).
+
+    kinds: those that are made. Of a kind without held-out scans the audit only looked for copies,
+           and of one that it drew no samples of it says nothing
+    """
     if AUDITED not in card.scores:
         return "not audited for copies"
-    if card.scores[AUDITED]:
+    if not card.scores[AUDITED]:
+        return "FAILED its audit: may copy scans that it was trained on"
+    tested = {name.removeprefix(TESTED) for name in card.scores if name.startswith(TESTED)}
+    if not tested:
+        return "passed its audit for copies; its card does not say of which kinds"
+    names = [name_of(one) for one in kinds]
+    lacking = [name for name in names if name not in tested]
+    if not lacking:
         return "passed its audit for copies"
-    return "FAILED its audit: may copy scans that it was trained on"
+    if len(lacking) == len(names):
+        return f"NOT AUDITED for {_few(lacking)}; its audit passed for {_few(sorted(tested))}"
+    return f"passed its audit for copies of {_few(sorted(tested))}, NOT AUDITED for the others"
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:4]) + (f" and {len(names) - 4} more" if len(names) > 4 else "")

@@ -7,6 +7,7 @@ size are taken as they are; others are resampled by their voxel size, and cut, l
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -17,7 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import sha256
+from diff_core.files import sha256, visible_files
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import Row, find_study
 from diff_medical.generator.data.corpus import Entry, Selection, build_corpus
@@ -73,8 +74,9 @@ class Sources:
 
 def _rows_below(folder: Path, manifest: Path | None) -> list[Row]:
     rows = find_study(folder, manifest).rows
-    root = folder.resolve()
-    return [row for row in rows if root in row.path.resolve().parents]
+    # a link lies where it is, not where it leads: archives of git-annex hold links alone
+    root = Path(os.path.abspath(folder))
+    return [row for row in rows if root in Path(os.path.abspath(row.path)).parents]
 
 
 def cutting_of(recipe: dict[str, Any], size: int, spatial: int, thickness: float) -> Cutting:
@@ -147,7 +149,7 @@ def find_samples(folder: Path) -> list[Path]:
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
-    files = [p for p in sorted(folder.rglob("*")) if p.is_file() and not p.name.startswith(".")]
+    files = visible_files(folder)
     found = [p for p in files if SCANS.matches(p) or (p.suffix == ".dcm" and is_dicom(p))]
     if not found:
         raise ValueError(f"{folder}: no samples (.nii, .nii.gz, .dcm) are there")

@@ -5,6 +5,7 @@ header.
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import refuse_existing
+from diff_core.files import file_job, refuse_existing, replacing
 from diff_core.progress import Progress, parts
 from diff_medical.enhancer.engine import Findings, Part, enhance
 from diff_medical.enhancer.enhancer import Enhanced, Enhancer
@@ -24,15 +25,18 @@ from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.steps import Source
 from diff_medical.enhancer.uncertainty import PROBES
 from diff_medical.jobs.products import Products
-from diff_medical.jobs.remarks import policy, remarks
+from diff_medical.jobs.remarks import advised, policy, remarks
+from diff_medical.jobs.series import noise_of_volumes, record_of_volumes
 from diff_medical.marks.descent import mark_descendant, record, unmarkable, write_records
 from diff_medical.marks.told import Told
-from diff_medical.noise.model import Noise
 from diff_medical.scan import bids
+from diff_medical.scan.background import stands_free
+from diff_medical.scan.declared import declared_modality, refuse_declared
+from diff_medical.scan.dicom.folder import settle
 from diff_medical.scan.dicom.stack import Stack
 from diff_medical.scan.dicom.write import check_target, write_series
 from diff_medical.scan.finite import zeroed
-from diff_medical.scan.kinds import SCANS
+from diff_medical.scan.kinds import NIFTI, SCANS
 from diff_medical.scan.names import beside
 from diff_medical.scan.nifti import Scan, Voxels, check_kind, on_grid, write
 from diff_medical.scan.open import SeriesScan, open_scan
@@ -45,7 +49,6 @@ from diff_medical.slices.timing import predicted_seconds
 __all__ = ["Ready", "enhance_file", "prepare", "run"]
 
 Array = NDArray[np.float32]
-SHARED = 8  # volumes of a series from which its one noise level is estimated
 FLOAT32 = np.dtype(np.float32)
 
 
@@ -56,7 +59,10 @@ class Ready:
     stack:    the DICOM series whose form the output has, None for a NIfTI or MGH file
     told:     the marks of a synthetic scan, None if it has none
     sidecars: the records of outputs whose format has no room for a mark
-    zeroed:   the number of NaN or Inf voxels that are read as 0
+    companions: files that come along (`bids.companions`), each with its copy
+    bad:      the number of voxels that are NaN or Inf
+    keep_nan: whether those stay as they are; else they become 0
+    overwrite: whether a DICOM series that came to be there meanwhile is replaced
     """
 
     scan: Scan
@@ -66,10 +72,13 @@ class Ready:
     stack: Stack | None
     told: Told | None
     sidecars: tuple[Path, ...]
+    companions: tuple[tuple[Path, Path], ...]
     sigma_map: Scan | None
     mask: Scan | None
     float32: bool
-    zeroed: int
+    bad: int
+    keep_nan: bool
+    overwrite: bool
 
     @property
     def is_derivative(self) -> bool:
@@ -86,7 +95,14 @@ class Ready:
         sigma_map = self.sigma_map and partial(self.sigma_map.volume, 0)
         mask = self.mask and partial(self.mask.volume, 0)
         read = partial(self.scan.volume, index)
-        return Source(self.scan.grid, read, self.scan.spacing, sigma_map, mask)
+        missing = partial(self.missing, index) if self.bad else None
+        return Source(
+            self.scan.grid, read, self.scan.spacing, sigma_map, mask, missing, self.scan.modality
+        )
+
+    def missing(self, index: int, planes: slice) -> NDArray[np.bool_]:
+        """Return which voxels of some planes of a volume are NaN or Inf."""
+        return ~np.isfinite(self.scan.values(index, planes))
 
 
 class Results:
@@ -96,6 +112,8 @@ class Results:
         scan, products = ready.scan, ready.products
         self.ready = ready
         self.findings: list[Findings] = []
+        self.shared: list[bool] = []
+        """Whether each volume shares the noise of others."""
         self.written = Voxels(scan, ready.dtype)
         self.removed = Voxels(scan, FLOAT32) if products.residual else None
         self.doubt = Voxels(scan, FLOAT32) if products.uncertainty else None
@@ -105,9 +123,16 @@ class Results:
 
     def put(self, index: int, part: Part) -> None:
         """Put in some planes of volume `index`."""
-        self.written.put(index, part.after, keep=not self.ready.zeroed, first=part.first)
+        ready = self.ready
+        if ready.bad and ready.keep_nan and self.written.stored.dtype.kind == "f":
+            planes = slice(part.first, part.first + part.after.shape[2])
+            given = ready.scan.values(index, planes)
+            part = replace(part, after=np.where(np.isfinite(given), part.after, given))
+        keep = not ready.bad or ready.keep_nan
+        self.written.put(index, part.after, keep=keep, first=part.first)
         if self.removed:
-            self.removed.put(index, part.before - part.after, first=part.first)
+            removed = np.nan_to_num(part.before - part.after, nan=0.0, posinf=0.0, neginf=0.0)
+            self.removed.put(index, removed, first=part.first)
         if self.doubt and part.doubt is not None:
             self.doubt.put(index, part.doubt, first=part.first)
         if index == 0:
@@ -115,8 +140,13 @@ class Results:
             given = (part.before, part.after, part.doubt)
             for shown, values in zip(self.shown, given, strict=False):
                 shown[:, :, planes] = values
-        if self.ready.scan.is_large:
-            release(self.written.stored, self.ready.scan.stored, *self.shown)
+        if ready.scan.is_large:
+            self.release()
+
+    def release(self) -> None:
+        """Give back the memory of what lies on the disk."""
+        further = [one.stored for one in (self.removed, self.doubt) if one is not None]
+        release(self.written.stored, self.ready.scan.stored, *further, *self.shown)
 
     def write(self, code: str) -> None:
         """Write the files, with the marks of a synthetic scan."""
@@ -124,13 +154,18 @@ class Results:
         if ready.stack is None:
             write(ready.target, self.written, note=label)
         else:
-            voxels = self.written.stored[..., 0]
-            made_by = f"diff-medical {code}"
-            write_series(ready.target, ready.stack, voxels, label="enhanced", version=made_by)
+            voxels, made_by = self.written.stored, f"diff-medical {code}"
+            write_series(
+                ready.target, ready.stack, voxels, label="enhanced", version=made_by,
+                overwrite=ready.overwrite,
+            )  # fmt: skip
         if self.removed:
             write(beside(ready.target, "residual"), self.removed, note=f"{label} residual")
         if self.doubt and ready.products.uncertainty:
             write(ready.products.uncertainty, self.doubt, note=f"{label} uncertainty")
+        for given, copy in ready.companions:
+            with replacing(copy) as temporary:
+                shutil.copyfile(given, temporary)
         write_records(ready.told, ready.sidecars)
 
     def draw(self, outcome: Outcome) -> None:
@@ -157,6 +192,7 @@ class Results:
             write_report(ready.products.report, before, result, spacing, turn, outcome)
 
 
+@file_job
 def enhance_file(
     enhancer: Enhancer,
     source: Path,
@@ -169,6 +205,7 @@ def enhance_file(
     float32: bool = False,
     overwrite: bool = False,
     nan_to_zero: bool = False,
+    keep_nan: bool = False,
     on_progress: Progress | None = None,
     on_plan: Callable[[Passes, float], None] | None = None,
 ) -> Outcome:
@@ -178,6 +215,8 @@ def enhance_file(
     target:    a NIfTI file; for a DICOM series also a folder
     sigma_map: NIfTI file on the grid of the scan: the noise level of each voxel
     mask:      NIfTI file on the grid of the scan: voxels of 0 stay as they are
+    nan_to_zero, keep_nan: voxels that are NaN or Inf become 0, or stay, instead of a refusal;
+               no other voxel's estimate depends on them
     on_plan:   called with the passes over the scan, and the seconds that they may take
     float32:   write 32-bit floats rather than the input's datatype, slope and intercept
 
@@ -189,6 +228,7 @@ def enhance_file(
     ready = prepare(
         source, target, settings, products=products, sigma_map=sigma_map, mask=mask,
         float32=float32, overwrite=overwrite, nan_to_zero=nan_to_zero,
+        keep_nan=keep_nan,
     )  # fmt: skip
     scan = ready.scan
     slices = network_of(enhancer.denoiser).slices
@@ -205,7 +245,9 @@ def enhance_file(
         done = {
             k: v for k, v in dataclasses.asdict(outcome).items() if k not in ("input", "output")
         }
-        bids.write_sidecar(source, target, done, code, made=record(ready.told))
+        first = ready.source(0)
+        free = stands_free(first.read, first.shape, 1 if scan.is_large else first.shape[2])
+        bids.write_sidecar(source, target, done, code, made=record(ready.told), stripped=free)
     results.draw(outcome)
     return outcome
 
@@ -221,22 +263,29 @@ def prepare(
     float32: bool = False,
     overwrite: bool = False,
     nan_to_zero: bool = False,
+    keep_nan: bool = False,
 ) -> Ready:
     """Open a scan and check that it can be enhanced and its results can be written.
 
     Arguments and errors are those of `enhance_file`.
     """
+    if not SCANS.matches(target):
+        settle(target)
     beyond = products.paths(target)
     own = (bids.sidecar_path(target),) if _is_derivative(source, target) else ()
+    both = NIFTI.matches(source) and NIFTI.matches(target)
+    copies = tuple(bids.companions(source, target)) if both else ()
+    own += tuple(copy for _, copy in copies)
     refuse_existing(target, *beyond, *own, overwrite=overwrite, source=source)
-    scan = open_scan(source, nan_to_zero=nan_to_zero)
+    scan = open_scan(source, nan_to_zero=nan_to_zero or keep_nan)
+    refuse_declared(scan)
+    if scan.modality is None and NIFTI.matches(source):
+        scan = replace(scan, modality=declared_modality(source))
     stack = scan.stack if isinstance(scan, SeriesScan) and not SCANS.matches(target) else None
     if stack is not None:
         check_target(target)
         if float32:
             raise ValueError("float32 needs NIfTI, DICOM keeps its integers; name a .nii.gz file")
-    if scan.modality is not None and settings.modality == "auto":
-        settings = replace(settings, modality=scan.modality)
     for path in (target, *beyond):
         check_kind(scan, path)
     told = mark_descendant(scan)
@@ -247,20 +296,24 @@ def prepare(
     levels, inside = (None if p is None else on_grid(p, scan) for p in (sigma_map, mask))
     return Ready(
         scan=scan, target=target, settings=settings, products=products, stack=stack, told=told,
-        sidecars=sidecars, sigma_map=levels, mask=inside, float32=float32, zeroed=zeroed(scan),
+        sidecars=sidecars, companions=copies, sigma_map=levels, mask=inside, float32=float32,
+        bad=zeroed(scan), keep_nan=keep_nan,
+        overwrite=overwrite,
     )  # fmt: skip
 
 
 def run(enhancer: Enhancer, ready: Ready, progress: Progress | None = None) -> Results:
     """Enhance all volumes of a scan."""
     results = Results(ready)
-    noise = _shared_noise(enhancer, ready.scan, ready.settings)
+    noises = noise_of_volumes(ready.scan, ready.source, ready.settings)
     for index, report in enumerate(parts(progress, ready.scan.volumes)):
         found = enhance(
             enhancer.denoiser, ready.source(index), partial(results.put, index), ready.settings,
-            noise=noise, progress=report,
+            noise=noises[index], progress=report,
         )  # fmt: skip
         results.findings.append(found)
+        results.shared.append(noises[index] is not None)
+        results.release()
     return results
 
 
@@ -294,10 +347,12 @@ def _outcome(
         strength=settings.change,
         dose=settings.dose,
         checks=first.checks,
-        zeroed=ready.zeroed,
+        series=record_of_volumes(results.findings, results.shared),
+        zeroed=0 if ready.keep_nan else ready.bad,
         notes=(
-            *scan.notes,
-            *remarks(scan, first, settings, float32=ready.float32),
+            *map(advised, scan.notes),
+            *remarks(scan, results.findings, settings, float32=ready.float32),
+            *_kept(ready),
             *remark(enhancer.denoiser.network),
         ),
         samples=settings.samples,
@@ -309,11 +364,7 @@ def _outcome(
     )
 
 
-def _shared_noise(enhancer: Enhancer, scan: Scan, settings: Settings) -> Noise | None:
-    """Return one noise level for a series: the median over some of its volumes, None for one."""
-    if scan.volumes == 1:
-        return None
-    picked = np.unique(np.linspace(0, scan.volumes - 1, min(scan.volumes, SHARED)).astype(int))
-    found = [enhancer.noise_of(scan.volume(i), scan.spacing, settings) for i in picked.tolist()]
-    found.sort(key=lambda noise: noise.sigma)
-    return found[len(found) // 2]
+def _kept(ready: Ready) -> tuple[str, ...]:
+    if not (ready.bad and ready.keep_nan):
+        return ()
+    return (f"{ready.bad:,} voxels are NaN or Inf and stay so; --nan-to-zero makes them 0",)

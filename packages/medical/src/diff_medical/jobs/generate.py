@@ -60,6 +60,7 @@ class Plan:
         """Raise FileExistsError for an output that is there; ValueError for a folder that holds
         other things than a DICOM series, and for DICOM without pydicom.
         """
+        from diff_medical.scan.dicom.folder import settle
         from diff_medical.scan.dicom.series import reader
         from diff_medical.scan.dicom.write import check_target
 
@@ -68,6 +69,8 @@ class Plan:
         if self.folder.exists() and not self.folder.is_dir():
             raise FileExistsError(f"the output {self.folder} is a file; name a folder")
         for target in (*self.targets(), picture):
+            if not target.suffix:
+                settle(target)
             refuse_existing(target, sidecar_path(target), overwrite=overwrite)
             if not target.suffix:
                 check_target(target)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,10 +21,12 @@ class Inputs:
 
     series: folders and zip archives of DICOM, each with the folder below which it was found
     others: what is left: NIfTI files, folders of them, patterns
+    enough: those of `others` that need to hold nothing else than DICOM
     """
 
     series: tuple[tuple[Path, Path | None], ...]
     others: tuple[str, ...]
+    enough: frozenset[str] = frozenset()
 
 
 def find_inputs(
@@ -37,6 +39,7 @@ def find_inputs(
     """
     series: dict[Path, tuple[Path, Path | None]] = {}
     others: list[str] = []
+    enough: set[str] = set()
     for given in inputs:
         path = Path(given)
         if path.is_file() and path.suffix.lower() == ".zip":
@@ -44,16 +47,23 @@ def find_inputs(
         elif path.is_file() and not SCANS.matches(path) and is_dicom(path):
             failures.add(given, "is one file of a DICOM series; give the folder that it is in")
         elif path.is_dir():
-            folders = [Path(d) for d, _, _ in os.walk(path)] if recursive else [path]
+            folders = list(_visible(path)) if recursive else [path]
             found = [d for d in sorted(folders) if _holds_dicom(d) and not (d != path and skip(d))]
             for folder in found:
                 series.setdefault(folder.resolve(), (folder, path if folder != path else None))
-            walk = path.rglob("*") if recursive else path.iterdir()
-            if not found or any(SCANS.matches(p) and not skip(p) for p in walk):
-                others.append(given)
+            others.append(given)
+            if found:
+                enough.add(given)
         else:
             others.append(given)
-    return Inputs(tuple(series.values()), tuple(others))
+    return Inputs(tuple(series.values()), tuple(others), frozenset(enough))
+
+
+def _visible(folder: Path) -> Iterator[Path]:
+    """The folder, and the folders below it whose names do not begin with a dot."""
+    for root, folders, _ in os.walk(folder):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        yield Path(root)
 
 
 def plan_series(
@@ -89,5 +99,8 @@ def plan_series(
 
 
 def _holds_dicom(folder: Path) -> bool:
-    files = (p for p in folder.iterdir() if p.is_file() and not SCANS.matches(p))
-    return any(is_dicom(p) for p in files)
+    try:
+        files = [p for p in folder.iterdir() if not p.name.startswith(".")]
+    except OSError:  # is reported by the search for other files
+        return False
+    return any(p.is_file() and not SCANS.matches(p) and is_dicom(p) for p in files)

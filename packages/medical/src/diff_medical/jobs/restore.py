@@ -13,19 +13,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import refuse_existing
+from diff_core.files import file_job, refuse_existing
 from diff_core.progress import Progress, parts
 from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
 from diff_medical.marks.descent import mark_descendant, record
+from diff_medical.noise.level import probed
 from diff_medical.restore.inpaint import Inpainted, inpaint
 from diff_medical.restore.outcome import Restored, Wish, write_sidecar
 from diff_medical.restore.upsample import Upsampled, finer_spacing, thick_axis, upsample
 from diff_medical.scan.bids import sidecar_path
+from diff_medical.scan.declared import refuse_declared
 from diff_medical.scan.finer import HeaderEdit, finer_header
 from diff_medical.scan.finite import zeroed
 from diff_medical.scan.kinds import NIFTI
 from diff_medical.scan.nifti import Scan, Voxels, on_grid, read, write
+from diff_medical.scan.patterns import not_intensities
 from diff_medical.scan.refusal import ScanError
 from diff_medical.scan.spacing import Spacing
 
@@ -49,6 +52,7 @@ class _Work:
     draw: Callable[[Path, Restored], None] | None = None
 
 
+@file_job
 def restore_file(
     enhancer: Enhancer,
     source: Path,
@@ -80,6 +84,9 @@ def restore_file(
     refuse_existing(target, sidecar_path(target), report, overwrite=overwrite, source=source)
     # what stands in a hole plays no part, so it may be NaN
     scan = read(source, nan_to_zero=nan_to_zero and wish.hole is None)
+    refuse_declared(scan)
+    if reason := not_intensities(scan.volume(0, probed(scan.grid))):
+        raise ScanError(source, reason, f"it cannot be {wish.word}; resample it by nearest voxels")
     told = mark_descendant(scan)
     dtype = np.dtype(np.float32) if float32 else scan.dtype
     if wish.hole is None:
@@ -219,5 +226,6 @@ def _remarks(misfits: list[float]) -> tuple[str, ...]:
         return ()
     return (
         f"thick slices of the result are {max(misfits):.1f} noise levels from the scan: its "
-        "slices are not what the profile says, or its noise is more than was estimated",
+        "slices are not what the profile says, or its noise is more than was estimated; try "
+        "--profile box, or give the noise with --sigma",
     )

@@ -17,7 +17,7 @@ from diff_core.files import write_json
 from diff_medical.marks.mark import NOTICE
 from diff_medical.marks.told import Told, tell
 from diff_medical.scan.bids import sidecar_path
-from diff_medical.scan.kinds import MGH
+from diff_medical.scan.kinds import ITK, MGH
 from diff_medical.scan.nifti import Scan
 from diff_medical.scan.open import SeriesScan
 
@@ -32,14 +32,14 @@ def mark_descendant(scan: Scan) -> Told | None:
     """
     files = [scan.path]
     if isinstance(scan, SeriesScan):
-        files.insert(0, Path(scan.stack.slices[0].filename))
+        files.insert(0, Path(scan.stack.headers[0].filename))
     told = next((one for one in map(tell, files) if one.synthetic), None)
     if told is None:
         return None
     if isinstance(scan, SeriesScan):
         from diff_medical.marks.dicom import sign as sign_slice
 
-        for one in scan.stack.slices:
+        for one in scan.stack.headers:
             sign_slice(one, told.mark)
     if not isinstance(scan.image, MGHImage):
         from diff_medical.marks.nifti import sign
@@ -56,8 +56,9 @@ def record(told: Told | None) -> dict[str, Any]:
 
 
 def unmarkable(told: Told | None, *targets: Path) -> tuple[Path, ...]:
-    """The sidecars of outputs whose format has no room for a mark: MGH."""
-    return tuple(sidecar_path(t) for t in targets if told is not None and MGH.matches(t))
+    """The sidecars of outputs whose format has no room for a mark: MGH, NRRD and MetaImage."""
+    without = (t for t in targets if MGH.matches(t) or ITK.matches(t))
+    return tuple(sidecar_path(t) for t in without if told is not None)
 
 
 def write_records(told: Told | None, sidecars: tuple[Path, ...]) -> None:

@@ -85,7 +85,7 @@ class Mark:
             return cls(found[2], int(found[3]), software=found[1])
         try:
             record = json.loads(text)
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         return cls.of_record(record) if isinstance(record, dict) else None
 

@@ -37,10 +37,13 @@ def sign(header: Any, mark: Mark | None) -> None:
 def signs(path: Path) -> dict[str, Mark | None]:
     """Return the marks in the header, by their place; None for "synthetic" without a mark.
 
-    Raises ScanError for a file that is no NIfTI file.
+    Raises ScanError for a file that is no NIfTI file, or pair of files.
     """
     from diff_medical.scan.header import open_image
+    from diff_medical.scan.pair import is_pair, open_pair
 
+    if is_pair(path):
+        return _signs(open_pair(path)[0].header)
     return _signs(open_image(path)[0].header)
 
 

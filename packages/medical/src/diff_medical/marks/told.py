@@ -80,21 +80,44 @@ def tell(path: Path) -> Told:
     Of other files only name and sidecar are read. Raises ValueError (ScanError) or OSError for a
     file that cannot be read.
     """
-    found, note = dict(_inside(path)), ""
+    found = dict(_inside(path))
+    inside, denied = bool(found), []
+    if is_dicom(path) and _denies(path):
+        denied.append("Synthetic Data")
     for beside in (path, path.parent) if is_dicom(path) else (path,):
         sidecar = sidecar_path(beside)
         if sidecar != path and sidecar.is_file() and (said := _record(sidecar)) is not None:
             if (mark := Mark.of_record(said)) or said.get("Synthetic") is True:
                 found["sidecar"] = mark
+            elif said.get("Synthetic") is False:
+                denied.append("sidecar")
         if is_named_synthetic(beside):
             found["file name"] = None
     marks = {where: mark for where, mark in found.items() if mark is not None}
+    notes: list[str] = []
     if len({(mark.fingerprint, mark.seed) for mark in marks.values()}) > 1:
         each = ", ".join(f"{w}: {m.fingerprint} seed {m.seed}" for w, m in marks.items())
-        note = f"its marks differ ({each}); the first is told"
+        notes.append(f"its marks differ ({each}); the first is told")
+    if found and denied:
+        notes.append(
+            f"its marks differ (synthetic by {', '.join(found)}; not by {', '.join(denied)})"
+        )
+    elif found and not inside and _has_room(path):
+        notes.append(f"nothing inside it is a mark, only its {' and its '.join(found)}")
     mark = _fullest(list(marks.values()))
     shipped = mark is not None and mark.fingerprint in _shipped()
-    return Told(path, True if found else None, mark, tuple(found), shipped, note)
+    return Told(path, True if found else None, mark, tuple(found), shipped, "; ".join(notes))
+
+
+def _denies(path: Path) -> bool:
+    from diff_medical.marks.dicom import denies
+
+    return denies(path)
+
+
+def _has_room(path: Path) -> bool:
+    """Return True for a format that has room for a mark, which is lost where there is none."""
+    return NIFTI.matches(path) or PICTURES.matches(path) or is_dicom(path)
 
 
 def _fullest(marks: list[Mark]) -> Mark | None:
@@ -105,7 +128,7 @@ def _fullest(marks: list[Mark]) -> Mark | None:
 
 def _inside(path: Path) -> dict[str, Mark | None]:
     """Return the marks in the file itself."""
-    if NIFTI.matches(path):
+    if NIFTI.matches(path) or path.suffix.lower() == ".hdr":
         from diff_medical.marks.nifti import signs
 
         return signs(path)
@@ -125,7 +148,7 @@ def _record(sidecar: Path) -> dict[str, Any] | None:
     """The content of a sidecar; None if it is not a JSON object."""
     try:
         content = json.loads(sidecar.read_text(encoding="utf-8"))
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

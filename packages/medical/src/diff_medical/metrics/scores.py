@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_medical.metrics.similarity import inner, similarity
 from diff_medical.metrics.structure import edge_sharpness, multiscale_ssim, slice_ssim
 
-__all__ = ["BETTER", "METRICS", "Scores", "score"]
+__all__ = ["BETTER", "MASKED", "METRICS", "Scores", "score"]
 
 Array = NDArray[np.floating]
 
+MASKED = ("psnr", "ssim", "nmse", "mae")
 METRICS = ("psnr", "ssim", "ssim_2d", "ms_ssim", "nmse", "mae", "edges")
 BETTER = {name: -1 if name in ("nmse", "mae") else 1 for name in METRICS}
 
@@ -36,6 +38,7 @@ class Scores:
     nmse: sum (est - ref)^2 / sum ref^2
     mae:  mean |est - ref|, in the units of the volumes
     data_range, mask, voxels, dims: what they were computed with
+    masked: names of the scores that are of the mask alone, "" without one
     """
 
     psnr: float
@@ -50,6 +53,7 @@ class Scores:
     ms_ssim: float = float("nan")
     scales: int = 0
     edges: float = float("nan")
+    masked: str = ""
 
 
 def score(
@@ -127,6 +131,7 @@ def score(
         data_range=data_range,
         mask=mask_name,
         voxels=int(inside.sum()),
+        masked="" if mask is None else " ".join(MASKED),
         dims=sum(n > 1 for n in reference.shape),
         **more,
     )
@@ -137,19 +142,11 @@ def _ssim(reference: Array, estimate: Array, data_range: float) -> tuple[float, 
 
     Axes of length 1 do not count; an axis thinner than the window repeats its end slices.
     """
-    from skimage.metrics import structural_similarity
-
-    axes = [n for n in reference.shape if n > 1]
-    pad = [(-(-max(0, 11 - n) // 2),) * 2 for n in axes]
-    padded = [np.pad(x.reshape(axes), pad, mode="edge") for x in (reference, estimate)]
-    similarity: Any = structural_similarity(
-        *padded,
-        data_range=data_range,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        full=True,
-    )
-    mean, full = similarity
-    inner = tuple(slice(low, low + n) for (low, _), n in zip(pad, axes, strict=True))
-    return float(mean), full[inner].reshape(reference.shape)
+    sizes = [n for n in reference.shape if n > 1]
+    pad = [(-(-max(0, 11 - n) // 2),) * 2 for n in sizes]
+    padded = [np.pad(x.reshape(sizes), pad, mode="edge") for x in (reference, estimate)]
+    axes = range(len(sizes))
+    luminance, structure = similarity(*padded, data_range, axes)
+    full = luminance * structure
+    within = tuple(slice(low, low + n) for (low, _), n in zip(pad, sizes, strict=True))
+    return float(inner(full, axes).mean()), full[within].reshape(reference.shape)

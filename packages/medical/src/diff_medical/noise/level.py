@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from diff_medical.noise.ct import MAD_TO_SD, soft_tissue
 from diff_medical.noise.model import Distribution, Noise, Region
 from diff_medical.noise.stabilise import stabiliser
+from diff_medical.scan.background import background_values
 from diff_medical.scan.spacing import THICK, Spacing
 
 __all__ = [
@@ -214,8 +215,9 @@ def _foreground(values: Array, axes: tuple[int, ...]) -> Mask:
     usable = np.ones(values.shape, dtype=bool)
     reach = np.zeros((3, 3, 3), dtype=bool)
     reach[tuple(slice(None) if a in axes else 1 for a in range(3))] = True
-    for extreme in (values.min(), values.max()):  # zero padding, clipped air, saturation
-        padding = values == extreme
+    zeros = background_values(values, 0.0, "ct")  # 0 that noise does not make
+    for extreme in {float(values.min()), float(values.max()), *zeros}:  # also clipping
+        padding = values == np.float32(extreme)
         if padding.mean() > 0.001:
             usable &= np.logical_not(binary_dilation(padding, reach))
     for axis in axes:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,26 @@ from diff_core.command import Job
 from diff_core.files import write_json
 from diff_medical.scan.kinds import NIFTI
 
-__all__ = ["dataset_of", "is_bids", "is_derivative", "named", "sidecar_path", "write_sidecar"]
+__all__ = [
+    "BIDS_CT",
+    "DESCRIPTION",
+    "BIDS_MR",
+    "companions",
+    "dataset_of",
+    "is_bids",
+    "is_derivative",
+    "named",
+    "sidecar_path",
+    "suffix_of",
+    "write_sidecar",
+]
+
+BIDS_MR = frozenset(
+    "T1w T2w PDw T2starw FLAIR PDT2 inplaneT1 inplaneT2 UNIT1 MP2RAGE MEGRE MESE FLASH SWI "
+    "bold sbref cbv dwi asl m0scan angio epi".split()
+)
+BIDS_CT = frozenset(("ct", "CT"))
+"""The suffixes of MR and CT scans; others are label maps, masks, fields and tables."""
 
 PIPELINE = "diff-medical"
 DESCRIPTION = "dataset_description.json"
@@ -31,9 +51,15 @@ def is_bids(path: Path) -> bool:
     return NIFTI.matches(path) and NAME.fullmatch(NIFTI.split(path.name)[0]) is not None
 
 
+def suffix_of(path: Path) -> str:
+    """Return the suffix of a BIDS name: "T1w" of sub-01_T1w.nii.gz."""
+    return NIFTI.split(path.name)[0].rsplit("_", 1)[-1]
+
+
 def is_derivative(path: Path) -> bool:
     """Return True for a file that this package made of a BIDS scan."""
-    return is_bids(path) and re.search(r"_desc-(denoised|residual)_", path.name) is not None
+    made = re.search(r"_desc-([a-zA-Z0-9+]+[DR]|[dr])(enoised|esidual)_", path.name)
+    return is_bids(path) and made is not None
 
 
 def dataset_of(path: Path) -> Path | None:
@@ -58,8 +84,11 @@ def named(jobs: Sequence[Job], output: Path | None) -> list[Job]:
 
 def _target(job: Job, output: Path | None) -> Path:
     stem, suffix = NIFTI.split(job.source.name)
+    described = re.search(r"_desc-([a-zA-Z0-9+]+)", stem)
+    # what is described already keeps its description, or two scans would have one name
+    label = f"{described[1]}Denoised" if described else "denoised"
     entities, _, kind = re.sub(r"_desc-[a-zA-Z0-9+]+", "", stem).rpartition("_")
-    name = f"{entities}_desc-denoised_{kind}{suffix}"
+    name = f"{entities}_desc-{label}_{kind}{suffix}"
     root = dataset_of(job.source)
     if output is not None or root is None:
         return job.target.with_name(name)
@@ -72,6 +101,55 @@ def sidecar_path(image: Path) -> Path:
     return image.with_name(NIFTI.split(image.name)[0] + ".json")
 
 
+def companions(source: Path, target: Path) -> list[tuple[Path, Path]]:
+    """Return the files without which a series cannot be used, each with the name of its copy
+    beside `target`: .bval and .bvec of diffusion, aslcontext.tsv of perfusion.
+
+    They stand beside `source` with its name. In a BIDS dataset they may also stand in a folder
+    above it, with some of its entities, and belong to all files below (the inheritance principle).
+    """
+    stem, made = (NIFTI.split(path.name)[0] for path in (source, target))
+    kinds = {".bval": ".bval", ".bvec": ".bvec"}
+    found = [
+        (source.with_name(stem + end), target.with_name(made + end))
+        for end in kinds
+        if source.with_name(stem + end).is_file()
+    ]
+    if not is_bids(source):
+        return found
+    have = {one.suffix for one, _ in found}
+    for end in (end for end in kinds if end not in have):
+        if (given := _inherited(source, suffix_of(source), end)) is not None:
+            found.append((given, target.with_name(made + end)))
+    if suffix_of(source) == "asl":
+        given = _inherited(source, "aslcontext", ".tsv")
+        if given is not None:
+            name = f"{made.rpartition('_')[0]}_aslcontext.tsv"
+            found.append((given, target.with_name(name)))
+    return found
+
+
+def _inherited(source: Path, suffix: str, end: str) -> Path | None:
+    """Return the file `..._{suffix}{end}` that applies to a scan: the nearest above it whose
+    entities it has.
+    """
+    entities = set(NIFTI.split(source.name)[0].split("_")[:-1])
+    root = dataset_of(source)
+    folder = source.resolve().parent
+    while True:
+        fits = [
+            path
+            for path in sorted(folder.glob(f"*{suffix}{end}"))
+            if (name := path.name.removesuffix(end)).split("_")[-1] == suffix
+            and set(name.split("_")[:-1]) <= entities
+        ]
+        if fits:
+            return max(fits, key=lambda path: len(path.name))
+        if root is None or folder == root or folder == folder.parent:
+            return None
+        folder = folder.parent
+
+
 def write_sidecar(
     source: Path,
     target: Path,
@@ -79,24 +157,28 @@ def write_sidecar(
     version: str,
     *,
     made: Mapping[str, Any] | None = None,
+    stripped: bool = False,
 ) -> None:
     """Write the sidecar of `target`, and the description of its dataset if that is missing.
 
     It has what the sidecar of `source` says of the scan, where the scan came from, and `done`;
     of a synthetic scan how it was `made`.
+
+    stripped: whether the voxels show a head without its skull, where the sidecar says nothing
     """
     own = sidecar_path(source)
     said: dict[str, Any] = {}
     if own.is_file():
         try:
             said = dict(json.loads(own.read_text(encoding="utf-8")))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, RecursionError) as error:
             raise ValueError(
                 f"its sidecar {own} is not a JSON object ({error}); mend it"
             ) from error
-    root = dataset_of(source)
-    place = source.resolve().relative_to(root).as_posix() if root else source.name
-    said.setdefault("SkullStripped", False)  # what is not a derivative has its skull
+    dataset = dataset_of(source)
+    place = source.resolve().relative_to(dataset).as_posix() if dataset else source.name
+    named = re.search(r"_desc-[a-zA-Z0-9+]*(brain|[sS]kull[sS]tripped)", source.name)
+    said.setdefault("SkullStripped", stripped or named is not None)
     said |= made or {}
     synthetic = f"{made['Description']}. " if made else ""
     said |= {
@@ -105,21 +187,23 @@ def write_sidecar(
         "Enhancement": {"Name": PIPELINE, "Version": version, **_portable(done)},
     }
     write_json(sidecar_path(target), said)
-    if root is None:
+    if dataset is None:
         return
-    derived = root / "derivatives" / PIPELINE
-    if derived in target.resolve().parents and not (derived / DESCRIPTION).exists():
+    depth = len(Path(place).parts) - 1
+    derived = target.resolve().parents[depth]  # its tree is that of the dataset
+    if derived / Path(place).parent != target.resolve().parent:
+        return
+    if not (derived / DESCRIPTION).exists():
         generator = {"Name": PIPELINE, "Version": version}
-        write_json(
-            derived / DESCRIPTION,
-            {
-                "Name": f"{PIPELINE}: scans without noise",
-                "BIDSVersion": "1.9.0",
-                "DatasetType": "derivative",
-                "GeneratedBy": [generator],
-                "SourceDatasets": [{"URL": root.as_uri()}],
-            },
-        )
+        described = {
+            "Name": f"{PIPELINE}: scans without noise",
+            "BIDSVersion": "1.9.0",
+            "DatasetType": "derivative",
+            "GeneratedBy": [generator],
+            "SourceDatasets": [{"URL": dataset.as_uri()}],
+        }
+        with suppress(FileExistsError):  # another process was sooner
+            write_json(derived / DESCRIPTION, described)
 
 
 def _portable(done: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from diff_medical.scan import scratch
 from diff_medical.scan.nifti import Scan
 from diff_medical.scan.refusal import ScanError
 
@@ -22,7 +23,7 @@ def zeroed(scan: Scan) -> int:
         raise ScanError(
             scan.path,
             f"{bad:,} of {int(np.prod(scan.shape)):,} voxels are NaN or Inf, the first at {where}",
-            "add nan_to_zero=True to take them for 0",
+            "add keep_nan=True to keep them, or nan_to_zero=True to take them for 0",
         )
     return bad
 
@@ -52,4 +53,5 @@ def _bad(scan: Scan) -> tuple[int, tuple[int, ...]]:
                 place = (x, y, z + first)[: len(scan.shape)]
                 where = (*place, *((index,) if scan.volumes > 1 else ()))
             bad += count
+        scratch.release(scan.stored)
     return bad, where

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import warnings
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
@@ -55,7 +56,7 @@ def open_image(path: Path) -> tuple[Any, Any]:
         raise ScanError(path, problem, "convert it to .nii.gz")
     if len(head) < length:
         raise ScanError(path, "the file ends within its header", "copy it again")
-    with damaged(path, "its header is damaged", "export it again"), _quiet():
+    with damaged(path, "its header is damaged", "export it again"), quiet():
         raw = kind(head[:length], check=False)
         image: Any = image_class.from_filename(path)
         for extension in image.header.extensions:
@@ -110,12 +111,14 @@ def check_packing(path: Path) -> bool:
 
 
 @contextmanager
-def _quiet() -> Generator[None]:
-    """Without nibabel's log lines: what matters in them is checked and said here."""
+def quiet() -> Generator[None]:
+    """Without nibabel's warnings: what matters in them is checked and said here."""
     logger = imageglobals.logger
     level, logger.level = logger.level, 60
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         logger.level = level
 

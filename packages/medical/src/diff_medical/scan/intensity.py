@@ -14,7 +14,6 @@ __all__ = [
     "Modality",
     "Scale",
     "Window",
-    "is_ct",
     "recognise",
     "scale",
     "step_of",
@@ -23,6 +22,7 @@ __all__ = [
 Modality = Literal["mr", "ct"]
 
 CT_AIR = -500.0  # HU, below which there is only air
+AIR = (-1200.0, -900.0)  # HU of air with its noise
 CT_OFFSET = -1000.0  # HU of air
 CT_SCALE = 1500.0  # water at 2/3, most bone below 1.7
 
@@ -41,15 +41,21 @@ class Scale(NamedTuple):
 
 
 def recognise(volume: NDArray[np.floating]) -> Modality:
-    """Return "ct" if the values reach well below zero as Hounsfield units of air do, else MR."""
-    return "ct" if is_ct(float(np.min(volume)), float(np.mean(volume < CT_AIR))) else "mr"
+    """Return "ct" for values whose histogram has the air of CT, else "mr".
 
-
-def is_ct(low: float, below: float) -> bool:
-    """Return True for a volume that is CT by its least value and the share of voxels below
-    CT_AIR.
+    Air is a peak near -1000 HU. Below it there is nothing but padding, which has one value, and
+    the values between air and fat (lungs) are not many times as many. Values that are only
+    negative, as in phase, velocities, field maps and differences, have no such peak.
     """
-    return low < CT_AIR and below > 0.01
+    values = volume.reshape(-1)[:: step_of(volume.size)]
+    if not np.min(values) < CT_AIR:
+        return "mr"
+    low = float(values.min())
+    deep = values[(values < AIR[0]) & (values != low)].size
+    air = np.count_nonzero((values >= AIR[0]) & (values <= AIR[1]))
+    between = np.count_nonzero((values > AIR[1]) & (values < CT_AIR))
+    is_peak = air > 0.01 * values.size and deep < 0.05 * air and between < 3 * air
+    return "ct" if is_peak else "mr"
 
 
 def scale(volume: NDArray[np.floating], modality: Modality) -> Scale:

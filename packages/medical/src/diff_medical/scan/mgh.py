@@ -13,7 +13,7 @@ import numpy as np
 from nibabel.freesurfer.mghformat import MGHHeader, MGHImage
 from numpy.typing import NDArray
 
-from diff_medical.scan.header import check_packing, first_bytes
+from diff_medical.scan.header import check_packing, first_bytes, quiet
 from diff_medical.scan.refusal import ScanError, damaged
 from diff_medical.scan.spacing import Spacing
 
@@ -33,7 +33,7 @@ def open_mgh(path: Path) -> tuple[Any, Spacing, tuple[str, ...]]:
     head = first_bytes(path, HEADER, packed=packed)
     if len(head) < HEADER or int.from_bytes(head[:4], "big") != 1:
         raise ScanError(path, "is not an MGH file", "convert it to .nii.gz")
-    with damaged(path, "its header is damaged", "export it again"):
+    with damaged(path, "its header is damaged", "export it again"), quiet():
         image: Any = MGHImage.from_filename(path)
         affine = image.affine
         spacing = tuple(float(s) for s in np.linalg.norm(affine[:3, :3], axis=0))
@@ -68,7 +68,9 @@ def as_nifti(image: Any) -> Any:
     header.set_data_dtype(image.get_data_dtype())
     header.set_xyzt_units("mm", "msec")
     zooms = source.get_zooms()  # type: ignore[no-untyped-call]
-    header.set_zooms([float(zoom) for zoom in zooms])
+    # a size may be negative there, which the affine accounts for; a time is then no time
+    sizes, times = np.abs(zooms[:3]), np.nan_to_num(np.maximum(zooms[3:], 0), posinf=0)
+    header.set_zooms([float(zoom) for zoom in (*sizes, *times)])
     header.set_qform(image.affine, code="scanner")
     header.set_sform(image.affine, code="scanner")
     return header

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from diff_medical.scan.kinds import SCANS
@@ -30,6 +31,8 @@ def beside(target: Path, what: str) -> Path:
     for the "denoised" of BIDS; a NIfTI file, also beside a DICOM series.
     """
     name, suffix = SCANS.split(target.name) if SCANS.matches(target) else (target.name, ".nii.gz")
-    if "_desc-denoised" in name:
-        return target.with_name(name.replace("_desc-denoised", f"_desc-{what}") + suffix)
+    if found := re.search(r"_desc-(denoised|[a-zA-Z0-9+]+Denoised)(?=_)", name):
+        label = found[1].removesuffix("Denoised") + what.capitalize()
+        label = what if found[1] == "denoised" else label
+        return target.with_name(name.replace(found[0], f"_desc-{label}") + suffix)
     return target.with_name(f"{name.removesuffix('_enhanced')}_{what}{suffix}")

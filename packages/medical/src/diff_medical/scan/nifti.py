@@ -1,5 +1,5 @@
-"""NIfTI-1, NIfTI-2 and MGH files in and out: what is written differs from what was read only in
-its voxel values.
+"""NIfTI, MGH, NRRD and MetaImage files in and out: what is written differs from what was read only
+in its voxel values. Images of two files are read, and written as one.
 
 A scan is checked before anything is computed from it, and every refusal is one line that names the
 file, what is wrong with it and what to do. Voxels go back into the datatype, slope and intercept
@@ -24,8 +24,10 @@ from diff_core.files import replacing
 from diff_medical.scan import scratch
 from diff_medical.scan.header import check_length, check_sum, geometry, is_packed, open_image
 from diff_medical.scan.intensity import Modality
-from diff_medical.scan.kinds import MGH
+from diff_medical.scan.itk import ItkImage, open_itk, save_itk
+from diff_medical.scan.kinds import ITK, MGH, single
 from diff_medical.scan.mgh import as_nifti, open_mgh, rewritten
+from diff_medical.scan.pair import is_pair, open_pair
 from diff_medical.scan.refusal import ScanError, damaged
 from diff_medical.scan.spacing import Spacing
 
@@ -37,10 +39,11 @@ WHOLE = slice(None)
 
 @dataclass(frozen=True)
 class Scan:
-    """A checked NIfTI or MGH file, its voxels not yet read.
+    """A checked file of a scan, its voxels not yet read.
 
     path:     where it lies
-    image:    nibabel's Nifti1Image, Nifti2Image or MGHImage, with all of its header
+    image:    nibabel's Nifti1Image, Nifti2Image or MGHImage, with all of its header; of a NRRD or
+              MetaImage file an `ItkImage`
     spacing:  voxel sizes of the three spatial axes, from the affine in use
     notes:    what a user should know about the header
     modality: what the file says it is, None if it does not
@@ -89,8 +92,8 @@ class Scan:
 
     @property
     def is_large(self) -> bool:
-        """True if a volume is too large to be held in memory."""
-        return int(np.prod(self.grid, dtype=np.int64)) > scratch.LARGE
+        """True if a volume, or all of a series, is too large to be held in memory."""
+        return int(np.prod(self.shape, dtype=np.int64)) > scratch.LARGE
 
     @cached_property
     def stored(self) -> Array:
@@ -120,6 +123,10 @@ class Scan:
             return np.nan_to_num(values, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
         return values
 
+    def evened(self, voxels: Voxels) -> Voxels:
+        """Return voxels of this scan for a file of even slices, as those of most scans are."""
+        return voxels
+
     def values(self, index: int = 0, planes: slice = WHOLE) -> NDArray[np.float32]:
         """Return the same with NaN and infinity as they are."""
         slope, inter = self.scaling
@@ -148,8 +155,8 @@ class Voxels:
             )
         self.scaling = scan.scaling if self.own else (1.0, 0.0)
         grid = (*self.shape[:3], 1, 1)[:3]
-        is_large = int(np.prod(grid, dtype=np.int64)) > scratch.LARGE
-        self.stored = scratch.empty((*grid, scan.volumes), dtype, large=is_large)
+        size = int(np.prod(grid, dtype=np.int64)) * scan.volumes
+        self.stored = scratch.empty((*grid, scan.volumes), dtype, large=size > scratch.LARGE)
 
     def put(
         self, index: int, volume: NDArray[np.float32], *, keep: bool = False, first: int = 0
@@ -176,15 +183,20 @@ class Voxels:
 
 
 def read(path: Path, *, nan_to_zero: bool = False) -> Scan:
-    """Open and check the NIfTI or MGH file at `path`; its voxels are read later.
+    """Open and check the NIfTI, MGH, NRRD or MetaImage file at `path`, or either file of a pair;
+    its voxels are read later.
 
-    Raises ScanError if it is missing, empty, neither of them, of a datatype without an order (RGB,
+    Raises ScanError if it is missing, empty, none of them, of a datatype without an order (RGB,
     complex), without voxels, with fewer than two axes longer than 1, shorter than its header says,
     or without usable geometry.
     """
-    raw, spacing, notes = None, (1.0, 1.0, 1.0), ()
+    raw, spacing, notes, held = None, (1.0, 1.0, 1.0), (), path
     if MGH.matches(path):
         image, spacing, notes = open_mgh(path)
+    elif ITK.matches(path):
+        image, spacing, notes = open_itk(path)
+    elif is_pair(path):
+        image, raw, held = open_pair(path)
     else:
         image, raw = open_image(path)
     dtype = image.get_data_dtype()
@@ -203,7 +215,8 @@ def read(path: Path, *, nan_to_zero: bool = False) -> Scan:
         raise ScanError(path, f"is not an image (shape {shape})", "give a slice or a volume")
     if raw is not None:
         spacing, notes = geometry(path, raw, len(shape))
-    check_length(path, image, dtype)
+    if not isinstance(image, ItkImage):
+        check_length(held, image, dtype)
     return Scan(path, image, spacing, notes, nan_to_zero=nan_to_zero)
 
 
@@ -213,19 +226,48 @@ def write(
     """Write `voxels` with the header of their scan to `path`, whole or not at all.
 
     `note` is appended to the header's description where it fits in its 79 bytes; MGH has none.
-    `edit` changes a copy of a NIfTI header in place. Raises ValueError for an MGH file of a scan
-    that was none.
+    `edit` changes a copy of a NIfTI header in place. Raises ValueError where `check_kind` does.
     """
+    check_kind(voxels.scan, path)
     path.parent.mkdir(parents=True, exist_ok=True)
+    voxels = voxels.scan.evened(voxels)
+    if ITK.matches(path):
+        with replacing(path) as partial:
+            stored = voxels.stored.reshape(voxels.shape, order="F")
+            save_itk(partial, voxels.scan.image, stored)
+        return
     image = _image(path, voxels, note, edit)
     with replacing(path) as partial:
-        image.to_filename(partial)
+        if isinstance(voxels.stored, np.memmap) and not MGH.matches(path):
+            _stream(image, voxels.stored, partial)
+        else:
+            image.to_filename(partial)
+
+
+def _stream(image: Any, stored: Array, path: Path) -> None:
+    """Write a NIfTI image as nibabel does, a plane at a time: memory does not grow with it."""
+    image.update_header()
+    header = image.header.copy()
+    header.set_data_offset(0)  # the least that its extensions leave
+    dtype = header.get_data_dtype()
+    with nib.openers.ImageOpener(path, "wb") as file:
+        header.write_to(file)
+        file.write(bytes(header.get_data_offset() - file.tell()))
+        for index in range(stored.shape[3]):
+            for z in range(stored.shape[2]):
+                file.write(stored[:, :, z, index].astype(dtype).tobytes(order="F"))
+            scratch.release(stored)
 
 
 def check_kind(scan: Scan, path: Path) -> None:
-    """Raise ValueError where an MGH file is to keep the header of a scan that was none."""
-    if MGH.matches(path) and not isinstance(scan.image, MGHImage):
-        raise ValueError(f"the output {path} cannot keep its header; name a .nii.gz file")
+    """Raise ValueError where an MGH, NRRD or MetaImage file is to keep the header of a scan that
+    was none, and for an image of two files, which are not written.
+    """
+    if single(path) != path:
+        raise ValueError(f"the output {path} would be two files; name {single(path).name}")
+    for kind, image_class in ((MGH, MGHImage), (ITK, ItkImage)):
+        if kind.matches(path) and not isinstance(scan.image, image_class):
+            raise ValueError(f"the output {path} cannot keep its header; name a .nii.gz file")
 
 
 def _image(path: Path, voxels: Voxels, note: str, edit: Callable[[Any], None] | None) -> Any:
@@ -233,7 +275,6 @@ def _image(path: Path, voxels: Voxels, note: str, edit: Callable[[Any], None] | 
     stored = voxels.stored.reshape(voxels.shape, order="F")
     was_mgh = isinstance(scan.image, MGHImage)
     if MGH.matches(path):
-        check_kind(scan, path)
         return rewritten(scan.image, stored)
     header: Any = as_nifti(scan.image) if was_mgh else scan.image.header.copy()
     header.set_data_dtype(stored.dtype.newbyteorder(header.endianness))

@@ -13,33 +13,58 @@ from numpy.typing import NDArray
 
 from diff_medical.scan import scratch
 from diff_medical.scan.dicom.archive import unpack
+from diff_medical.scan.dicom.heights import Heights
+from diff_medical.scan.dicom.pixels import quiet
 from diff_medical.scan.dicom.series import KINDS, open_folder
 from diff_medical.scan.dicom.stack import Stack
-from diff_medical.scan.nifti import Scan, read
+from diff_medical.scan.nifti import Scan, Voxels, read
 
 __all__ = ["SeriesScan", "open_scan", "open_series"]
 
 
 LONGEST = 32_767  # voxels along an axis of NIfTI
-_NONE = Stack((), (0, 0, 0), np.dtype(np.uint8), np.zeros((0, 2)), np.eye(4))
+_NONE = Stack(
+    (), (0, 0, 0), np.dtype(np.uint8), np.zeros((0, 2)), np.eye(4), Heights(np.zeros(0), 1.0)
+)
 
 
 @dataclass(frozen=True)
 class SeriesScan(Scan):
     """A scan that was read from DICOM. Its `image` has the header that it gets as NIfTI.
 
-    stack: the slices, for writing them again
+    stack: the images, for writing them again
     """
 
     stack: Stack = _NONE
 
     @cached_property
     def stored(self) -> NDArray[Any]:
-        """The voxels as stored, (X, Y, Z, 1); as real values where slopes differ between slices.
-        Read once; a large one lies in a temporary file.
+        """The voxels as stored, (X, Y, Z, volumes); as real values where slopes differ between
+        slices. Read once; large ones lie in a temporary file.
         """
         stored = self.stack.stored() if self._is_uniform else self.stack.values()
-        return stored[..., None]
+        return stored.reshape(*self.grid, self.volumes, order="F")
+
+    def evened(self, voxels: Voxels) -> Voxels:
+        """Return voxels of this scan for a file of even slices: between those of uneven ones they
+        are interpolated linearly, at their real places.
+        """
+        heights = self.stack.heights
+        if heights.is_even:
+            return voxels
+        slope, inter = voxels.scaling
+        count = int((heights.places[-1] - heights.places[0]) / heights.step + 1e-3) + 1
+        wanted = heights.places[0] + heights.step * np.arange(count)
+        made = Voxels(self, voxels.stored.dtype, (*self.grid[:2], count, *self.shape[3:]))
+        for z, place in enumerate(wanted):
+            above = int(np.clip(np.searchsorted(heights.places, place), 1, self.grid[2] - 1))
+            low, high = heights.places[above - 1], heights.places[above]
+            share = float(np.clip((place - low) / (high - low), 0, 1))
+            for index in range(self.volumes):
+                a, b = (voxels.stored[:, :, n, index] * slope + inter for n in (above - 1, above))
+                between = (a * (1 - share) + b * share).astype(np.float32)
+                made.put(index, between[..., None], first=z)
+        return made
 
     @property
     def _is_uniform(self) -> bool:
@@ -58,7 +83,8 @@ class SeriesScan(Scan):
 
 
 def open_scan(path: Path, *, nan_to_zero: bool = False) -> Scan:
-    """Open a NIfTI or MGH file, the folder of a DICOM series, or the zip archive of one.
+    """Open a file (`diff_medical.scan.nifti.read`), the folder of a DICOM series, or the zip
+    archive of one.
 
     nan_to_zero: read voxels of a file that are NaN or Inf as 0
 
@@ -78,12 +104,12 @@ def open_series(path: Path, *, nan_to_zero: bool = False) -> SeriesScan:
 
     stack = open_folder(path) if path.is_dir() else _unpacked(path)
     if stack.repeats:
-        places = len(stack.slices)
+        places = stack.shape[2]
         raise ValueError(
             f"holds {places + stack.repeats} slices at {places} places, so several images (echoes,"
             " times) in one series; put each in a folder of its own"
         )
-    if sum(n > 1 for n in stack.shape) < 2:
+    if sum(n > 1 for n in stack.shape[:3]) < 2:
         raise ValueError("is not an image; give a slice or a volume")
     if max(stack.shape) > LONGEST:
         raise ValueError(f"has {stack.shape} voxels; expected at most {LONGEST:,} along an axis")
@@ -92,19 +118,20 @@ def open_series(path: Path, *, nan_to_zero: bool = False) -> SeriesScan:
     spacing = tuple(float(s) for s in np.linalg.norm(stack.affine[:3, :3], axis=0))
     header = nib.Nifti1Header()
     header.set_data_shape(stack.shape)
-    header.set_xyzt_units("mm")
+    header.set_xyzt_units("mm", "sec")
+    first = stack.headers[0]
+    with quiet():
+        described = str(first.get("SeriesDescription") or "")
+    if len(stack.shape) > 3:
+        header["pixdim"][4] = float(first.get("RepetitionTime") or 0) / 1000
     empty = np.broadcast_to(np.uint8(0), header.get_data_shape())
     image: Any = nib.Nifti1Image(empty, stack.affine, header)
     for put in (image.header.set_qform, image.header.set_sform):
         put(stack.affine, code="scanner")
-    first = stack.slices[0]
-    image.header["descrip"] = str(first.get("SeriesDescription") or "").encode("ascii", "replace")[
-        :40
-    ]
+    image.header["descrip"] = described.encode("ascii", "replace")[:40]
     x, y, z = spacing
     return SeriesScan(
-        path, image, (x, y, z), modality=KINDS[str(first.Modality)], nan_to_zero=nan_to_zero,
-        stack=stack,
+        path, image, (x, y, z), stack.notes, KINDS[str(first.Modality)], nan_to_zero, stack,
     )  # fmt: skip
 
 

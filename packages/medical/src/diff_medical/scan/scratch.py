@@ -62,9 +62,11 @@ def unpacked(source: Stream, dtype: DTypeLike, shape: tuple[int, ...]) -> NDArra
     array = empty(shape, dtype)
     flat: Any = array.reshape(-1, order="A").view(np.uint8)
     raw = memoryview(flat)
-    done = 0
+    done = parts = 0
     while done < len(raw) and (count := source.readinto(raw[done : done + (1 << 22)])):
-        done += count
+        done, parts = done + count, parts + 1
+        if parts % 4 == 0:
+            release(array)
     if done < len(raw):
         raise EOFError(f"{done:,} of {len(raw):,} bytes")
     while source.read(1 << 22):

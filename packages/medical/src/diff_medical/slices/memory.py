@@ -51,4 +51,7 @@ def remark(network: object) -> tuple[str, ...]:
     edge = getattr(network, "tile", None)
     if edge is None:
         return ()
-    return (f"memory ran out, so planes were cut into tiles of {edge} voxels; it takes longer",)
+    return (
+        f"memory ran out, so planes were cut into tiles of {edge} voxels, which takes longer; "
+        "--quality draft and --threads 1 need less",
+    )

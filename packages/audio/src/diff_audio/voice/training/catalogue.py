@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from diff_audio.data.layouts import recognise
+from diff_audio.data.layouts import held_out, places, recognise
 from diff_audio.data.manifest import read_rows
 from diff_audio.sound.read import SUFFIXES
 from diff_core.data.split import Split, assign
@@ -134,7 +134,10 @@ def _metadata(path: Path, wavs: Path, speaker: str, licence: str) -> list[Uttera
 def _manifest(data: Path, sets: Sequence[str], speaker: str, licence: str) -> list[Utterance]:
     found: list[Utterance] = []
     faults: list[str] = []
-    for path, row in read_rows(data).items():
+    root = data.resolve().parent
+    rows = read_rows(data)
+    below = places(root, [path for path in rows if path.is_relative_to(root)]).places
+    for path, row in rows.items():
         fields = row.fields
         text = str(fields.get("text") or "").strip()
         group = str(fields.get("set") or data.stem)
@@ -145,7 +148,9 @@ def _manifest(data: Path, sets: Sequence[str], speaker: str, licence: str) -> li
             continue
         who = str(fields.get("speaker") or speaker)
         terms, where = str(fields.get("licence") or licence), f"{data.name} line {row.line}"
-        found.append(Utterance(path, text, who, row.split, group, terms, where))
+        place = below[path.relative_to(root)] if path.is_relative_to(root) else None
+        split = row.split or (None if place is None else held_out(place))
+        found.append(Utterance(path, text, who, split, group, terms, where))
     _refuse(data, faults)
     return found
 

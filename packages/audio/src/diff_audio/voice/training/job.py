@@ -57,9 +57,8 @@ class Recipe:
 def build(recipe: Recipe, inputs: Texts, out: Path) -> Job[Voice]:
     """Read and align the corpus, and make the model. Raises ValueError as the corpus does."""
     sets = [name.strip() for name in inputs.sets.split(",") if name.strip()]
-    utterances = read_catalogue(
-        inputs.data, sets=sets, speaker=inputs.speaker, licence=inputs.licence
-    )
+    found = read_catalogue(inputs.data, sets=sets, speaker=inputs.speaker, licence=inputs.licence)
+    utterances = [utterance for utterance in found if utterance.split != "test"]
     corpus = VoiceCorpus.open(utterances, out / "corpus", recipe.mel)
     model = Voice(len(SYMBOLS), recipe.mel.mels, len(corpus.speakers), **asdict(recipe.network))
     model.band_mean, model.band_std = corpus.statistics()
@@ -79,13 +78,13 @@ def build(recipe: Recipe, inputs: Texts, out: Path) -> Job[Voice]:
         card=card,
         validate=validation,
         cases=cases,
-        plan=_plan(corpus),
+        plan=_plan(corpus, len(found) - len(utterances)),
         dtype=torch.float16,
         show=Example(corpus),
     )
 
 
-def _plan(corpus: VoiceCorpus) -> tuple[str, ...]:
+def _plan(corpus: VoiceCorpus, test: int) -> tuple[str, ...]:
     lines = []
     for split in ("train", "val"):
         clips = corpus.select(split)
@@ -93,6 +92,8 @@ def _plan(corpus: VoiceCorpus) -> tuple[str, ...]:
         lines.append(
             f"{split}: {corpus.hours(split):.2f} h, {len(clips)} recordings of {texts} texts"
         )
+    if test:
+        lines.append(f"test: {test} recordings, left out of the training")
     lines.append(f"speakers: {', '.join(corpus.speakers)}")
     if corpus.left_out:
         lines.append(f"left out, too short for their texts: {len(corpus.left_out)}")

@@ -2,6 +2,7 @@ from .command import (
     studio_command as studio_command,
 )
 from .page import (
+    Field as Field,
     Page as Page,
 )
 from .serve import (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from secrets import token_urlsafe
@@ -19,12 +19,13 @@ from starlette.routing import Mount, Route
 from diff_core.pages import render
 
 from .page import Page
-from .tasks import Choices, Full, Task, Tasks
+from .tasks import MOST_WAITING, Choices, Full, Task, Tasks
 
 __all__ = ["application"]
 
 DRAINED = 64 << 20  # bytes of a body that is refused
 LONGEST_NAME = 150
+PATIENCE = 60  # seconds without a byte of an upload
 PLAIN = {
     "Cache-Control": "no-store",
     "Cross-Origin-Resource-Policy": "same-origin",
@@ -65,6 +66,7 @@ class _Site:
             page=self.page,
             nonce=nonce,
             most_bytes=self.most_bytes,
+            most_waiting=MOST_WAITING,
         )
         return HTMLResponse(html, headers=PLAIN | policy)
 
@@ -77,13 +79,14 @@ class _Site:
         try:
             source = self.tasks.place(name)
         except Full as fault:
+            await _drain(request)
             raise HTTPException(429, str(fault)) from fault
         try:
             size = await _receive(request, source, self.most_bytes)
             if size == 0:
                 raise HTTPException(400, "the file is empty (0 bytes)")
         except BaseException as fault:
-            shutil.rmtree(source.parent, ignore_errors=True)
+            self.tasks.give_back(source)
             if isinstance(fault, ClientDisconnect):
                 return Response(status_code=400)
             raise
@@ -153,7 +156,7 @@ async def _receive(request: Request, path: Path, most: int) -> int:
     """Write the body to `path`, and return the number of its bytes."""
     size = 0
     with path.open("xb") as file:
-        async for chunk in request.stream():
+        async for chunk in _chunks(request):
             size += len(chunk)
             if size > most:
                 raise HTTPException(413, _too_large(most))
@@ -161,10 +164,24 @@ async def _receive(request: Request, path: Path, most: int) -> int:
     return size
 
 
+async def _chunks(request: Request) -> AsyncGenerator[bytes]:
+    """Yield the body; HTTPException where nothing comes for a while."""
+    stream = request.stream()
+    while True:
+        try:
+            async with asyncio.timeout(PATIENCE):
+                chunk = await anext(stream)
+        except StopAsyncIteration:
+            return
+        except TimeoutError as fault:
+            raise HTTPException(408, f"nothing came for {PATIENCE} seconds; try again") from fault
+        yield chunk
+
+
 async def _drain(request: Request) -> None:
     """Take in some of a body that is refused: a sender that is cut off sees no answer."""
     size = 0
-    async for chunk in request.stream():
+    async for chunk in _chunks(request):
         size += len(chunk)
         if size > DRAINED:
             return
@@ -198,4 +215,9 @@ def _choices(request: Request, page: Page) -> Choices:
         amount = -1.0
     if not 0 <= amount <= 1:
         raise HTTPException(400, f"amount is {given!r}; expected a number, 0 to 1")
-    return Choices(quality, amount)
+    try:
+        further = {f.name: f.read(request.query_params.get(f.name, "")) for f in page.fields}
+    except ValueError as fault:
+        raise HTTPException(400, str(fault)) from fault
+    shown = (f.show(further[f.name]) for f in page.fields if further[f.name] != f.read(""))
+    return Choices(quality, amount, further, tuple(shown))

@@ -13,6 +13,7 @@ from secrets import token_urlsafe
 import uvicorn
 
 from .app import application
+from .connections import BACKLOG, Guarded, keep_short
 from .page import Page
 from .tasks import Tasks, Work
 
@@ -41,10 +42,11 @@ def serve(page: Page, work: Work, *, port: int, browser: bool, most_bytes: int, 
         address = f"http://{HOST}:{door.getsockname()[1]}/{key}/"
         tasks = Tasks(Path(folder), work)
         config = uvicorn.Config(
-            application(page, tasks, key, most_bytes), loop="asyncio", http="h11", ws="none",
+            application(page, tasks, key, most_bytes), loop="asyncio", http=Guarded, ws="none",
             lifespan="off", log_level="warning", access_log=False, server_header=False,
-            proxy_headers=False, timeout_graceful_shutdown=2,
+            proxy_headers=False, timeout_graceful_shutdown=2, backlog=BACKLOG,
         )  # fmt: skip
+        keep_short()
         print(f"{name}: {address}  (Ctrl-C stops it)", flush=True)
         if browser:
             threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import chdir
 from dataclasses import dataclass, field
@@ -13,28 +13,41 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diff_core.command.failures import explain
+from diff_core.command.studio.page import Value
 from diff_core.progress import Progress
 
-__all__ = ["Choices", "Full", "Made", "Task", "Tasks", "Work"]
+__all__ = ["MOST_WAITING", "Choices", "Full", "Made", "Task", "Tasks", "Work"]
 
-MOST_WAITING, KEPT = 8, 8
+MOST_WAITING, KEPT = 8, 50
+UNDONE = ("waiting", "working")
 WORTH_SAYING = 2.0  # seconds of work, before which no time is foretold
 
 
 @dataclass(frozen=True)
 class Choices:
-    """The user's choices: the name of a quality, and the share of the change, 0 to 1."""
+    """The user's choices.
+
+    quality: the name of a quality
+    amount:  the share of the change, 0 to 1
+    further: the value of each further option of the page, by its name
+    shown:   those of them that are not the usual ones, as the page shows them
+    """
 
     quality: str
     amount: float
+    further: Mapping[str, Value] = field(default_factory=dict[str, Value])
+    shown: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Made:
-    """The products of a file: the result, and a page about it that needs no other file."""
+    """The products of a file: the result, a page about it that needs no other file, and further
+    files, each with its name on the page: {"removed": ...}.
+    """
 
     result: Path
     report: Path
+    further: Mapping[str, Path] = field(default_factory=dict[str, Path])
 
 
 Work = Callable[[Path, Choices, Progress], Made]
@@ -69,10 +82,11 @@ class Task:
     stop: threading.Event = field(default_factory=threading.Event)
 
     def file(self, what: str) -> Path | None:
-        """The "result" or the "report", if it is there."""
+        """The "result", the "report" or a further file, if it is there."""
         if self.made is None:
             return None
-        name = {"result": self.made.result, "report": self.made.report}.get(what)
+        files = {**self.made.further, "result": self.made.result, "report": self.made.report}
+        name = files.get(what)
         return None if name is None else self.source.parent / name
 
 
@@ -85,33 +99,49 @@ class Tasks:
     def __init__(self, folder: Path, work: Work) -> None:
         self.folder, self._work = folder, work
         self._tasks: dict[int, Task] = {}
+        self._coming: set[int] = set()
         self._count = 0
         self._lock = threading.Lock()
         self._worker = ThreadPoolExecutor(1, thread_name_prefix="studio")
 
     def place(self, name: str) -> Path:
-        """Where a file of this name may be put, in a new folder. Raises Full."""
+        """Where a file of this name may be put, in a new folder, until `add` or `give_back`.
+
+        Raises Full while as many files wait or are on their way as may.
+        """
         with self._lock:
-            if sum(task.state in ("waiting", "working") for task in self._tasks.values()) >= (
-                MOST_WAITING
-            ):
+            waiting = sum(task.state in UNDONE for task in self._tasks.values())
+            if waiting + len(self._coming) >= MOST_WAITING:
                 raise Full(f"{MOST_WAITING} files wait already; let some of them finish")
             self._count += 1
-            folder = self.folder / str(self._count)
+            number = self._count
+            self._coming.add(number)
+        folder = self.folder / str(number)
         folder.mkdir(mode=0o700)
         return folder / name
+
+    def give_back(self, source: Path) -> None:
+        """Take back a place whose file did not come."""
+        with self._lock:
+            self._coming.discard(int(source.parent.name))
+        shutil.rmtree(source.parent, ignore_errors=True)
 
     def add(self, source: Path, choices: Choices) -> Task:
         """Queues the file at a place that was given out."""
         task = Task(int(source.parent.name), source, choices)
         with self._lock:
+            self._coming.discard(task.number)
             self._tasks[task.number] = task
-            over = [t for t in self._tasks.values() if t.state not in ("waiting", "working")]
+        self._worker.submit(self._do, task)
+        return task
+
+    def _forget(self) -> None:
+        """Remove all but the last `KEPT` files that are over."""
+        with self._lock:
+            over = [task for task in self._tasks.values() if task.state not in UNDONE]
             for old in over[: max(0, len(over) - KEPT)]:
                 del self._tasks[old.number]
                 shutil.rmtree(old.source.parent, ignore_errors=True)
-        self._worker.submit(self._do, task)
-        return task
 
     def get(self, number: int) -> Task | None:
         """The task of this number, None if there is none or no longer."""
@@ -130,14 +160,17 @@ class Tasks:
             left = round(spent / task.share * (1 - task.share))
         with self._lock:
             ahead = sum(
-                other.number < task.number and other.state in ("waiting", "working")
+                other.number < task.number and other.state in UNDONE
                 for other in self._tasks.values()
             )
+        further = task.made.further if task.made else {}
         return {
             "number": task.number, "name": task.source.name, "quality": task.choices.quality,
             "amount": task.choices.amount, "state": task.state, "share": round(task.share, 3),
             "left": left, "took": round(task.took, 1), "ahead": ahead, "fault": task.fault,
             "result": task.made.result.name if task.made else None,
+            "further": {what: path.name for what, path in further.items()},
+            "options": task.choices.shown,
         }  # fmt: skip
 
     def stop(self, task: Task) -> None:
@@ -145,6 +178,7 @@ class Tasks:
         task.stop.set()
         if task.state == "waiting":
             task.state = "stopped"
+            self._forget()
 
     def close(self) -> None:
         """Stops everything and waits for that."""
@@ -172,3 +206,4 @@ class Tasks:
         except Exception as fault:  # the queue goes on, whatever one file does
             task.fault = explain(fault).removeprefix(f"{task.source.name}: ")
             task.state = "failed"
+        self._forget()

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from diff_core.denoiser import Preconditioned
 from diff_core.io import Card
+from diff_core.lines import print_line
 from diff_core.train import Job, TrainConfig
 from diff_core.train.job import means
 from diff_medical.data.degrade import Degradation
@@ -149,6 +150,7 @@ def build(recipe: Recipe, inputs: StrictScans, out: Path) -> Job[Preconditioned]
         plan=(
             f"{len(volumes)} volumes, {len(validation.cases) + len(doses.cases)} scans for "
             "validation",
+            study.counts,
             *study.remarks(),
             *_geometry(volumes, reading),
         ),
@@ -181,4 +183,4 @@ def _geometry(volumes: Sequence[Volume], reading: Reading) -> Iterator[str]:
 
 
 def _warn(line: str) -> None:
-    print(line, file=sys.stderr)
+    print_line(line, sys.stderr)

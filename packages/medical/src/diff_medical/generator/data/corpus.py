@@ -14,16 +14,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.data.split import assign, refuse_shared
+from diff_core.data import assign, count_line, refuse_shared
 from diff_core.files import replacing
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import CorpusError, Row
-from diff_medical.generator.data.cutting import Cutting, Piece, cut_slices, cut_volume
+from diff_medical.generator.data.cutting import (
+    COARSER,
+    COVERED,
+    OWN,
+    Cutting,
+    Piece,
+    cut_slices,
+    cut_volume,
+)
 from diff_medical.generator.data.pairs import Pairing, read_extra
 from diff_medical.generator.request import Choice, Request
 from diff_medical.generator.tone import encode
 from diff_medical.generator.vocabulary import body_of, modality_of
 from diff_medical.scan.intensity import recognise
+from diff_medical.scan.spacing import Spacing
 
 __all__ = ["Corpus", "Entry", "Selection", "build_corpus"]
 
@@ -126,9 +135,10 @@ def build_corpus(
 ) -> Corpus:
     """Cut all scans, once into `cache`.
 
-    Where no row is held out, one subject in ten is, by a hash of its name. Files that cannot be
-    used are named to `warn`, and that spacings are mixed. Raises CorpusError if nothing can be
-    used, or the training scans are of a single subject; ValueError for a subject in two splits.
+    Where no row is held out, one subject in ten is, by a hash of its name. Rows of the test split
+    are left out. Files that cannot be used are named to `warn`, and that spacings are mixed.
+    Raises CorpusError if nothing can be used, or the training scans are of a single subject;
+    ValueError for a subject in two splits.
     """
     rows = _with_splits([replace(row, subject=selection.subject_of(row)) for row in rows])
     key = json.dumps(
@@ -158,6 +168,12 @@ def _stamp(row: Row) -> tuple[Any, ...]:
 
 
 def _with_splits(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows that are not of the test, each in the split of its subject."""
+    _refuse_shared(rows)
+    counts = count_line((row.split for row in rows), "scans")
+    rows = [row for row in rows if row.split != "test"]
+    if not any(row.split == "train" for row in rows):
+        raise CorpusError(f"nothing is left to train on; {counts}")
     subjects = sorted({row.subject for row in rows})
     if len(subjects) < LEAST:
         raise CorpusError(
@@ -167,11 +183,14 @@ def _with_splits(rows: Sequence[Row]) -> list[Row]:
     if all(row.split == "train" for row in rows):
         chosen = assign(subjects, val=HELD_OUT)
         rows = [replace(row, split=chosen[row.subject]) for row in rows]
+    return rows
+
+
+def _refuse_shared(rows: Sequence[Row]) -> None:
     splits: dict[str, list[str]] = {}
     for row in rows:
         splits.setdefault(row.subject, []).append(row.split)
     refuse_shared(splits, "subject")
-    return list(rows)
 
 
 def _cut(
@@ -189,7 +208,7 @@ def _cut(
         if pairing.is_extra(row.path):
             continue
         try:
-            request, pieces, finest = _pieces(row, cutting, selection, pairing)
+            request, pieces, spacing, shape = _pieces(row, cutting, selection, pairing)
         except (ValueError, OSError) as error:
             warn(f"skipped {row.path}: {error}")
             skipped += 1
@@ -202,9 +221,14 @@ def _cut(
                 view = cutting.view(request.body)
                 entries.append(Entry(said, row.subject, row.path.name, row.split, view))
         if pieces:
-            spacings.append(finest)
+            spacings.append(min(spacing))
         else:
-            warn(f"skipped {row.path}: {_unused(request, selection)}")
+            why = (
+                _too_coarse(request, cutting, spacing, shape)
+                if _wanted(request, selection)
+                else _not_wanted(request, selection)
+            )
+            warn(f"skipped {row.path}: {why}")
             skipped += 1
     used = {entry.subject for entry in entries if entry.split == "train"}
     if len(used) < LEAST:
@@ -225,10 +249,36 @@ def _cut(
     return rows_of[keep], [entries[i] for i in keep], notes
 
 
-def _unused(request: Request, selection: Selection) -> str:
-    if not _wanted(request, selection):
-        return f"it is {request.modality} of {request.body or 'an unknown part'}, not asked for"
-    return "its voxels are too coarse, or cover too little, for this size and field of view"
+def _not_wanted(request: Request, selection: Selection) -> str:
+    """Return why a scan is not used, and the setting of the recipe that lets it in."""
+    lines: list[str] = []
+    for key, words, word in (
+        ("scans.modalities", selection.modalities, request.modality),
+        ("scans.bodies", selection.bodies, request.body),
+    ):
+        if words and word not in words:
+            more = f"{key}=[{','.join((*words, word))}]" if word else f"{key}=[]"
+            lines.append(f"the recipe uses {', '.join(words)} only; {more} lets it in")
+    return f"it is {request.modality} of {request.body or 'an unknown part'}: {'; '.join(lines)}"
+
+
+def _too_coarse(
+    request: Request, cutting: Cutting, spacing: Spacing, shape: tuple[int, ...]
+) -> str:
+    """Return why nothing of a scan can be cut, what it takes, and the setting that lowers that."""
+    view, body = cutting.view(request.body), request.body or "''"
+    sizes = " x ".join(f"{mm:.3g}" for mm in spacing)
+    extents = " x ".join(f"{n * mm:.0f}" for n, mm in zip(shape, spacing, strict=True))
+    # of slices, those of the plane in which the scan was acquired may be coarser
+    coarse, times = (max(spacing), COARSER) if cutting.spatial == 3 else (sorted(spacing)[1], OWN)
+    size = int(view * times / coarse) // 8 * 8
+    lower = f"corpus.size={size} or " if 16 <= size < cutting.size else ""
+    return (
+        f"its voxels of {sizes} mm over {extents} mm are too coarse or cover too little for "
+        f"{cutting.size} pixels over {view:g} mm: that takes voxels of at most "
+        f"{times * view / cutting.size:.2g} mm over {COVERED * view:.0f} mm; {lower}another "
+        f"corpus.views={{{body}: MM}} lets it in"
+    )
 
 
 def _wanted(request: Request, selection: Selection) -> bool:
@@ -246,11 +296,12 @@ def _common(entries: Sequence[Entry], rare: int) -> NDArray[np.int64]:
 
 def _pieces(
     row: Row, cutting: Cutting, selection: Selection, pairing: Pairing
-) -> tuple[Request, list[Piece], float]:
+) -> tuple[Request, list[Piece], Spacing, tuple[int, ...]]:
+    """Return what a scan is, its pieces, spacing and shape; no pieces of what is not wanted."""
     said = (row.contrast, row.about, row.path.name)
     request = Request(modality_of(*said), body_of(*said), "")
     if request.modality and not _wanted(request, selection):
-        return request, [], 0.0
+        return request, [], (0.0, 0.0, 0.0), ()
     loaded = load_scan(row.path, row.volume, Reading("zero", "RAS"))
     values, spacing = loaded.values, loaded.spacing
     kind = row.modality or recognise(values)
@@ -258,8 +309,9 @@ def _pieces(
     if float(values.max()) == float(values.min()):
         raise ValueError("all voxels are equal")
     if not _wanted(request, selection):
-        return request, [], 0.0
+        return request, [], (0.0, 0.0, 0.0), ()
     tones = encode(values, "ct" if kind == "ct" else request.modality)
     channels = np.concatenate([tones[None], read_extra(row, loaded, pairing)])
     cut = cut_slices if cutting.spatial == 2 else cut_volume
-    return request, list(cut(channels, spacing, request.body, cutting)), min(spacing)
+    pieces = list(cut(channels, spacing, request.body, cutting))
+    return request, pieces, spacing, values.shape

@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_medical.marks.mark import NOTICE, Mark
-from diff_medical.scan.dicom.write import coded, replacing_folder
+from diff_medical.scan.dicom.folder import replacing_folder
+from diff_medical.scan.dicom.write import coded
 from diff_medical.scan.sections import grey_levels
 
 if TYPE_CHECKING:
@@ -94,11 +95,10 @@ def _empty(modality: str) -> Any:
     one.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     one.SpecificCharacterSet = "ISO_IR 192"
     one.Modality = modality.upper()
-    unknown = (
-        "AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex StudyID Laterality"
-    )
+    unknown = "AccessionNumber ReferringPhysicianName PatientBirthDate PatientSex PatientPosition"
     for name in (*unknown.split(), "PositionReferenceIndicator", "AcquisitionNumber"):
         setattr(one, name, None)
+    one.StudyID = "1"
     if modality == "ct":
         one.KVP = None
         one.RescaleSlope, one.RescaleIntercept, one.RescaleType = 1, AIR, "HU"

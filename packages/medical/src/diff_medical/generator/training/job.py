@@ -16,9 +16,11 @@ import torch
 from torch import Tensor
 
 from diff_core.checkpoint.description import Json
+from diff_core.data import Split, count_line
 from diff_core.denoiser import Preconditioned
 from diff_core.evaluate import snr_loss
 from diff_core.io import Card
+from diff_core.lines import print_line
 from diff_core.schedule import Schedule, log_snr
 from diff_core.train import Denoising, Job, TrainConfig, edm_weight, log_normal
 from diff_core.train.job import means
@@ -126,6 +128,9 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     scans = {entry.scan for entry in corpus.entries if entry.split == "train"}
     used = [row for row in rows if row.path.name in scans]
     subjects = {entry.subject for entry in corpus.entries if entry.split == "train"}
+    uses: dict[str, Split] = {row.path.name: row.split for row in rows if row.split == "test"}
+    uses |= {e.scan: "val" if e.split == "val" else "train" for e in corpus.entries}
+    counts = count_line(uses.values(), "scans")
     kind = "slices" if recipe.corpus.spatial == 2 else "volumes"
 
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
@@ -181,6 +186,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
             f"{len(corpus.of('val'))} held out",
             *(f"  {c.scans} {c.modality} {c.body} {c.plane}, {c.subjects} people"
               for c in corpus.choices()),
+            counts,
             *study.remarks(),
             _expectation(len(subjects)),
         ),
@@ -263,4 +269,4 @@ def _expectation(subjects: int) -> str:
 
 
 def _warn(line: str) -> None:
-    print(line, file=sys.stderr)
+    print_line(line, sys.stderr)

@@ -7,6 +7,7 @@ import stat
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from diff_medical.scan.kinds import HEAD, begins_as_dicom
 from diff_medical.scan.refusal import foreign
 
 __all__ = ["unpack"]
@@ -17,7 +18,6 @@ UNSUSPICIOUS = 64 << 20  # bytes, unpacked, below which no ratio is suspicious
 MEMBERS = 200_000
 # zipfile unpacks these piece by piece, and others (bzip2, LZMA) at once, whatever they hold.
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-PREAMBLE = 132  # bytes, of which the last four are DICOM's mark
 PIECE = 1 << 20  # bytes that are unpacked at a time
 
 
@@ -35,6 +35,8 @@ def unpack(path: Path, folder: Path) -> None:
         if sum(one.file_size for one in members) > shutil.disk_usage(folder).free:
             raise ValueError("does not fit on the disk unpacked; make room in the temp folder")
         for number, member in enumerate(members):
+            if any(part.startswith(".") for part in PurePosixPath(member.filename).parts):
+                continue  # hidden, as what a killed writer leaves is
             _extract(archive, member, folder / f"{number:06d}.dcm")
 
 
@@ -72,8 +74,8 @@ def _extract(archive: zipfile.ZipFile, member: zipfile.ZipInfo, target: Path) ->
         source = archive.open(member)
     with source:
         with foreign(_damaged):
-            part = source.read(PREAMBLE)
-        if part[PREAMBLE - 4 :] != b"DICM":
+            part = source.read(HEAD)
+        if not begins_as_dicom(part):
             return
         with target.open("wb") as file:
             while part:

@@ -1,73 +1,79 @@
-"""The slices of a DICOM series as one volume: in order, checked, read from their files when asked.
+"""The images of a DICOM series as one volume, or several of them at the same places: in order,
+checked, read from their files when asked.
 
-What does not make one volume is refused with what is wrong: slices missing or of different sizes,
-a tilted gantry, pixels that no installed decoder reads.
+What does not make one is refused with what is wrong: slices missing or of different sizes, a
+tilted gantry, pixels that no installed decoder reads.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diff_medical.scan import scratch
+from diff_medical.scan.dicom.heights import Heights, heights_of
+from diff_medical.scan.dicom.mosaic import split
+from diff_medical.scan.dicom.pixels import images, quiet
+from diff_medical.scan.dicom.plane import Plane, damaged_header, files_of, planes_of
 from diff_medical.scan.refusal import foreign
 
-__all__ = ["Stack", "quiet", "scaling_of", "stacked"]
+__all__ = ["Stack", "stacked"]
 
-UNEVEN = 0.01  # share of the slice distance by which distances may differ
 TILT = 0.02  # mm of sideways shift for each mm between slices above which the gantry was tilted
-ASKEW = 0.02  # by which the two directions of a slice may differ from unit vectors at right angles
-NEEDED = ("ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "Rows", "Columns",
-          "BitsAllocated")  # fmt: skip
+SAME = 1e-3  # mm between the places of two images below which they are one
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Stack:
-    """The slices of one series, in the order of their places. Their pixels stay in their files
-    until they are asked for, one slice at a time.
+    """The images of one series, in the order of their places. Their pixels stay in their files
+    until they are asked for, one file at a time.
 
-    slices:  pydicom datasets, one a place, without pixels; each knows its file
-    shape:   (X, Y, Z)
-    dtype:   that holds the stored values of every slice
-    scaling: (Z, 2), rescale slope and intercept of each slice
-    affine:  (4, 4), voxel (x, y, z) to RAS mm
-    repeats: how many further slices lie at places that are already taken
+    planes:  one a place, without pixels; of several volumes those of the first come first
+    shape:   (X, Y, Z), of several volumes (X, Y, Z, V)
+    dtype:   that holds the stored values of every image
+    scaling: (planes, 2), rescale slope and intercept of each
+    affine:  (4, 4), voxel (x, y, z) to RAS mm; of uneven slices as if they were even
+    heights: where the slices lie along their normal
+    repeats: how many further images lie at places that are already taken
     keeper:  what must live as long as the files, such as the temporary folder that they are in
+    notes:   what a user should know of how it was put together
     """
 
-    slices: tuple[Any, ...]
-    shape: tuple[int, int, int]
+    planes: tuple[Plane, ...]
+    shape: tuple[int, ...]
     dtype: np.dtype[Any]
     scaling: Array
     affine: Array
+    heights: Heights
     repeats: int = 0
     keeper: object = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def headers(self) -> tuple[Any, ...]:
+        """pydicom's datasets of the files, without pixels, each once, in the order of places."""
+        return tuple(planes[0].header for planes in files_of(self.planes))
 
     @property
     def is_large(self) -> bool:
-        """True if the volume is too large to be held in memory."""
-        return int(np.prod(self.shape, dtype=np.int64)) > scratch.LARGE
+        """True if a volume is too large to be held in memory."""
+        return int(np.prod(self.shape[:3], dtype=np.int64)) > scratch.LARGE
 
     def stored(self) -> NDArray[Any]:
-        """Return the (X, Y, Z) values as stored, before slope and intercept; ValueError if not
-        decodable.
+        """Return the values as stored, of the stack's shape, before slope and intercept;
+        ValueError if not decodable.
 
         In Fortran order; a large one lies on the disk (`diff_medical.scan.scratch`).
         """
         return self._filled(self.dtype, lambda plane, _: plane)
 
     def values(self) -> NDArray[np.float32]:
-        """Return the (X, Y, Z) values with slope and intercept applied: HU for CT. Else as
-        `stored`.
-        """
+        """Return the values with slope and intercept applied: HU for CT. Else as `stored`."""
 
         def real(plane: NDArray[Any], number: int) -> NDArray[Any]:
             slope, inter = self.scaling[number]
@@ -77,65 +83,49 @@ class Stack:
 
     def _filled(self, dtype: np.dtype[Any], convert: Any) -> NDArray[Any]:
         # the first is decoded before room is made: a damaged header may promise any size
-        plane = self._plane(0)
-        made = scratch.empty(self.shape, dtype, large=self.is_large)
-        for number in range(self.shape[2]):
-            plane = self._plane(number) if number else plane
-            made[:, :, number] = convert(plane, number)
+        made: NDArray[Any] | None = None
+        for number, plane in self._decoded():
+            if made is None:
+                made = scratch.empty(self.shape, dtype, large=self.is_large)
+            made.reshape(*self.shape[:2], -1, order="F")[:, :, number] = convert(plane, number)
             scratch.release(made)
+        assert made is not None  # a stack has a plane
         return made
 
-    def _plane(self, number: int) -> NDArray[Any]:
-        """(X, Y) of a slice as stored."""
-        plane = _decoded(self.slices[number]).T
-        if plane.shape != self.shape[:2] or not np.can_cast(plane.dtype, self.dtype):
+    def _decoded(self) -> Iterator[tuple[int, NDArray[Any]]]:
+        """Yield the number of each plane and its (X, Y) values as stored, file by file."""
+        numbers = {id(one): number for number, one in enumerate(self.planes)}
+        for planes in files_of(self.planes):
+            found = pictures(planes)
+            for one in sorted(planes, key=lambda plane: plane.index):
+                yield numbers[id(one)], self._checked(found, one)
+
+    def _checked(self, found: Iterator[tuple[int, NDArray[Any]]], one: Plane) -> NDArray[Any]:
+        plane = next((image.T for index, image in found if index == one.index), None)
+        said = "missing" if plane is None else f"{plane.shape} of {plane.dtype}"
+        fits = plane is not None and plane.shape == self.shape[:2]
+        if plane is None or not fits or not np.can_cast(plane.dtype, self.dtype):
             raise ValueError(
-                f"the pixels of a slice are {plane.shape} of {plane.dtype}, its header says "
+                f"the pixels of a slice are {said}, its header says "
                 f"{self.shape[:2]} of {self.dtype}; export it again"
             )
         return plane
 
 
-@dataclass(frozen=True)
-class _Numbers:
-    """The header of a slice, as numbers.
-
-    turn:   (2, 3) directions along a row and along a column, LPS
-    place:  (3,) of the first pixel, mm
-    apart:  mm between rows, between columns
-    depth:  mm that the slice takes, as far as it says, else 0
-    colours, frames: numbers of values a pixel, and of images in the file
-    """
-
-    size: tuple[int, int]
-    apart: tuple[float, float]
-    turn: Array
-    place: Array
-    depth: float
-    number: int
-    colours: int
-    frames: int
-    dtype: np.dtype[Any]
-    scaling: tuple[float, float]
+def pictures(planes: Sequence[Plane]) -> Iterator[tuple[int, NDArray[Any]]]:
+    """Yield the number and the pixels (rows, columns) of each image in the file of `planes`."""
+    first = planes[0]
+    for number, image in enumerate(images(first.header)):
+        if first.held == "tile":
+            yield from enumerate(split(image, max(one.index for one in planes) + 1))
+            return
+        yield number, image
 
 
-@contextmanager
-def quiet() -> Generator[None]:
-    """Run the block without pydicom's remarks on other makers' habits."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
-
-
-def stacked(slices: Sequence[Any], keeper: object = None) -> Stack:
-    """Return the datasets of a series, in any order, as a stack; ValueError if they make none."""
-    found = [_numbers(one) for one in slices]
-    for one in found:
-        if one.frames > 1:
-            raise ValueError(_UNUSABLE.format("holds several frames in one file"))
-        if one.colours != 1:
-            raise ValueError("holds colour images, not grey values; give a series of grey values")
-        _check_geometry(one)
+def stacked(headers: Sequence[Any], keeper: object = None) -> Stack:
+    """Return the files of a series, in any order, as a stack; ValueError if they make none."""
+    ordered = sorted(headers, key=_acquired)
+    found = [one for number, header in enumerate(ordered) for one in planes_of(header, number)]
     first = found[0]
     turns = np.array([one.turn for one in found])
     same = len({(one.size, one.apart) for one in found}) == 1
@@ -144,98 +134,107 @@ def stacked(slices: Sequence[Any], keeper: object = None) -> Stack:
             "its slices differ in size, spacing or direction; put those of one scan in a folder"
         )
     normal = np.cross(*first.turn)
-    heights = np.array([one.place @ normal for one in found])
-    order = sorted(range(len(found)), key=lambda i: (round(heights[i], 3), found[i].number))
-    kept: list[int] = []
-    for i in order:
-        if not kept or heights[i] - heights[kept[-1]] > 1e-3:
-            kept.append(i)
-    chosen = [found[i] for i in kept]
+    places, twice = _without_copies(_by_place(found, normal))
+    if all(one.held == "slice" for one in found):
+        volumes, repeats = [[images[0] for images in places]], sum(map(len, places)) - len(places)
+    else:
+        volumes, repeats = _volumes(places), 0
+    lowest = volumes[0]
+    heights = heights_of(lowest, normal)
     affine = np.eye(4)
     affine[:3, 0], affine[:3, 1] = first.turn[0] * first.apart[1], first.turn[1] * first.apart[0]
-    affine[:3, 2] = normal * _step(heights[kept], chosen[0])
-    affine[:3, 3] = chosen[0].place
-    _refuse_tilt(np.array([one.place for one in chosen]), normal)
+    affine[:3, 2] = normal * heights.step
+    affine[:3, 3] = lowest[0].place
+    _refuse_tilt(np.array([one.place for one in lowest]), normal)
+    chosen = tuple(one for volume in volumes for one in volume)
+    count = (len(volumes),) if len(volumes) > 1 else ()
     to_ras = np.diag([-1.0, -1.0, 1.0, 1.0])  # DICOM counts to the left and to the back
+    notes = (_copies(twice),) if twice else ()
     return Stack(
-        tuple(slices[i] for i in kept),
-        (*first.size, len(kept)),
+        chosen,
+        (*first.size, len(places), *count),
         np.result_type(*{one.dtype for one in chosen}),
         np.array([one.scaling for one in chosen]),
         to_ras @ affine,
-        len(order) - len(kept),
+        heights,
+        repeats,
         keeper,
+        (*notes, *({one.note: None for one in chosen if one.note}), *heights.notes()),
     )
 
 
-_UNUSABLE = "a slice of the series {}; convert it to NIfTI with dcm2niix"
+def _acquired(header: Any) -> tuple[int, int, str, str]:
+    """The order of files: by number, by acquisition, by time, by name."""
+    with foreign(damaged_header), quiet():
+        numbers = [int(header.get(name) or 0) for name in ("InstanceNumber", "AcquisitionNumber")]
+        times = [str(header.get(name) or "") for name in
+                 ("AcquisitionDateTime", "AcquisitionDate", "AcquisitionTime")]  # fmt: skip
+    return numbers[0], numbers[1], " ".join(times), str(header.filename)
 
 
-def _damaged(why: str) -> ValueError:
-    return ValueError(f"the header of a slice is damaged ({why}); export it again")
+def _by_place(found: Sequence[Plane], normal: Array) -> list[list[Plane]]:
+    """The images at each place, upwards, in the order of their numbers."""
+    heights = {id(one): float(one.place @ normal) for one in found}
+    places: list[list[Plane]] = []
+    for one in sorted(found, key=lambda one: (round(heights[id(one)], 3), one.file, one.index)):
+        if places and heights[id(one)] - heights[id(places[-1][0])] <= SAME:
+            places[-1].append(one)
+        else:
+            places.append([one])
+    return places
 
 
-def _numbers(one: Any) -> _Numbers:
-    # pydicom converts a value when it is first asked for, and stumbles in all ways
-    with foreign(_damaged), quiet():
-        missing = [tag for tag in NEEDED if one.get(tag) is None]
-    if missing:
-        raise ValueError(_UNUSABLE.format(f"lacks {missing[0]}"))
-    with foreign(_damaged), quiet():
-        rows, columns = (float(v) for v in one.PixelSpacing)
-        depth = one.get("SpacingBetweenSlices") or one.get("SliceThickness") or 0
-        return _Numbers(
-            (int(one.Columns), int(one.Rows)),
-            (rows, columns),
-            np.array([float(v) for v in one.ImageOrientationPatient]).reshape(2, 3),
-            np.array([float(v) for v in one.ImagePositionPatient]).reshape(3),
-            float(depth),
-            int(one.get("InstanceNumber", 0) or 0),
-            int(one.get("SamplesPerPixel", 1) or 1),
-            int(one.get("NumberOfFrames", 1) or 1),
-            _dtype(one),
-            scaling_of(one),
-        )
-
-
-def _dtype(one: Any) -> np.dtype[Any]:
-    """Return the datatype of the pixels: floats, where the header does not say whether whole
-    numbers have a sign.
+def _without_copies(places: list[list[Plane]]) -> tuple[list[list[Plane]], int]:
+    """The places without exact repeats, as of files that were sent twice, and their number of
+    files. They have the identity, the place and the pixels of another; some anonymisers give one
+    identity to all files, so that alone is not enough.
     """
-    signed, size = one.get("PixelRepresentation"), max(8, int(one.BitsAllocated)) // 8
-    return np.dtype(f"{'f' if signed is None else 'iu'[int(signed) == 0]}{size}")
+    kept: list[list[Plane]] = []
+    copies: set[int] = set()
+    for images_there in places:
+        own: list[Plane] = []
+        for one in images_there:
+            twin = next((o for o in own if (o.uid, o.index) == (one.uid, one.index)), None)
+            if one.uid and twin and (id(one.header) in copies or _is_copy(one, twin)):
+                copies.add(id(one.header))
+            else:
+                own.append(one)
+        kept.append(own)
+    return kept, len(copies)
 
 
-def scaling_of(one: Any) -> tuple[float, float]:
-    """Return the rescale slope and intercept of a dataset."""
-    slope, inter = one.get("RescaleSlope"), one.get("RescaleIntercept")
-    return 1.0 if slope is None else float(slope), 0.0 if inter is None else float(inter)
+def _copies(count: int) -> str:
+    does = "repeats another and is" if count == 1 else "repeat others and are"
+    return f"{count} of its files {does} left out"
 
 
-def _check_geometry(one: _Numbers) -> None:
-    """ValueError for numbers that are no place, size or direction."""
-    right = np.abs(one.turn @ one.turn.T - np.eye(2)).max()  # NaN where one is not finite
-    numbers = (*one.apart, *one.place, *one.scaling)
-    if not right <= ASKEW or not np.isfinite(numbers).all() or min(*one.apart, *one.size) <= 0:
-        raise _damaged(
-            f"{one.size[0]} x {one.size[1]} pixels, {one.apart} mm apart, at "
-            f"{one.place.tolist()} along {one.turn.ravel().tolist()}, slope and intercept "
-            f"{one.scaling}"
-        )
+def _is_copy(one: Plane, other: Plane) -> bool:
+    mine, its = (next(image for number, image in pictures([p]) if number == p.index)
+                 for p in (one, other))  # fmt: skip
+    return one.scaling == other.scaling and np.array_equal(mine, its)
 
 
-def _step(heights: Array, first: _Numbers) -> float:
-    """mm between slices."""
-    if len(heights) == 1:
-        return first.depth if 0 < first.depth < np.inf else 1.0
-    steps = np.diff(heights)
-    step = float(np.median(steps))
-    if np.abs(steps - step).max() > UNEVEN * step + 0.01:
+def _volumes(places: list[list[Plane]]) -> list[list[Plane]]:
+    """The volumes of files that hold several images: the first at each place, the second, ...
+
+    Where the order of the images differs from place to place, they are put in that of what tells
+    them apart. Raises ValueError where places hold unlike images.
+    """
+    counts = {len(there) for there in places}
+    if len(counts) == 1:
+        for order in (None, lambda one: (one.file, one.kind, one.index)):
+            sorted_ = [sorted(there, key=order) if order else there for there in places]
+            volumes = [list(volume) for volume in zip(*sorted_, strict=True)]
+            if all(len({one.kind for one in volume}) == 1 for volume in volumes):
+                return volumes
         raise ValueError(
-            f"its slices are {steps.min():.2f} to {steps.max():.2f} mm apart: some are missing; "
-            "export the series again"
+            "holds unlike images (echoes, b values, times) at its places; put each in a file of "
+            "its own, or convert it to NIfTI with dcm2niix"
         )
-    return step
+    raise ValueError(
+        f"holds {min(counts)} to {max(counts)} images at a place, so some are missing or are of "
+        "another scan; export it again, one scan in a folder"
+    )
 
 
 def _refuse_tilt(places: Array, normal: Array) -> None:
@@ -251,30 +250,3 @@ def _refuse_tilt(places: Array, normal: Array) -> None:
             f"its gantry was tilted by {angle:.1f} degrees, so its slices are no straight stack; "
             "resample it first, as dcm2niix does"
         )
-
-
-def _decoded(one: Any) -> NDArray[Any]:
-    """(rows, columns) as stored, out of the file of the dataset."""
-    from pydicom.pixels import pixel_array  # type: ignore[reportPrivateImportUsage]
-
-    syntax = one.file_meta.get("TransferSyntaxUID")
-
-    def refusal(why: str) -> ValueError:
-        if syntax is not None and syntax.is_compressed and not _decodes(syntax):
-            return ValueError(
-                f"its pixels are compressed ({syntax.name}) and no decoder is installed; "
-                "pip install 'pylibjpeg[all]', or decompress it with dcmdjpeg or gdcmconv"
-            )
-        return ValueError(f"its pixels cannot be decoded ({why}); export it again")
-
-    with foreign(refusal), quiet():
-        return pixel_array(Path(one.filename))
-
-
-def _decodes(syntax: Any) -> bool:
-    from pydicom.pixels import get_decoder  # type: ignore[reportPrivateImportUsage]
-
-    try:
-        return bool(get_decoder(syntax).is_available)
-    except NotImplementedError:
-        return False

@@ -1,20 +1,13 @@
-"""An enhanced DICOM series: the slices that were read, with new pixels and a new identity.
+"""An enhanced DICOM series: the files that were read, with new pixels and a new identity.
 
 The patient, the study, the frame of reference and how the scan was made stay as they are, so what
 is written is as identifiable as what was read. New are the series and the instances (UIDs), what
-says that they are derived and from what, and the pixels. Left out are private tags (nobody knows
-what they say of the new pixels), thumbnails of the old pixels, and digital signatures, which no
-longer hold. DICOM PS3.3, C.7.6.1 General Image and C.12.1 SOP Common.
+says that they are derived and from what, and the pixels. DICOM PS3.3, C.7.6.1 General Image,
+C.7.6.16 Multi-frame Functional Groups and C.12.1 SOP Common.
 """
 
 from __future__ import annotations
 
-import copy
-import os
-import shutil
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -22,18 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.scan.dicom.stack import Stack, quiet, scaling_of
+from diff_medical.scan.dicom.copies import copied
+from diff_medical.scan.dicom.folder import replacing_folder
+from diff_medical.scan.dicom.mosaic import join
+from diff_medical.scan.dicom.pixels import quiet
+from diff_medical.scan.dicom.plane import FRAME_TYPES, Plane, files_of
+from diff_medical.scan.dicom.stack import Stack
 from diff_medical.scan.kinds import is_dicom
 from diff_medical.scan.refusal import foreign
 from diff_medical.scan.scratch import release
 
-__all__ = ["check_target", "coded", "replacing_folder", "write_series"]
+__all__ = ["check_target", "coded", "write_series"]
 
-STALE = (
-    "IconImageSequence", "DigitalSignaturesSequence", "MACParametersSequence",
-    "SmallestImagePixelValue", "LargestImagePixelValue", "SmallestPixelValueInSeries",
-    "LargestPixelValueInSeries", "PixelDataProviderURL", "ReferencedImageEvidenceSequence",
-)  # fmt: skip
 SERIES_OFFSET = 1000  # added to the series number: after the scanner's own
 SOURCE = ("121322", "Source image for image processing operation")
 SMOOTHING = ("113087", "Smoothing")  # of context group 7203, Image Derivation, the nearest
@@ -49,26 +42,37 @@ def check_target(folder: Path) -> None:
 
 
 def write_series(
-    folder: Path, stack: Stack, values: NDArray[np.float32], *, label: str, version: str
+    folder: Path,
+    stack: Stack,
+    values: NDArray[np.float32],
+    *,
+    label: str,
+    version: str,
+    overwrite: bool = True,
 ) -> None:
-    """Write `values` (X, Y, Z), in the units of the series, as a series of their own.
+    """Write `values` of the shape and in the units of a stack as a series of their own, file for
+    file: single slices, frames or mosaics, as they were read.
 
-    Each slice keeps its datatype, rescale slope and intercept; values are rounded to nearest and
+    Each image keeps its datatype, rescale slope and intercept; values are rounded to nearest and
     kept in range. The folder is there whole or not at all; one that holds an older series is
     replaced.
 
-    label:   goes into the series description and says what was done, as in "enhanced"
-    version: of the software, as in "diff-medical 0.1.0"
+    label:     goes into the series description and says what was done, as in "enhanced"
+    version:   of the software, as in "diff-medical 0.1.0"
+    overwrite: else FileExistsError for a folder that has come to be there meanwhile
     """
     from pydicom.uid import generate_uid
 
     check_target(folder)
     series, now = generate_uid(), datetime.now()
-    with replacing_folder(folder) as partial:
-        for number, source in enumerate(stack.slices):
+    flat = values.reshape(*values.shape[:2], -1, order="F")
+    numbers = {id(one): number for number, one in enumerate(stack.planes)}
+    with replacing_folder(folder, overwrite=overwrite) as partial:
+        for number, planes in enumerate(files_of(stack.planes)):
+            own = [flat[..., numbers[id(one)]] for one in planes]
             with foreign(_unwritable), quiet():
-                made = _derived(source, series, number + 1, now, label, version)
-                _put_pixels(made, source, values[..., number])
+                made = _derived(planes[0].header, series, number + 1, now, label, version)
+                _put_pixels(made, planes, own)
                 made.save_as(partial / f"{number + 1:05d}.dcm", enforce_file_format=True)
             release(values)
 
@@ -82,46 +86,78 @@ def _unwritable(why: str) -> ValueError:
 def _derived(
     source: Any, series: str, number: int, now: datetime, label: str, version: str
 ) -> Any:
-    """The dataset of a new slice, but for its pixels."""
+    """The dataset of a new file, but for its pixels."""
     from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
-    made = copy.deepcopy(source)
-    made.remove_private_tags()
-    for name in STALE:
-        if name in made:
-            delattr(made, name)
+    made = copied(source)
     instance = generate_uid()
+    made.file_meta.MediaStorageSOPClassUID = source.SOPClassUID
     made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID = instance
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
     made.SeriesInstanceUID = series
     made.SeriesNumber = int(source.get("SeriesNumber") or 0) + SERIES_OFFSET
     made.SeriesDescription = _joined(source.get("SeriesDescription"), label, 64)
     made.InstanceNumber = number
-    kind = list(source.get("ImageType") or ["ORIGINAL", "PRIMARY"])
-    made.ImageType = ["DERIVED", "SECONDARY", *kind[2:]]
     what = f"{label} by {version}: noise removed by a neural network; not for diagnosis"
     made.DerivationDescription = _joined(source.get("DerivationDescription"), what, 1024)
     made.DerivationCodeSequence = [
         *(source.get("DerivationCodeSequence") or []),
         coded(*SMOOTHING),
     ]
-    made.SourceImageSequence = [_reference(source)]
     made.ContributingEquipmentSequence = [
         *(source.get("ContributingEquipmentSequence") or []),
         _equipment(version, now),
     ]
     made.InstanceCreationDate, made.InstanceCreationTime = f"{now:%Y%m%d}", f"{now:%H%M%S}"
+    kind = list(source.get("ImageType") or ["ORIGINAL", "PRIMARY"])
+    if frames := made.get("PerFrameFunctionalGroupsSequence"):
+        _derive_frames(made, source, frames, what)
+    else:
+        made.ImageType = ["DERIVED", "SECONDARY", *kind[2:]]
+        made.SourceImageSequence = [_reference(source)]
     return made
 
 
-def _put_pixels(made: Any, source: Any, values: NDArray[np.float32]) -> None:
-    """(X, Y) values into a slice as whole numbers in the bits that it has."""
-    slope, inter = scaling_of(source)
-    bits, signed = int(source.BitsStored), int(source.PixelRepresentation) == 1
+def _derive_frames(made: Any, source: Any, frames: Any, what: str) -> None:
+    """The same of the frames of an enhanced object, whose second value stays PRIMARY."""
+    from pydicom.dataset import Dataset
+
+    kind = list(source.get("ImageType") or ["ORIGINAL", "PRIMARY"])
+    made.ImageType = ["DERIVED", *kind[1:]]
+    shared = made.get("SharedFunctionalGroupsSequence") or [Dataset()]
+    for groups in (shared[0], *frames):
+        for types in (groups.get(name) for name in FRAME_TYPES):
+            if types and types[0].get("FrameType"):
+                types[0].FrameType = ["DERIVED", *list(types[0].FrameType)[1:]]
+    # a functional group belongs to all frames or to each of them, and nothing of one goes
+    own = [groups for groups in frames if groups.get("DerivationImageSequence")]
+    for number, groups in enumerate(frames if own else shared[:1], 1):
+        step: Any = Dataset()
+        step.DerivationDescription = what
+        step.DerivationCodeSequence = [coded(*SMOOTHING)]
+        step.SourceImageSequence = [_reference(source, number if own else None)]
+        before = list(groups.get("DerivationImageSequence") or [])
+        groups.DerivationImageSequence = [*before, step]
+    made.SharedFunctionalGroupsSequence = shared
+    made.SourceImageEvidenceSequence = [
+        *(source.get("SourceImageEvidenceSequence") or []),
+        _evidence(source),
+    ]
+
+
+def _put_pixels(made: Any, planes: list[Plane], values: list[NDArray[np.float32]]) -> None:
+    """(X, Y) values of the images of a file into it, as whole numbers in the bits that it has."""
+    header = planes[0].header
+    bits, signed = int(header.BitsStored), int(header.PixelRepresentation) == 1
     low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    dtype = np.dtype(f"<{'i' if signed else 'u'}{int(source.BitsAllocated) // 8}")
-    stored = np.rint((values.T.astype(np.float64) - inter) / slope)
-    pixels = np.ascontiguousarray(np.clip(stored, low, high).astype(dtype)).tobytes()
+    dtype = np.dtype(f"<{'i' if signed else 'u'}{int(header.BitsAllocated) // 8}")
+    columns, rows = planes[0].size
+    filled = np.zeros((max(one.index for one in planes) + 1, rows, columns), dtype)
+    for one, plane in zip(planes, values, strict=True):
+        slope, inter = one.scaling
+        stored = np.rint((plane.T.astype(np.float64) - inter) / slope)
+        filled[one.index] = np.clip(stored, low, high)
+    pixels = (join(filled) if planes[0].held == "tile" else filled).tobytes()
     made["PixelData"] = _element(pixels + b"\0" * (len(pixels) % 2), dtype.itemsize)
 
 
@@ -131,13 +167,31 @@ def _element(pixels: bytes, size: int) -> Any:
     return DataElement(0x7FE00010, "OB" if size == 1 else "OW", pixels)
 
 
-def _reference(source: Any) -> Any:
+def _reference(source: Any, frame: int | None = None) -> Any:
     from pydicom.dataset import Dataset
 
     one = Dataset()
     one.ReferencedSOPClassUID = source.SOPClassUID
     one.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    if frame is not None:
+        one.ReferencedFrameNumber = frame
     one.PurposeOfReferenceCodeSequence = [coded(*SOURCE)]
+    return one
+
+
+def _evidence(source: Any) -> Any:
+    """The place of a file among studies and series."""
+    from pydicom.dataset import Dataset
+
+    series: Any = Dataset()
+    series.SeriesInstanceUID = source.SeriesInstanceUID
+    instance: Any = Dataset()
+    instance.ReferencedSOPClassUID = source.SOPClassUID
+    instance.ReferencedSOPInstanceUID = source.SOPInstanceUID
+    series.ReferencedSOPSequence = [instance]
+    one: Any = Dataset()
+    one.StudyInstanceUID = source.get("StudyInstanceUID")
+    one.ReferencedSeriesSequence = [series]
     return one
 
 
@@ -165,24 +219,3 @@ def _joined(old: Any, new: str, length: int) -> str:
     """`old`, cut where it must be, and `new` behind it."""
     text = str(old or "").strip()
     return f"{text[: length - len(new) - 2]}, {new}" if text else new[:length]
-
-
-@contextmanager
-def replacing_folder(folder: Path) -> Generator[Path]:
-    """A temporary folder beside `folder` that becomes it when the block ends well."""
-    partial = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
-    old = partial.with_name(f"{partial.name}.old")
-    try:
-        yield partial
-        umask = os.umask(0)
-        os.umask(umask)
-        os.chmod(partial, 0o777 & ~umask)
-        if folder.exists():
-            folder.rename(old)
-        partial.rename(folder)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        if old.exists() and not folder.exists():
-            old.rename(folder)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -1,0 +1,271 @@
+"""The denoiser in rooms, with a quiet guest, and on hiss above 4 kHz, beside others in one run.
+
+    python benchmarks/audio/real.py --speech DIR --noise DIR --manifest FILE [--rooms DIR]
+
+Words: sentences of held-out speakers with their texts, in conditions that cost words, heard by
+Whisper tiny.en before and after each method (`diff_audio.metrics.words`). Prints word error rates
+in percent, and beside each the 95 % interval of its change against the input, by bootstrap over
+sentences. Rooms are simulated, and recorded if --rooms has impulse responses: WAV files that begin
+with the name of a room before their last underscore. The noise of a noisy room is recorded too.
+
+Guests: a second speaker 10 to 40 dB under the first, in noise 20 dB under the guest. Prints the
+SI-SDR of the guest's seconds before and after.
+
+Bands: speech at 48 kHz in hiss that begins at 4 or 9 kHz, or with a whine of 15.6 kHz. Prints by
+how many dB that falls in the pauses.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import torch
+from denoise_peers import Method, peers
+from mixtures import files_of
+from numpy.random import Generator, default_rng
+from numpy.typing import NDArray
+from scipy.signal import butter, fftconvolve, sosfiltfilt
+
+from diff_audio.data.rooms import RoomBank, Rooms
+from diff_audio.denoiser.denoiser import Denoiser
+from diff_audio.metrics import RATE, mean_interval, si_sdr
+from diff_audio.metrics.words import Recogniser, WordErrors, word_errors
+from diff_audio.sound.read import read
+from diff_audio.sound.resample import resample
+
+DECAYS = (0.25, 0.5, 0.8)  # s, of the simulated rooms
+DISTANCE = {0.25: 1.0, 0.5: 1.5, 0.8: 2.0}  # m, from the speaker to the microphone
+QUIET = (10, 20, 30, 40)  # dB, of a guest under the host
+LENGTH = (4 * RATE, 9 * RATE)  # of a sentence
+DRAWS = 2000  # of the bootstrap
+HISS = (4000, 9000)  # Hz, where the hiss begins
+WIDE, WHINE = 48_000, 15_625.0  # Hz: the line frequency of television
+PAUSE = slice(-int(1.5 * WIDE), -WIDE // 4)
+
+Wave = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """A sentence (T,) at 16 kHz, what it says and who says it."""
+
+    wave: Wave
+    text: str
+    speaker: str
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is done to a sentence: the room by name, "" for none, and the ratio to noise, dB."""
+
+    room: str
+    snr: float | None
+
+    def __str__(self) -> str:
+        room = self.room or "dry"
+        return room if self.snr is None else f"{room}, {self.snr:g} dB"
+
+
+def main() -> None:
+    """Parses the options and prints the tables."""
+    options = _options()
+    torch.set_num_threads(1)
+    sentences = _sentences(options)
+    noises = [path for paths in files_of(options.noise, options).values() for path in paths]
+    model = Denoiser.from_pretrained(options.weights, device="cpu")
+    methods: dict[str, Method] = {"input": lambda wave: wave}
+    methods["**diff_audio**"] = lambda wave: model(wave, RATE)
+    if not options.ours:
+        methods |= dict(peers())
+    tables = [_guests(methods, sentences, noises, options), _bands(model, sentences, options)]
+    if not options.no_words:
+        tables.insert(0, _words(methods, sentences, noises, options))
+    for line in chain.from_iterable(tables):
+        print(line, flush=True)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--speech", type=Path, required=True, help="folder of clean speech")
+    parser.add_argument("--noise", type=Path, required=True, help="folder of noise")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, help="JSON lines with file, speaker, split, text"
+    )
+    parser.add_argument("--split", default="val", help="split of the manifest (val)")
+    parser.add_argument("--set", default="", help="only this set of the manifest")
+    parser.add_argument("--rooms", type=Path, help="folder of recorded impulse responses")
+    parser.add_argument("--items", type=int, default=40, help="sentences (40)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--weights", type=Path, help="another checkpoint than the package's")
+    parser.add_argument("--ours", action="store_true", help="leave the peers out")
+    parser.add_argument("--no-words", action="store_true", help="guests and bands only")
+    return parser.parse_args()
+
+
+def _sentences(options: argparse.Namespace) -> list[Sentence]:
+    """Sentences with a text; the speakers take turns."""
+    root, texts = options.manifest.parent, {}
+    for line in options.manifest.read_text().splitlines():
+        row = json.loads(line)
+        if row.get("text") and row.get("set", "").startswith(options.set):
+            texts[(root / row["file"]).resolve()] = row["text"]
+    rng = default_rng((options.seed, 0))
+    files = {
+        name: rng.permutation(paths) for name, paths in files_of(options.speech, options).items()
+    }
+    found: list[Sentence] = []
+    for turn in range(max(map(len, files.values()))):
+        for name in sorted(files):
+            path = files[name][turn] if turn < len(files[name]) else None
+            if path is None or path.resolve() not in texts:
+                continue
+            wave = _mono(path, RATE)
+            if LENGTH[0] <= len(wave) <= LENGTH[1]:
+                found.append(Sentence(wave, texts[path.resolve()], name))
+            if len(found) == options.items:
+                return found
+    raise SystemExit(f"{options.manifest}: {len(found)} sentences with a text of 4 to 9 s")
+
+
+def _mono(path: Path, rate: int) -> Wave:
+    samples, own = read(path)
+    return resample(torch.from_numpy(samples.mean(axis=0)), own, rate).numpy().astype(np.float64)
+
+
+def _noise(rng: Generator, noises: Sequence[Path], length: int) -> Wave:
+    wave = _mono(noises[rng.integers(len(noises))], RATE)
+    return np.resize(np.roll(wave, int(rng.integers(len(wave)))), length)
+
+
+def _at(noise: Wave, wave: Wave, snr: float) -> Wave:
+    """Return the noise at `snr` dB under the wave."""
+    return noise * np.linalg.norm(wave) / np.linalg.norm(noise) * 10 ** (-snr / 20)
+
+
+def _rooms(options: argparse.Namespace) -> dict[str, Callable[[Generator], Wave]]:
+    """How to draw an impulse response of each room, by the room's name."""
+    found: dict[str, Callable[[Generator], Wave]] = {}
+    for decay in DECAYS:
+        rooms = Rooms(10, 0, decay=(decay, decay), distance=(DISTANCE[decay],) * 2, seed=10_000)
+        bank = RoomBank.simulate(rooms, RATE)
+        found[f"room {decay} s"] = lambda rng, bank=bank: bank.draw(rng).speech
+    recorded: dict[str, list[Path]] = {}
+    for path in sorted(options.rooms.rglob("*.wav")) if options.rooms else ():
+        recorded.setdefault(path.stem.rpartition("_")[0], []).append(path)
+    for name, paths in recorded.items():
+        found[name] = lambda rng, paths=paths: _mono(paths[rng.integers(len(paths))], RATE)
+    return found
+
+
+def _words(
+    methods: dict[str, Method],
+    sentences: list[Sentence],
+    noises: list[Path],
+    options: argparse.Namespace,
+) -> Iterator[str]:
+    hear, rooms = Recogniser(), _rooms(options)
+    conditions = [Condition("", snr) for snr in (None, 5, 0)]
+    conditions += [Condition(name, snr) for snr in (None, 15) for name in rooms]
+    yield f"Words wrong, %, of {len(sentences)} sentences, seed {options.seed}\n"
+    yield "| condition | " + " | ".join(methods) + " |"
+    yield "|---|" + "---|" * len(methods)
+    for condition in conditions:
+        counts: dict[str, list[WordErrors]] = {name: [] for name in methods}
+        for index, sentence in enumerate(sentences):
+            rng = default_rng((options.seed, 1, index))
+            wave = sentence.wave
+            if condition.room:
+                wave = fftconvolve(wave, rooms[condition.room](rng))
+                wave /= 1.5 * np.abs(wave).max()
+            noise = _noise(rng, noises, len(wave))
+            if condition.snr is not None:
+                wave = wave + _at(noise, wave, condition.snr)
+            for name, method in methods.items():
+                counts[name].append(word_errors(sentence.text, hear(np.nan_to_num(method(wave)))))
+        cells = [_cell(counts["input"], counts[name], name == "input") for name in methods]
+        yield f"| {condition} | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _cell(before: list[WordErrors], after: list[WordErrors], alone: bool) -> str:
+    words = np.array([count.words for count in after])
+    wrong = np.array([count.wrong for count in after])
+    change = wrong - np.array([count.wrong for count in before])
+    rate = f"{100 * wrong.sum() / words.sum():.1f}"
+    if alone:
+        return rate
+    chosen = default_rng(0).integers(len(words), size=(DRAWS, len(words)))
+    drawn = 100 * change[chosen].sum(1) / words[chosen].sum(1)
+    low, high = np.percentile(drawn, (2.5, 97.5))
+    return f"{rate} ({low:+.1f} to {high:+.1f})"
+
+
+def _guests(
+    methods: dict[str, Method],
+    sentences: list[Sentence],
+    noises: list[Path],
+    options: argparse.Namespace,
+) -> Iterator[str]:
+    yield "SI-SDR, dB, of a guest's seconds, in noise 20 dB under the guest\n"
+    yield "| guest under the host | " + " | ".join(methods) + " |"
+    yield "|---|" + "---|" * len(methods)
+    pause = np.zeros(RATE // 2)
+    for under in QUIET:
+        scores: dict[str, list[float]] = {name: [] for name in methods}
+        for index, host in enumerate(sentences):
+            rng = default_rng((options.seed, 2, index))
+            others = [item for item in sentences if item.speaker != host.speaker]
+            guest = others[rng.integers(len(others))].wave
+            guest = _at(guest, host.wave * np.sqrt(len(guest) / len(host.wave)), under)
+            clean = np.concatenate([host.wave, pause, guest, pause, host.wave])
+            noise = _noise(rng, noises, len(clean))
+            noise *= np.sqrt(np.mean(guest**2) / np.mean(noise**2)) / 10
+            start = len(host.wave) + len(pause)
+            for name, method in methods.items():
+                done = np.nan_to_num(method(clean + noise))[start : start + len(guest)]
+                scores[name].append(si_sdr(guest, done))
+        cells = (
+            f"{mean:.1f} ± {half:.1f}" for mean, half, _ in map(mean_interval, scores.values())
+        )
+        yield f"| {under} dB | " + " | ".join(cells) + " |"
+    yield ""
+
+
+def _bands(
+    model: Denoiser, sentences: list[Sentence], options: argparse.Namespace
+) -> Iterator[str]:
+    """Eight sentences, each with two seconds of pause; the noise is 20 dB under the speech."""
+    falls: dict[str, list[float]] = {f"hiss above {low / 1000:g} kHz": [] for low in HISS}
+    falls[f"whine of {WHINE / 1000:g} kHz"] = []
+    for index, sentence in enumerate(sentences[:8]):
+        rng = default_rng((options.seed, 3, index))
+        wave = resample(torch.from_numpy(sentence.wave), RATE, WIDE).numpy()
+        wave = np.concatenate([wave, np.zeros(2 * WIDE)])
+        white = rng.standard_normal(len(wave))
+        noises = [_above(white, low) for low in HISS]
+        noises.append(np.sin(2 * np.pi * WHINE / WIDE * np.arange(len(wave))))
+        for name, low, noise in zip(falls, (*HISS, WHINE - 2000), noises, strict=True):
+            noise *= np.sqrt(np.mean(sentence.wave**2) / np.mean(noise**2)) / 10
+            done = _above(model(wave + noise, WIDE), low)
+            before, after = (np.mean(part[PAUSE] ** 2) for part in (_above(noise, low), done))
+            falls[name].append(float(10 * np.log10(before / (after + 1e-20))))
+    yield "Fall of the noise in pauses at 48 kHz, dB\n"
+    yield "| " + " | ".join(falls) + " |"
+    yield "|" + "---|" * len(falls)
+    cells = (f"{mean:.1f} ± {half:.1f}" for mean, half, _ in map(mean_interval, falls.values()))
+    yield "| " + " | ".join(cells) + " |"
+
+
+def _above(wave: Wave, low: float) -> Wave:
+    """Return what a wave (T,) at 48 kHz holds above `low` Hz."""
+    return sosfiltfilt(butter(8, low, "highpass", fs=WIDE, output="sos"), wave)
+
+
+if __name__ == "__main__":
+    main()

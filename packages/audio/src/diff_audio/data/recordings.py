@@ -1,0 +1,53 @@
+"""Recordings of a folder, and the facts that are known of each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from diff_audio.sound.names import is_made_here
+from diff_audio.sound.read import SUFFIXES
+from diff_core.data import Split
+
+__all__ = ["Kind", "Row", "recordings", "sounds"]
+
+Kind = Literal["speech", "noise", "noisy", "room"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """A recording, and the facts that its place in a corpus gives.
+
+    kind:    clean speech, noise, noisy speech, or the impulse response of a room
+    group:   the corpus, or a part of it
+    speaker: unique within all corpora; of a noise and a response, its own name
+    split:   None where the layout does not say
+    text:    the words spoken, "" where they are not known
+    pair:    of noisy speech, its clean recording
+    """
+
+    path: Path
+    kind: Kind
+    group: str
+    speaker: str
+    split: Split | None = None
+    text: str = ""
+    pair: Path | None = None
+    licence: str = "unknown"
+
+
+def sounds(folder: Path) -> list[Path]:
+    """The sound files below a folder, in order, without hidden ones."""
+    return sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+    )
+
+
+def recordings(folder: Path) -> list[Path]:
+    """Return `sounds` without what this package made of others beside it (`is_made_here`)."""
+    return [path for path in sounds(folder) if not is_made_here(path)]

@@ -1,0 +1,54 @@
+"""Splices: a half of a sample that is half of a scan.
+
+Both halves are cut before anything is blurred, so what lies beyond the seam plays no part. Halves
+of every axis are compared, each with both halves of a scan, mirrored or not, moved by up to
+`SHIFT` pixels.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from diff_medical.audit.match import detail
+from diff_medical.audit.screen import likeness, nearest
+
+__all__ = ["halves"]
+
+Array = NDArray[np.float32]
+
+LEAST = 32  # pixels of an axis that has halves
+
+
+def halves(
+    one: Array, others: Array, *, progress: Callable[[float], None] | None = None
+) -> tuple[Array, NDArray[np.int64]]:
+    """Return for each sample the scan that has its most alike half.
+
+    one, others: tones of samples (N, *S) and scans (M, *S), not their details
+
+    Returns ncc (N,), 0 for a sample without a half that has contrast, and the scan's index (N,).
+    """
+    axes = [axis for axis in range(1, one.ndim) if one.shape[axis] >= LEAST]
+    best = np.zeros(len(one), np.float32)
+    index = np.zeros(len(one), np.int64)
+    pairs = list(itertools.product(axes, (0, 1), (0, 1)))
+    for number, (axis, first, second) in enumerate(pairs):
+        mine, theirs = (
+            detail(_half(values, axis, side)) for values, side in ((one, first), (others, second))
+        )
+        ncc, scan = nearest(mine, theirs, likeness(mine, theirs))
+        better = ncc > best
+        best[better], index[better] = ncc[better], scan[better]
+        if progress:
+            progress((number + 1) / len(pairs))
+    return best, index
+
+
+def _half(values: Array, axis: int, side: int) -> Array:
+    middle = values.shape[axis] // 2
+    part = slice(0, middle) if side == 0 else slice(values.shape[axis] - middle, None)
+    return values[(slice(None),) * axis + (part,)]

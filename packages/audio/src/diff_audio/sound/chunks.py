@@ -12,7 +12,7 @@ __all__ = ["Chunk", "Layout", "layout_of", "walk"]
 
 @dataclass(frozen=True)
 class Layout:
-    """How the chunks of a kind of file stand in it.
+    """The arrangement of chunks in a kind of file.
 
     name:   WAV, RF64, AIFF, W64 or CAF
     start:  place of the first chunk

@@ -1,4 +1,4 @@
-"""What the tags of ID3, Vorbis comments, M4A and APE have in common, and its translation.
+"""The common part of ID3, Vorbis comments, M4A tags and APE tags, and its translation.
 
 The names are those of Vorbis comments (https://www.xiph.org/vorbis/doc/v-comment.html).
 """
@@ -38,7 +38,7 @@ _OF_ENCODING = ("itunsmpb", "itunnorm", "mllt", "seek", "aspi", "rbuf", "encoder
 
 @dataclass
 class Common:
-    """What the kinds of tags have in common.
+    """The tags of a file that other kinds of tags can hold too.
 
     text:     by the name of a Vorbis comment, lower case
     pictures: MIME type, kind, description and bytes

@@ -12,7 +12,7 @@ _TAIL = 1 << 20  # no frame is longer
 
 
 def with_length(path: Path, start: int = 0) -> tuple[Piece, ...]:
-    """Return the file with its length in its header, as told by the last frame; () where the
+    """Return the file with its length in its header, computed from the last frame; () where the
     header has one, or no frame is found.
 
     start: where the stream begins, in bytes

@@ -1,6 +1,6 @@
 """The names of the tags of a file that libsndfile does not copy, found without a library.
 
-They are only named, so that nobody loses them unawares: `diff_audio.sound.tags` copies them.
+They are only named, so that nobody loses them without notice. `diff_audio.sound.tags` copies them.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ _FEW = 16  # bytes behind the sound that nobody misses
 
 @dataclass(frozen=True)
 class Length:
-    """What the header of a file says about its length.
+    """The length in the header of a file, compared with the file.
 
     missing: bytes that it promises beyond the end of the file
     open:    whether it gives no length
@@ -40,7 +40,7 @@ class Length:
 
 
 def measure(path: Path) -> Length:
-    """Compare the header of a file with its size. Raises OSError."""
+    """Return the length in the header of a file, compared with its size. Raises OSError."""
     with path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
         start = id3_length(file.read(10))

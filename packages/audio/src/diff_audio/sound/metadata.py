@@ -1,7 +1,7 @@
-"""What a sound file holds besides its sound, carried into the file that is made of it.
+"""The metadata of a sound file, carried into the file that is made of it.
 
-All of it survives, or a line names what does not. ReplayGain is dropped on purpose: it tells the
-level of the samples that the file had.
+All of it survives, or a line names what does not. ReplayGain is dropped on purpose, because it
+describes the level of the old samples.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _TEXTS = ("LIST INFO", "NAME", "AUTH", "(c) ", "ANNO", "APPL")
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is carried from `source` into a file of libsndfile's `format`.
+    """The metadata that goes from `source` into a file of libsndfile's `format`.
 
     source: None for a file that is made of no other
     made:   title, artist, ... that the source does not have, by soundfile's names
@@ -36,7 +36,7 @@ class Metadata:
 
     @classmethod
     def of(cls, source: Path | None, format: str, tags: dict[str, str]) -> Metadata:
-        """What can be carried. Raises OSError."""
+        """Read the metadata that can be carried. Raises OSError."""
         if source is None or not source.is_file():
             return cls(None, format, tags, Carried())
         old: dict[str, str] = {}

@@ -110,7 +110,7 @@ def holds_its_length(rate: int, channels: int, kbps: int) -> bool:
 
 
 def scan(path: str | os.PathLike[str]) -> Frames | None:
-    """Walk through the frames of a file; None if it is no MPEG audio. Raises OSError."""
+    """Return the frames of a file; None if it is no MPEG audio. Raises OSError."""
     with open(path, "rb") as file:
         if os.fstat(file.fileno()).st_size < 4:
             return None

@@ -14,11 +14,14 @@ __all__ = [
     "check_output", "is_made_here", "sound_files", "written_name",
 ]  # fmt: skip
 
-UNREAD = {suffix: "not read; convert them to WAV or FLAC" for suffix in sorted({*FOREIGN, ".dsf"})}
+UNREAD = {
+    **dict.fromkeys(FOREIGN, 'not read; convert them to WAV, or pip install "diff-audio[ffmpeg]"'),
+    **dict.fromkeys((".dsf", ".mts"), "not read; convert them to WAV or FLAC"),
+}
 """File name endings of sound that a folder is not searched for, with the reason."""
 
 SOUND = FileKind("sound files", SUFFIXES, FOREIGN, UNREAD)
-"""What libsndfile reads and writes."""
+"""The files that libsndfile reads and writes."""
 
 M4A = ".m4a"
 """The one ending of those that libsndfile does not know that can be written, by ffmpeg."""
@@ -27,7 +30,7 @@ _LOSSLESS = (".ape", ".tta", ".wv")
 
 
 def sound_files() -> FileKind:
-    """What the commands for recordings read on this machine: with ffmpeg, M4A and video too."""
+    """The files that the commands for recordings read here: with ffmpeg, M4A and video too."""
     if not ffmpeg.find():
         return SOUND
     unread = {suffix: reason for suffix, reason in UNREAD.items() if suffix not in FOREIGN}

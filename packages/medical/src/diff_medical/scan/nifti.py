@@ -251,7 +251,7 @@ def _stream(image: Any, stored: Array, path: Path) -> None:
     header = image.header.copy()
     header.set_data_offset(0)  # the least that its extensions leave
     dtype = header.get_data_dtype()
-    with ImageOpener(path, "wb") as file:
+    with ImageOpener(str(path), "wb") as file:
         header.write_to(file)
         file.write(bytes(header.get_data_offset() - file.tell()))
         for index in range(stored.shape[3]):

@@ -34,10 +34,11 @@ from scipy.signal import butter, fftconvolve, sosfiltfilt
 
 from diff_audio.data.rooms import RoomBank, Rooms
 from diff_audio.denoiser.denoiser import Denoiser
-from diff_audio.metrics import RATE, mean_interval, si_sdr
+from diff_audio.metrics import RATE, si_sdr
 from diff_audio.metrics.words import Recogniser, WordErrors, word_errors
 from diff_audio.sound.read import read
 from diff_audio.sound.resample import resample
+from diff_core.evaluate import mean_interval
 
 DECAYS = (0.25, 0.5, 0.8)  # s, of the simulated rooms
 DISTANCE = {0.25: 1.0, 0.5: 1.5, 0.8: 2.0}  # m, from the speaker to the microphone
@@ -231,7 +232,7 @@ def _guests(
                 done = np.nan_to_num(method(clean + noise))[start : start + len(guest)]
                 scores[name].append(si_sdr(guest, done))
         cells = (
-            f"{mean:.1f} ± {half:.1f}" for mean, half, _ in map(mean_interval, scores.values())
+            f"{found.mean:.1f} ± {found.half:.1f}" for found in map(mean_interval, scores.values())
         )
         yield f"| {under} dB | " + " | ".join(cells) + " |"
     yield ""
@@ -258,7 +259,9 @@ def _bands(
     yield "Fall of the noise in pauses at 48 kHz, dB\n"
     yield "| " + " | ".join(falls) + " |"
     yield "|" + "---|" * len(falls)
-    cells = (f"{mean:.1f} ± {half:.1f}" for mean, half, _ in map(mean_interval, falls.values()))
+    cells = (
+        f"{found.mean:.1f} ± {found.half:.1f}" for found in map(mean_interval, falls.values())
+    )
     yield "| " + " | ".join(cells) + " |"
 
 

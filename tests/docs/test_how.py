@@ -53,6 +53,7 @@ def test_all_that_the_page_shows_is_there_and_small() -> None:
         "drawing",
         "figures.py",
         "index.md",
+        "training.md",
     }
     assert sum((FOLDER / name).stat().st_size for name in named) < 2_500_000
     assert not any("//" in name for name in named)  # nothing from elsewhere

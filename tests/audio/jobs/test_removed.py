@@ -163,5 +163,6 @@ def test_a_clipped_input_is_said_in_one_line(denoise, tmp_path, speechlike, caps
     assert count > 100
     assert [line for line in err.splitlines() if "input is clipped" in line] == [
         f"diff_audio.denoise: {tmp_path / 'a.wav'}: the input is clipped: {count} samples were "
-        "cut off at full scale when it was recorded; denoising does not bring them back"
+        "cut off at full scale when it was recorded; denoising does not bring them back; "
+        "record again at a lower level, or use a declipper first"
     ]

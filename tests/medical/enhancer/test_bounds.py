@@ -65,7 +65,17 @@ def test_no_voxel_moves_beyond_the_bound(sigma: float, varying: bool) -> None:
 
 
 def checked(removed: np.ndarray, output: np.ndarray, sigma: float = 1.0):  # noqa: ANN201
-    return measure(output + removed, output, sigma, ALL, bounded=0.0, broad=0.0, gain=None)
+    return measure(
+        output + removed,
+        output,
+        sigma,
+        ALL,
+        bounded=0.0,
+        broad=0.0,
+        largest=0.0,
+        limit=0.0,
+        gain=None,
+    )
 
 
 def test_white_residual_passes_and_correlated_or_edgy_ones_do_not() -> None:

@@ -77,7 +77,7 @@ def test_what_a_folder_holds_besides_is_counted_and_nothing_hidden_is_taken(
     write_scan(make_head(SHAPE), "study/.b/b.nii")
     for folder in ("study/ser", "study/.ser_enhanced.x1"):
         write_series(tmp_path / folder, make_head((32, 28, 6)))
-    for name in ("c.nrrd", "d.mha", "e.mha", "f.dcm", "g.zip", "notes.txt"):
+    for name in ("c.mnc", "d.par", "e.par", "f.dcm", "g.zip", "notes.txt"):
         (tmp_path / "study" / name).write_text("x")
     arguments = [str(tmp_path / "study"), "--weights", str(weights), "--sigma", "60"]
     assert main([*arguments, "--strict"]) == 1
@@ -86,10 +86,10 @@ def test_what_a_folder_holds_besides_is_counted_and_nothing_hidden_is_taken(
         "1 subfolder (add --recursive to search them)",
         "1 .zip (name an archive to take it for a DICOM series)",
         "1 .dcm (no DICOM files; check how they were exported)",
-        "2 .mha, 1 .nrrd (not read; convert them to .nii.gz)",
+        "1 .mnc, 2 .par (not read; convert them to .nii.gz)",
     ]
     assert names(tmp_path / "study") == sorted(
-        ["a.nii", "a_enhanced.nii", ".b", "ser", ".ser_enhanced.x1", "c.nrrd", "d.mha", "e.mha",
+        ["a.nii", "a_enhanced.nii", ".b", "ser", ".ser_enhanced.x1", "c.mnc", "d.par", "e.par",
          "f.dcm", "g.zip", "notes.txt"]
     )  # fmt: skip
     (tmp_path / "study" / "a_enhanced.nii").unlink()

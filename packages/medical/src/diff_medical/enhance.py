@@ -227,6 +227,7 @@ def enhance(
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
     if nan_to_zero and keep_nan:
         raise typer.BadParameter("--nan-to-zero and --keep-nan exclude each other")
+    missing = "keep" if keep_nan else "zero" if nan_to_zero else "refuse"
     if uncertainty is not None and not SCANS.matches(uncertainty):
         raise typer.BadParameter(f"--uncertainty is {uncertainty}; expected a .nii.gz file")
     with usage():
@@ -248,10 +249,9 @@ def enhance(
     )  # fmt: skip
     failures = Failures(COMMAND, debug=debug, strict=strict)
     tag = "_enhanced" if not restoring else "_inpainted" if inpaint else "_upsampled"
-    app_run = bids_app(inputs, output, participant_label)
-    if app_run is not None and restoring:
-        raise typer.BadParameter("a BIDS App run removes noise; leave out the other options")
-    if app_run is not None:
+    if (app_run := bids_app(inputs, output, participant_label)) is not None:
+        if restoring:
+            raise typer.BadParameter("a BIDS App run removes noise; leave out the other options")
         inputs, output, recursive = [str(app_run.dataset)], app_run.output, True
     jobs = _jobs(inputs, output, tag, failures, recursive=recursive, app_run=app_run)
     if len(jobs) > 1:
@@ -284,9 +284,8 @@ def enhance(
             )  # fmt: skip
         return enhance_file(
             enhancer, job.source, job.target, settings, products=products, sigma_map=sigma_map,
-            mask=mask, float32=dtype == "float32", overwrite=overwrite, nan_to_zero=nan_to_zero,
-            keep_nan=keep_nan, on_progress=advance,
-            on_plan=None if quiet or as_json else partial(_plan, job),
+            mask=mask, float32=dtype == "float32", overwrite=overwrite, missing=missing,
+            on_progress=advance, on_plan=None if quiet or as_json else partial(_plan, job),
         )  # fmt: skip
 
     return process(

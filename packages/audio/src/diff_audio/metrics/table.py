@@ -91,7 +91,8 @@ class Table:
             yield f"{file:{width}}  failed: {reason}"
         for title, table, failed in means:
             if titles:
-                yield f"\n{title or 'all'}"
+                yield ""
+                yield title or "all"
             found = [table[name] for name in self.names]
             yield f"{'mean':{width}}" + _cells(_cell(one.mean) for one in found)
             # an interval needs two files

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import replacing
+from diff_core.files import replacing, writing
 from diff_medical.audit.compare import Verdict
 from diff_medical.generator.selection import AUDITED, TESTED
 from diff_medical.image_sets.images import Images
@@ -143,7 +143,10 @@ def write_card(checkpoint: Path, found: dict[str, float]) -> None:
     card = parse_card(checkpoint, metadata.get("card", ""))
     kept = {name: value for name, value in card.scores.items() if not name.startswith("audit ")}
     card = dataclasses.replace(card, scores={**kept, **found})
-    write_tensors(checkpoint, tensors, {**metadata, "card": json.dumps(dataclasses.asdict(card))})
+    with writing(overwrite=True):  # the checkpoint that is named is the one to change
+        write_tensors(
+            checkpoint, tensors, {**metadata, "card": json.dumps(dataclasses.asdict(card))}
+        )
 
 
 def picture(path: Path, verdict: Verdict, samples: Images, train: Images) -> None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +51,7 @@ __all__ = ["Ready", "enhance_file", "prepare", "run"]
 
 Array = NDArray[np.float32]
 FLOAT32 = np.dtype(np.float32)
+Missing = Literal["refuse", "zero", "keep"]
 
 
 @dataclass(frozen=True)
@@ -204,8 +206,7 @@ def enhance_file(
     mask: Path | None = None,
     float32: bool = False,
     overwrite: bool = False,
-    nan_to_zero: bool = False,
-    keep_nan: bool = False,
+    missing: Missing = "refuse",
     on_progress: Progress | None = None,
     on_plan: Callable[[Passes, float], None] | None = None,
 ) -> Outcome:
@@ -215,8 +216,8 @@ def enhance_file(
     target:    a NIfTI file; for a DICOM series also a folder
     sigma_map: NIfTI file on the grid of the scan: the noise level of each voxel
     mask:      NIfTI file on the grid of the scan: voxels of 0 stay as they are
-    nan_to_zero, keep_nan: voxels that are NaN or Inf become 0, or stay, instead of a refusal;
-               no other voxel's estimate depends on them
+    missing:   what becomes of voxels that are NaN or Inf: the scan is refused, or they become 0,
+               or they are kept; no other voxel's estimate depends on them
     on_plan:   called with the passes over the scan, and the seconds that they may take
     float32:   write 32-bit floats rather than the input's datatype, slope and intercept
 
@@ -227,8 +228,7 @@ def enhance_file(
     begun = time.monotonic()
     ready = prepare(
         source, target, settings, products=products, sigma_map=sigma_map, mask=mask,
-        float32=float32, overwrite=overwrite, nan_to_zero=nan_to_zero,
-        keep_nan=keep_nan,
+        float32=float32, overwrite=overwrite, missing=missing,
     )  # fmt: skip
     scan = ready.scan
     slices = network_of(enhancer.denoiser).slices
@@ -262,8 +262,7 @@ def prepare(
     mask: Path | None = None,
     float32: bool = False,
     overwrite: bool = False,
-    nan_to_zero: bool = False,
-    keep_nan: bool = False,
+    missing: Missing = "refuse",
 ) -> Ready:
     """Open a scan and check that it can be enhanced and its results can be written.
 
@@ -277,7 +276,7 @@ def prepare(
     copies = tuple(bids.companions(source, target)) if both else ()
     own += tuple(copy for _, copy in copies)
     refuse_existing(target, *beyond, *own, overwrite=overwrite, source=source)
-    scan = open_scan(source, nan_to_zero=nan_to_zero or keep_nan)
+    scan = open_scan(source, nan_to_zero=missing != "refuse")
     refuse_declared(scan)
     if scan.modality is None and NIFTI.matches(source):
         scan = replace(scan, modality=declared_modality(source))
@@ -297,7 +296,7 @@ def prepare(
     return Ready(
         scan=scan, target=target, settings=settings, products=products, stack=stack, told=told,
         sidecars=sidecars, companions=copies, sigma_map=levels, mask=inside, float32=float32,
-        bad=zeroed(scan), keep_nan=keep_nan,
+        bad=zeroed(scan), keep_nan=missing == "keep",
         overwrite=overwrite,
     )  # fmt: skip
 

@@ -98,10 +98,10 @@ def declared_modality(path: Path) -> Modality | None:
 
 def _of_header(scan: Scan) -> str:
     stack = getattr(scan, "stack", None)
-    if stack is not None and stack.slices:
+    if stack is not None:
         if scan.modality != "mr":
             return ""
-        for one in (stack.slices[0], stack.slices[-1]):
+        for one in (stack.headers[0], stack.headers[-1]):
             component = str(one.get("ComplexImageComponent") or "")
             types = [*(one.get("ImageType") or ("", "")), component]
             if said := _of_image_type(types, "ImageType"):

@@ -74,7 +74,7 @@ def _syntax(header: Any) -> Any:
 
 
 def _missing(syntax: Any) -> str:
-    """What to install for a transfer syntax; "" where a decoder is there."""
+    """Return what to install for a transfer syntax; "" where a decoder is there."""
     from pydicom.pixels import get_decoder  # type: ignore[reportPrivateImportUsage]
 
     try:

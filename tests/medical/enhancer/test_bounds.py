@@ -24,6 +24,7 @@ RNG = np.random.default_rng(0)
 AXES = (0, 1, 2)
 NOISE = RNG.standard_normal((40, 40, 40)).astype(np.float32)
 ALL = np.ones(NOISE.shape, dtype=bool)
+WITHIN = {"bounded": 0.0, "broad": 0.0, "largest": 0.0, "limit": 3.5}
 
 
 def posterior_sd(estimate, noisy, mean, sigma, axes, seed):  # noqa: ANN201
@@ -65,17 +66,7 @@ def test_no_voxel_moves_beyond_the_bound(sigma: float, varying: bool) -> None:
 
 
 def checked(removed: np.ndarray, output: np.ndarray, sigma: float = 1.0):  # noqa: ANN201
-    return measure(
-        output + removed,
-        output,
-        sigma,
-        ALL,
-        bounded=0.0,
-        broad=0.0,
-        largest=0.0,
-        limit=0.0,
-        gain=None,
-    )
+    return measure(output + removed, output, sigma, ALL, **WITHIN, gain=None)
 
 
 def test_white_residual_passes_and_correlated_or_edgy_ones_do_not() -> None:
@@ -103,11 +94,9 @@ def test_white_residual_passes_and_correlated_or_edgy_ones_do_not() -> None:
 def test_noise_levels_that_vary_are_taken_out_first() -> None:
     level = np.linspace(1, 4, 40, dtype=np.float32)[:, None, None] * np.ones_like(NOISE)
     output = np.zeros_like(NOISE)
-    found = measure(level * NOISE, output, level, ALL, bounded=0.0, broad=0.0, gain=None)
+    found = measure(level * NOISE, output, level, ALL, **WITHIN, gain=None)
     assert found.spread == pytest.approx(1, abs=0.01)
-    flat = measure(
-        NOISE[:, :, :1], output[:, :, :1], 1.0, ALL[:, :, :1], bounded=0, broad=0, gain=1
-    )
+    flat = measure(NOISE[:, :, :1], output[:, :, :1], 1.0, ALL[:, :, :1], **WITHIN, gain=1)
     assert flat.whiteness[2] is None
 
 

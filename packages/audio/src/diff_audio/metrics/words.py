@@ -20,6 +20,7 @@ from diff_audio.metrics.pair import RATE, library
 __all__ = ["Recogniser", "WordErrors", "word_errors"]
 
 EXTRA = "diff-audio[words]"
+LOOP = 6  # words that are not heard twice: Whisper goes round in circles on damaged speech
 PEAK = 0.7  # of what the recogniser hears: its result hardly depends on the level
 
 
@@ -62,6 +63,7 @@ class Recogniser:
             language="en",
             beam_size=1,
             temperature=0.0,
+            no_repeat_ngram_size=LOOP,
             condition_on_previous_text=False,
         )
         return " ".join(segment.text.strip() for segment in segments)

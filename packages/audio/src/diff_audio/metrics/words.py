@@ -20,7 +20,7 @@ from diff_audio.metrics.pair import RATE, library
 __all__ = ["Recogniser", "WordErrors", "word_errors"]
 
 EXTRA = "diff-audio[words]"
-LOOP = 6  # words that are not heard twice: Whisper goes round in circles on damaged speech
+LOOP = 8  # tokens that are not heard twice: Whisper goes round in circles on damaged speech
 PEAK = 0.7  # of what the recogniser hears: its result hardly depends on the level
 
 

@@ -173,7 +173,7 @@ def test_a_silent_estimate_counts_as_the_worst(tmp_path, speechlike, capsys):
     two(tmp_path, clean, 0 * clean, ("silent",))
     assert main([*arguments, "--json", "--scores", "si_sdr,estoi,stoi,dnsmos"]) == 0
     a, _, silent, mean = last(capsys)
-    assert silent["si_sdr"] == -100 and silent["dnsmos"] == 1 and abs(silent["estoi"]) < 0.01
+    assert silent["si_sdr"] == -100 and silent["dnsmos"] == 1 and silent["estoi"] == 0
     for name in ("si_sdr", "estoi", "stoi", "dnsmos"):
         assert mean["mean"][name]["count"] == 3
         assert mean["mean"][name]["mean"] == pytest.approx((2 * a[name] + silent[name]) / 3)
@@ -277,7 +277,9 @@ def test_a_turned_polarity_is_not_made_worse_by_alignment(tmp_path, speechlike, 
     plain = last(capsys)[0]
     assert main([*arguments, "--align"]) == 0
     row = last(capsys)[0]
-    assert row.pop("lag_ms") == 0 and row == plain
+    assert row.pop("lag_ms") == 0
+    scores = ("si_sdr", "estoi")
+    assert [row[name] for name in scores] == pytest.approx([plain[name] for name in scores])
 
 
 @pytest.mark.parametrize(

@@ -175,13 +175,13 @@ def read_mel(path: Path) -> None:
     from types import SimpleNamespace
     from typing import Any
 
-    from diff_audio.jobs.vocode import _read_mel
+    from diff_audio.jobs import mel_file
     from diff_audio.spectra.mel import Mel
     from diff_audio.vocoder.model import Vocoder
 
     model: Any = SimpleNamespace(mel=Mel())
     model.checked = lambda mel: Vocoder.checked(model, mel)
-    _read_mel(path, model)
+    mel_file.read_mel(path, model)
 
 
 SOUNDS = {

@@ -181,7 +181,7 @@ def read_mel(path: Path) -> None:
 
     model: Any = SimpleNamespace(mel=Mel())
     model.checked = lambda mel: Vocoder.checked(model, mel)
-    mel_file.read_mel(path, model)
+    mel_file.read_mel(path, model, mel_file.OURS)
 
 
 SOUNDS = {

@@ -178,6 +178,7 @@ def test_another_mel_definition_is_refused(vocode, log_mel, capsys):
         (b"", "damaged"),
         (b"\x93NUMPY\x01\x00v\x00{", "damaged"),
         (b"\x93NUMPY\x01\x00\x20\x00" + b"{'descr': '<f4', 'shape': (3,".ljust(32), "damaged"),
+        (b"\x93NUMPY\x01\x00\x03\x00((\n", "damaged"),
     ],
 )
 def test_a_damaged_array_is_one_line(content, message, vocode, tmp_path, capsys):

@@ -4,7 +4,7 @@
 
 VAE, GAN, autoregressive, normalising flow, masked diffusion, Gaussian diffusion (50, 8, 1 calls)
 and a consistency model (1 and 2 jumps) learn the same data for `--minutes` of CPU time of one
-thread each (see `family_models.py`). Tasks: `digits` (8 x 8, 17 levels, of scikit-learn), `scans`
+thread each (see `family_parts.py`). Tasks: `digits` (8 x 8, 17 levels, of scikit-learn), `scans`
 (drawn heads of no person, 12 x 12, 16 levels) and `mels` (8 bands by 8 frames of a sentence's mel
 spectrogram, 16 levels; needs diff-audio).
 
@@ -26,7 +26,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from family_models import FAMILIES, Data, Model
+from family_diffusion import Categories, Diffusion, Jump
+from family_parts import Data, Family, Model
+from family_rivals import Autoregressive, Flow, Gan, Vae
 from scipy.linalg import sqrtm
 from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
@@ -38,6 +40,17 @@ from diff_core.evaluate import energy_distance
 
 DRAWN, NEIGHBOURS, GROUPS = 500, 5, 20
 HEADS = ("energy", "Fréchet", "density", "coverage", "groups missed", "bits", "ms a sample")
+
+FAMILIES = {
+    "VAE": Family(Vae.train, "bound"),
+    "GAN": Family(Gan.train),
+    "autoregressive": Family(Autoregressive.train, "exact"),
+    "normalising flow": Family(Flow.train, "bound"),
+    "masked diffusion, 32 calls": Family(Categories.train, "bound"),
+    "diffusion, 50 calls": Family(Diffusion.train, "bound"),
+    "consistency, 1 call": Family(Jump.train),
+}
+"""How to train each; of a diffusion and a consistency model others are made with other calls."""
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import typer
 
 from diff_audio.metrics.files import NAMING, Scored, grouped, pairs, score_files
 from diff_audio.metrics.table import Table
-from diff_core.command import App, Failures, bar, options, require_new, run, usage
+from diff_core.command import App, Failures, bar, check_split, options, require_new, run, usage
 from diff_core.command.naming import as_options
 from diff_core.data import Split
 from diff_core.lines import print_line
@@ -121,11 +121,8 @@ def evaluate(
     require_new(csv_file, plot, overwrite=overwrite)
     failures = Failures(COMMAND, debug=debug)
     counts, only = "", None
-    if manifest is not None and split is None:
-        raise typer.BadParameter("--manifest gives the splits of REF: add --split")
+    check_split(reference, manifest, split)
     if split is not None:
-        if not reference.is_dir():
-            raise typer.BadParameter(f"--split needs a folder REF; {reference} is none")
         try:
             counts, only = _of_split(reference, manifest, split)
         except ValueError as error:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import App, Failures, options, require_new, run, usage
+from diff_core.command import App, Failures, check_split, options, require_new, run, usage
 from diff_core.data import Split
 from diff_core.lines import cell, print_line
 from diff_medical.metrics.files import NAMING, pairs, score_file
@@ -137,11 +137,8 @@ def evaluate(
     if estimate is None:
         raise typer.BadParameter("EST is missing: the scan to score against REF")
     counts, only = "", None
-    if manifest is not None and split is None:
-        raise typer.BadParameter("--manifest gives the splits of REF: add --split")
+    check_split(reference, manifest, split)
     if split is not None:
-        if not reference.is_dir():
-            raise typer.BadParameter(f"--split needs a folder REF; {reference} is none")
         try:
             counts, only = _of_split(reference, manifest, split)
         except ValueError as error:

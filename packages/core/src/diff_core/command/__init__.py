@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from diff_core.command.app import App
 from diff_core.command.failures import Failures, explain
-from diff_core.command.inputs import FileKind, Job, Source, require_new
+from diff_core.command.inputs import FileKind, Job, Source, check_split, require_new
 from diff_core.command.naming import as_options, usage
 from diff_core.command.process import process
 from diff_core.command.progress import Bar, bar
@@ -27,6 +27,7 @@ __all__ = [
     "bar",
     "explain",
     "process",
+    "check_split",
     "require_new",
     "run",
     "usage",

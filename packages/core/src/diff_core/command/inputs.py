@@ -16,7 +16,7 @@ from diff_core.command.naming import as_options
 from diff_core.command.search import search_folder, search_pattern
 from diff_core.files import refuse_existing
 
-__all__ = ["FileKind", "Job", "Source", "require_new"]
+__all__ = ["FileKind", "Job", "Source", "check_split", "require_new"]
 
 
 @dataclass(frozen=True)
@@ -54,6 +54,14 @@ def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) 
         if path in named[:number]:
             name = os.path.basename(path)
             raise typer.BadParameter(f"{name} is named for two outputs; choose another name")
+
+
+def check_split(reference: Path, manifest: Path | None, split: str | None) -> None:
+    """Raise typer.BadParameter for --split of a REF that is no folder, or --manifest alone."""
+    if manifest is not None and split is None:
+        raise typer.BadParameter("--manifest gives the splits of REF: add --split")
+    if split is not None and not reference.is_dir():
+        raise typer.BadParameter(f"--split needs a folder REF; {reference} is none")
 
 
 @dataclass(frozen=True)

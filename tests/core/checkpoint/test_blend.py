@@ -29,8 +29,7 @@ def test_every_weight_lies_on_the_line(tmp_path: Path, share: float, dtype: torc
     for name, weight in made.state_dict().items():
         expected = (1 - share) * start[name] + share * tuned[name]
         torch.testing.assert_close(weight, expected, rtol=1e-3, atol=1e-4)
-    assert card.data == (f"blend: {share:g} of this training, {1 - share:g} of the weights it "
-                         "began from", "seed 1")  # fmt: skip
+    assert card.data == ("seed 1",) and card.recipe["blend"] == {"share": share}
 
 
 def test_what_is_no_line_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

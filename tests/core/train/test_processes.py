@@ -161,6 +161,20 @@ def test_a_fine_tuning_keeps_the_start_that_it_does_not_better(tmp_path: Path) -
         assert all(torch.equal(value, kept[name]) for name, value in load_file(start).items())
 
 
+def test_data_of_a_chain_of_trainings_stands_once(tmp_path: Path) -> None:
+    """Three trainings on the same data: the card of the last names them as the second does."""
+    first = here(tmp_path / "first").with_name("tiny.safetensors")
+    second, third = (tmp_path / name / "tiny.safetensors" for name in ("second", "third"))
+    here(second.parent, "--start-from", str(first))
+    here(third.parent, "--start-from", str(second))
+    data = read_card(first).data
+    assert data
+    for path in (second, third):
+        card = read_card(path)
+        assert card.data == (*(f"start: {line}" for line in data), *data)
+        assert len(card.licences) == len(card.data)
+
+
 def test_killed_while_it_writes_a_checkpoint(tmp_path: Path, whole: Path) -> None:
     """The fourth file that is written: after checkpoint 5, snapshot 6 and model 6."""
     out = tmp_path / "run"

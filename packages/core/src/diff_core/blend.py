@@ -30,7 +30,8 @@ __all__ = ["blend"]
 def blend(start: Path, tuned: Path, out: Path, share: float) -> None:
     """Write the blend of two checkpoints of one network, in the types of `tuned`.
 
-    Its card is that of `tuned`, whose `data` say so first. Tensors of integers must be equal.
+    Its card is that of `tuned`, with `share` as `blend` in its recipe. Tensors of integers must be
+    equal.
     Raises CheckpointError for a file that is no checkpoint, ValueError for two networks that
     differ, or a share outside [0, 1].
     """
@@ -48,9 +49,8 @@ def blend(start: Path, tuned: Path, out: Path, share: float) -> None:
             new[name] = old[name].float().lerp(tensor.float(), share).to(tensor.dtype)
         elif not tensor.equal(old[name]):
             raise ValueError(f"{name} is not the same in {start} and {tuned}")
-    line = f"blend: {share:g} of this training, {1 - share:g} of the weights it began from"
-    told = dataclasses.replace(card, data=(line, *card.data))
-    write_tensors(out, new, metadata | {"card": json.dumps(dataclasses.asdict(told))})
+    blended = dataclasses.replace(card, recipe={**card.recipe, "blend": {"share": share}})
+    write_tensors(out, new, metadata | {"card": json.dumps(dataclasses.asdict(blended))})
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

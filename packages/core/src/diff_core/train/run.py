@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -218,13 +219,18 @@ def _past(model: nn.Module, options: Options, *, write: bool) -> Card | None:
 
 
 def _descended(card: Card, before: Card | None) -> Card:
-    """Return the card of a fine-tuned model: data and licences of the first model stay in it."""
+    """Return the card of a fine-tuned model: data and licences of earlier trainings stay in it.
+
+    Every line of theirs begins with one "start: ", and stands once, however long the chain is.
+    """
     if before is None:
         return card
+    lines = (f"start: {line.removeprefix('start: ')}" for line in before.data)
+    earlier = dict.fromkeys(zip_longest(lines, before.licences, fillvalue=""))
     return replace(
         card,
-        data=tuple(f"start: {line}" for line in before.data) + card.data,
-        licences=before.licences + card.licences,
+        data=tuple(line for line, _ in earlier if line) + card.data,
+        licences=tuple(licence for _, licence in earlier if licence) + card.licences,
         steps=before.steps + card.steps,
         hours=round(before.hours + card.hours, 2),
         recipe={**card.recipe, "start": before.recipe},

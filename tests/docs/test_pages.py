@@ -50,6 +50,7 @@ PLANNED = {
         "docs/use/training.md runs them with other settings"
     ),
     r"train .*(DIR|RUN|FIRST)": "the training of a shipped model, hours of it",
+    r"(blend|compact) .*denoise": "their blend",
     r"(DIR|enhance) --calibration": "minutes; test_evaluate.py",
     r"diff_medical\.(audit|fidelity)": "many scans; test_audit_cli.py, test_fidelity_cli.py",
     r"diff_audio\.evaluate .* scores.csv$": "docs/use/evaluation.md runs the same and draws it",
@@ -215,14 +216,15 @@ def shell(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def other(words: list[str]) -> None:
-    """python -c CODE, or a benchmark, whose options are looked up in its source."""
+    """python -c CODE, or a benchmark or module of the core, whose options its source must name."""
     assert words[0] == "python", words
     if words[1] == "-c":
         # eight seconds of sound become one
         exec(compile(words[2].replace("128000", "16000"), "python -c", "exec"), {})
         return
     assert any(re.search(pattern, shlex.join(words)) for pattern in PLANNED), words
-    known = set(constants(ROOT / words[1]))
+    core = ROOT / "packages/core/src" / words[2].replace(".", "/")
+    known = set(constants(core.with_suffix(".py") if words[1] == "-m" else ROOT / words[1]))
     assert {word for word in words[2:] if word.startswith("--")} <= known, words
 
 

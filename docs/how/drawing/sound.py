@@ -79,7 +79,8 @@ def reverse(out: Path) -> None:
     model = Denoiser.from_pretrained(device="cpu")
     (wave, rate), (clean, _) = recording("speech_noisy.wav"), recording("speech_clean.wav")
     samples = wave.double().numpy()
-    y = model.spectral.analysis(wave * model.measure([samples], samples.shape, rate))
+    gain = model.measure([samples], samples.shape, rate).at(0, wave.shape[-1]).to(wave)
+    y = model.spectral.analysis(wave * gain)
     times = step_times(STEPS)
     states, estimates = [y], []
 
@@ -95,7 +96,7 @@ def reverse(out: Path) -> None:
     for k in (0, 1, 3, STEPS - 1):
         title = f"t = {times[k].item():.2f}   σ {spread[k].item():.2f}"
         above.append(Panel(view(states[k][0]), title, options(bright(states[k][0]))))
-        heard = model.spectral.synthesis(estimates[k], wave.shape[-1])
+        heard = model.spectral.synthesis(estimates[k], wave.shape[-1]) / gain
         score = si_sdr(clean[0].numpy(), heard[0].numpy())
         look = options(bright(estimates[0][0]))
         below.append(Panel(view(estimates[k][0]), f"SI-SDR {score:.1f} dB", look))

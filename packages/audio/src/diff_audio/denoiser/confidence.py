@@ -44,7 +44,7 @@ PAUSE_DB = 30.0
 WORST_DB, BEST_DB = -20.0, 40.0  # ratios are held within, so that no silence is infinite
 
 # Intercept and slope: over what was kept / removed, and over what was kept / variance, both dB.
-BY_REMOVED, BY_SPREAD = (9.5, 0.54), (-4.2, 0.84)
+BY_REMOVED, BY_SPREAD = (9.8, 0.53), (-1.9, 0.72)
 
 DEFINITION = (
     "sdr_db: expected ratio of speech to error under 8 kHz, dB, forecast from spread_db or, "

@@ -142,5 +142,5 @@ def _card(corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
         licences=tuple(licence for _, _, licence in sets),
         scores=scores,
         limits="For speech at any rate; hears up to 8 kHz. Takes music for noise. Speech under "
-        "-5 dB SNR, and a second speaker, may be damaged or removed.",
+        "-5 dB SNR may be damaged or removed; echoes of a room cost words.",
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from diff_core.command import App, run
 from diff_core.command.train import training_command
-from diff_medical.data.inputs import Scans, StrictScans
+from diff_medical.data.inputs import Prepared, Scans, StrictScans
 from diff_medical.weights import path_of
 
 __all__ = ["RECIPES", "app", "main"]
@@ -70,6 +70,27 @@ training_command(
         "--data scans/ --out run/ corpus.size=32": "Train on smaller volumes.",
     },
 )
+
+for _stage, _what in {
+    "anatomy": "the first stage of a generator of brains: tissue of whole heads in coarse cells",
+    "folds": "its second stage: finer cells, given the coarse ones",
+    "borders": "its third stage: label maps, given the cells",
+    "appearance": "its last stage: T1 scans, given label maps",
+}.items():
+    training_command(
+        app,
+        f"brain-{_stage}",
+        "diff_medical.brain.training.job",
+        RECIPES / f"brain_{_stage}.yaml",
+        inputs=Prepared,
+        shipped=path_of(f"brain_{_stage}"),
+        command=COMMAND,
+        help=f"Train {_what}.",
+        examples={
+            f"--data prepared/ --out brain/{_stage}/": "Train on people of `brain-prepare`.",
+            f"--data prepared/ --out brain/{_stage}/ --resume": "Go on with a training.",
+        },
+    )
 
 
 def main(arguments: list[str] | None = None) -> int:

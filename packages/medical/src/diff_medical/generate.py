@@ -205,11 +205,11 @@ def _is_of_brains(weights: Path | None, modality: Sequence[str], body: str) -> b
     """Return whether the volumes are to be made by a model of brains."""
     if weights is not None:
         return weights.is_dir()
-    if {word.lower() for word in modality} > {"t1"} or body.lower() not in ("", "brain"):
+    if {word.lower() for word in modality} - {"t1"} or body.lower() not in ("", "brain"):
         return False
-    from diff_medical.brain.model import is_shipped
+    from diff_medical.weights import brain_paths
 
-    return is_shipped()
+    return bool(brain_paths())
 
 
 def _refuse(*, brains: bool, with_labels: bool, ventricles: str, labels: Path | None) -> None:

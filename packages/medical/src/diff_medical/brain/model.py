@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from diff_core import files, io
+from diff_core import io
 from diff_core.device import pick_device
 from diff_core.io import Card
 from diff_medical.brain.anatomy import Anatomy
@@ -27,9 +26,9 @@ from diff_medical.generator.kinds import Kinds
 from diff_medical.generator.model import Made
 from diff_medical.generator.request import Request
 from diff_medical.generator.tone import decode
-from diff_medical.weights import FOLDER
+from diff_medical.weights import FOLDER, fingerprint_of
 
-__all__ = ["NETWORK_TYPES", "REQUEST", "STAGES", "Brain", "BrainGenerator", "is_shipped"]
+__all__ = ["NETWORK_TYPES", "REQUEST", "STAGES", "Brain", "BrainGenerator"]
 
 STAGES: dict[str, type[nn.Module]] = {
     "anatomy": Anatomy,
@@ -113,7 +112,7 @@ class BrainGenerator:
         folder = folder or FOLDER
         stages: dict[str, nn.Module] = {}
         cards: dict[str, Card] = {}
-        prints: list[str] = []
+        paths: list[Path] = []
         for name in STAGES:
             found = _files(folder, name)
             if len(found) > 1:
@@ -121,12 +120,12 @@ class BrainGenerator:
                 raise io.CheckpointError(f"{folder}: {both} are both of the stage {name}")
             for path in found:
                 stages[name], cards[name] = io.load(path, types=NETWORK_TYPES)
-                prints.append(files.fingerprint(path))
+                paths.append(path)
         if not stages:
             raise io.CheckpointError(
                 f"{folder}: holds no stage of a brain generator (brain-anatomy.safetensors ...)"
             )
-        whole = hashlib.sha256("".join(prints).encode()).hexdigest()[:16]
+        whole = fingerprint_of(paths)
         with io.as_checkpoint_error(folder):
             return cls(stages, cards, fingerprint=whole, device=device)
 
@@ -207,11 +206,6 @@ def check_labels(labels: NDArray[Any], grid: Grid) -> None:
         raise ValueError(f"labels holds {said}; expected whole numbers from 0 to 5")
     if not values.any():
         raise ValueError("labels holds 0 alone; expected a head")
-
-
-def is_shipped() -> bool:
-    """Return whether all stages come with the package."""
-    return all(_files(FOLDER, name) for name in STAGES)
 
 
 def _files(folder: Path, name: str) -> Sequence[Path]:

@@ -69,8 +69,9 @@ class Atlas:
         Raises ValueError for an atlas that has nothing of a region on the grid.
         """
         move = np.linalg.inv(affine) @ grid.in_template()
+        offset: Any = move[:3, 3]  # the stubs take one number alone
         drawn = ndimage.affine_transform(
-            labels.astype(np.float32), move[:3, :3], move[:3, 3], grid.shape, order=0
+            labels.astype(np.float32), move[:3, :3], offset, grid.shape, order=0
         ).round()
         deep = (drawn >= regions.deep[0]) & (drawn <= regions.deep[1])
         cerebellum = (drawn >= regions.cerebellum[0]) & (drawn <= regions.cerebellum[1])

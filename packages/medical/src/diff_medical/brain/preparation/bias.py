@@ -22,7 +22,7 @@ def white_level(values: Array) -> float:
 
     values: of the voxels of a brain. Raises ValueError where there is no peak.
     """
-    counts, edges = np.histogram(values, 200, (0, np.percentile(values, 99.8)))
+    counts, edges = np.histogram(values, 200, (0, float(np.percentile(values, 99.8))))
     smooth = np.convolve(counts, np.hanning(13) / 6, "same")
     peaks = [
         k

@@ -97,7 +97,7 @@ def prepare(
     manifest: Path | None = None,
     licence: str = "",
     overwrite: bool = False,
-    failed: Callable[[Path, Exception], None],
+    failed: Callable[[Path, Exception], object],
 ) -> Iterator[Prepared]:
     """Write people into `out` and yield each; the manifest is written at the end.
 

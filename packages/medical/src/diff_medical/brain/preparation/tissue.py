@@ -45,7 +45,7 @@ def label(head: NDArray[np.float32], atlas: Atlas) -> NDArray[np.uint8]:
     near = away["cerebellum"] < np.where(grey, 3.5, 0.5)
     cerebellum = _smooth(tissue & near & nearer["cerebellum"], 9, 16) & tissue
     core = _largest(np.asarray(ndimage.binary_erosion(cerebellum)))
-    cerebellum &= np.asarray(ndimage.binary_dilation(core, iterations=2))
+    cerebellum &= np.asarray(ndimage.binary_dilation(core, iterations=2), bool)
     labels[deep], labels[cerebellum] = 4, 5
     return labels
 

@@ -151,7 +151,7 @@ class CropSamples:
         return self._item(self._crop(wide, generator), generator)
 
     def _is_wide(self, index: int) -> bool:
-        """Whether the crops of the item's batch are large."""
+        """Return True for an item of a batch of large crops."""
         drawn = np.random.default_rng([self.seed, index // self.batch, 1]).random()
         return bool(drawn < self.crops.wide)
 

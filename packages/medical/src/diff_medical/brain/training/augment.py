@@ -57,5 +57,5 @@ def mirrored(x: Tensor) -> Tensor:
 def joined(left: Tensor, right: Tensor) -> Tensor:
     """The left half of the grid of one, (..., X, Y, Z), beside the right half of another."""
     size = left.shape[-3]
-    weight = torch.sigmoid((torch.arange(size) - (size - 1) / 2) / SEAM)[:, None, None]
+    weight = torch.sigmoid(((size - 1) / 2 - torch.arange(size)) / SEAM)[:, None, None]
     return left * weight + right * (1 - weight)

@@ -31,7 +31,7 @@ from diff_medical.data.studies import CorpusError
 if TYPE_CHECKING:
     from diff_medical.data.inputs import Prepared
 
-__all__ = ["Network", "Noise", "Recipe", "build"]
+__all__ = ["Network", "Noise", "Recipe", "build", "make_card", "make_stage"]
 
 GAUSSIAN: dict[str, type[Anatomy | Folds | Appearance]] = {
     "anatomy": Anatomy,
@@ -115,7 +115,7 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
             f"{inputs.data}: holds {len(people)} people to train on; expected at least 2, since a "
             "model of one person would make copies"
         )
-    stage = _stage(recipe, grid)
+    stage = make_stage(recipe, grid)
     fit(stage, people)
     objective = _objective(recipe)
     mine = _samples(recipe, stage, people)
@@ -134,7 +134,7 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
 
     def card(average: Any, step: int, hours: float) -> Card:
         told = scores.get(step) or validate(average, step)
-        return _card(recipe, grid, people, {n: round(v, 4) for n, v in told.items()})
+        return make_card(recipe, grid, people, {n: round(v, 4) for n, v in told.items()})
 
     return Job(
         stage, objective, mine, card, validate,
@@ -147,7 +147,8 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
     )  # fmt: skip
 
 
-def _stage(recipe: Recipe, grid: Grid) -> Any:
+def make_stage(recipe: Recipe, grid: Grid) -> Any:
+    """Return the stage of a recipe, untrained and without statistics (`statistics.fit`)."""
     if recipe.stage == "borders":
         unet = recipe.network.unet(8 * (COUNT + 1), 8 * COUNT, TISSUES + WAVES, 0)
         return Borders(LabelNetwork(unet), grid)
@@ -189,7 +190,8 @@ def _loss(
     return float(torch.cat(found).mean())
 
 
-def _card(recipe: Recipe, grid: Grid, people: People, scores: dict[str, float]) -> Card:
+def make_card(recipe: Recipe, grid: Grid, people: People, scores: dict[str, float]) -> Card:
+    """Return the card of a stage that was trained on people, but steps, hours and recipe."""
     count = len(people)
     longest = grid.voxel * max(grid.shape)
     choice = {"modality": "t1", "body": "brain", "plane": "", "scans": count, "subjects": count}

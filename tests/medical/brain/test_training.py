@@ -78,14 +78,14 @@ def test_trained_stages_are_a_generator(prepared: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_folds_learn_what_the_coarse_cells_say(prepared: Path, tmp_path: Path) -> None:
+def test_borders_learn_what_the_cells_say(prepared: Path, tmp_path: Path) -> None:
     losses = []
-    for steps in (1, 60):
-        done = invoke("folds", prepared, tmp_path / str(steps), f"train.steps={steps}",
-                      "preview.steps=0", "train.validate_every=60", "crops.wide=0",
-                      "augment.bend=0", "train.checkpoint_every=60")  # fmt: skip
+    for steps in (1, 50):
+        done = invoke("borders", prepared, tmp_path / str(steps), f"train.steps={steps}",
+                      "preview.steps=0", "train.validate_every=50", "crops.wide=0",
+                      "train.checkpoint_every=50", "train.learning_rate=0.05")  # fmt: skip
         assert done.exit_code == 0, done.stderr
-        card = read_card(tmp_path / str(steps) / "brain-folds.safetensors")
+        card = read_card(tmp_path / str(steps) / "brain-borders.safetensors")
         losses.append(card.scores["held-out loss"])  # of the same items
     assert losses[1] < 0.9 * losses[0]
 

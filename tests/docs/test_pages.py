@@ -38,6 +38,7 @@ ELSEWHERE = {
     "docs/how/index.md python": "test_how.py compares what they print",
     r"pip install|-m venv": "installs: .ci/run and `nox -s build` do it",
     r"^flite ": "another project's program, which spoke the example",
+    r"brain-prepare": "needs template and atlas: test_preparation.py makes small ones",
     r"monai\.bundle": "needs `fire`; test_bundle.py runs the bundle through MONAI's parser",
 }
 """What no test here runs, and what does: pages with a language, else the words of a command."""
@@ -46,6 +47,7 @@ PLANNED = {
     r"^accelerate launch": "several processes: test_train_processes.py, test_command_team.py",
     r"diff_audio\.train (vocoder|voice)": "test_vocoder_train.py, test_voice_training.py",
     r"diff_medical\.train generate": "test_generator_training.py",
+    r"diff_medical\.train brain-": "tests/medical/brain/test_training.py",
     r"train \w+ --(data scans/ --out run/|speech speech/ --noise noise/ --out runs/mine)$": (
         "docs/use/training.md runs them with other settings"
     ),

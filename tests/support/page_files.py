@@ -14,6 +14,7 @@ from PIL import Image
 
 from dicom_files import write_series
 from pages import ROOT
+from tiny_brain import GRID, head, write_brain
 
 __all__ = ["prepare"]
 
@@ -33,6 +34,8 @@ def prepare(folder: Path) -> None:
     shutil.copy(medical / "enhance.safetensors", folder / "runs/scans")
     shutil.copy(medical / "enhance.safetensors", folder / "RUN")
     shutil.copy(medical / "generate.safetensors", folder / "run")
+    write_brain(folder / "brain")
+    _save(folder / "labels.nii.gz", head(), GRID.in_head())
     (folder / "chapter.txt").write_text("It rained. Nobody came.\n")
 
 

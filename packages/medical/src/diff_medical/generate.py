@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -16,6 +17,7 @@ from diff_core.command import App, Failures, bar, options, run, usage, use
 from diff_core.lines import print_line
 
 if TYPE_CHECKING:
+    from diff_medical.brain.model import BrainGenerator
     from diff_medical.generator.model import Generator, Made
     from diff_medical.generator.request import Choice
     from diff_medical.jobs.generate import Plan
@@ -27,6 +29,8 @@ COMMAND = "diff_medical.generate"
 DRAWN = 64  # most slices in the picture
 DRAWN_VOLUMES = 8
 
+Scans = Iterator[tuple[Path, "Made", "Mark"]]
+
 app = App()
 
 
@@ -34,6 +38,7 @@ app = App()
     examples={
         "-n 16 -o out/": "Write 16 slices of all kinds that the model knows, and a contact sheet.",
         "--volume --modality t1 -o out/ --format dicom": "Write one T1 volume as a DICOM series.",
+        "--volume --weights brain/ --with-labels -o out/": "Write a brain and its label map.",
     }
 )
 def generate(
@@ -73,8 +78,22 @@ def generate(
     volume: Annotated[bool, typer.Option("--volume", help="Make volumes, not slices.")] = False,
     labels: Annotated[
         Path | None,
-        typer.Option(help="NIfTI label map to follow, for a model that was trained with them."),
+        typer.Option(
+            help="NIfTI label map to follow, for a model of brains or one that was trained with "
+            "label maps."
+        ),
     ] = None,
+    with_labels: Annotated[
+        bool,
+        typer.Option("--with-labels", help="Write the label map of each brain beside its scan."),
+    ] = False,
+    ventricles: Annotated[
+        str,
+        typer.Option(
+            help="The size of a brain's ventricles: small, normal, large, or -3 to 3 deviations "
+            "from the mean. Default: drawn by the seed, as in the training data."
+        ),
+    ] = "",
     format: Annotated[
         Literal["nifti", "dicom"], typer.Option(help="The files to write.")
     ] = "nifti",
@@ -84,13 +103,25 @@ def generate(
             min=0, help="The seed of the first scan; each further one has the next seed."
         ),
     ] = 0,
-    steps: Annotated[int, typer.Option(min=1, help="Steps of the sampler.")] = 18,
+    quality: Annotated[
+        Literal["draft", "default", "best"],
+        typer.Option(help="Steps of each stage of a model of brains; more take longer."),
+    ] = "default",
+    steps: Annotated[
+        int | None,
+        typer.Option(min=1, help="Steps of each stage; default: 18, for brains by --quality."),
+    ] = None,
     guidance: Annotated[
-        float, typer.Option(min=0, help="Above 1: more typical of its kind, less varied.")
-    ] = 1.5,
+        float | None,
+        typer.Option(
+            min=0,
+            help="Above 1: more typical of its kind, less varied. Default: 1.5, for brains 1.",
+        ),
+    ] = None,
     temperature: Annotated[
-        float, typer.Option(min=0, help="Below 1: less varied, smoother.")
-    ] = 0.9,
+        float | None,
+        typer.Option(min=0, help="Below 1: less varied, smoother. Default: 0.9, for brains 1."),
+    ] = None,
     batch: Annotated[
         int, typer.Option(min=1, help="Scans at once; changes memory, not the scans.")
     ] = 8,
@@ -128,19 +159,22 @@ def generate(
         raise typer.BadParameter("name the folder for the scans: -o out/")
     if picture is not None and picture.suffix.lower() != ".png":
         raise typer.BadParameter(f"--picture is {picture}; expected a .png file")
+    brains = volume and _is_of_brains(weights, modality or [], body)
+    _refuse(brains=brains, with_labels=with_labels, ventricles=ventricles, labels=labels)
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
-    from diff_medical.generator.model import Generator, Sampling
     from diff_medical.generator.selection import choose
 
     with usage():
-        sampling = Sampling(steps, guidance, temperature, seed, batch)
+        drawing = {"steps": steps, "guidance": guidance, "temperature": temperature}
+        drawing = {name: value for name, value in drawing.items() if value is not None}
+        sampling = _sampling(drawing, seed, batch, brains, quality, ventricles)
     try:
-        generator = Generator.from_pretrained(weights, volume=volume, device=device)
+        generator = _generator(weights, volume, brains, device)
     except (ValueError, OSError) as error:
         failures.add("the model", error)
         return 1
-    if volume != (generator.spatial == 3):
+    if not brains and volume != (generator.spatial == 3):
         what = "volumes: add --volume" if generator.spatial == 3 else "slices: leave out --volume"
         raise typer.BadParameter(f"--weights is a model of {what}")
     if show_list:
@@ -149,25 +183,105 @@ def generate(
     with usage():
         kinds = choose(generator.kinds.choices, modality or (), body, plane)
     assert output is not None  # or it would have been refused
-    from diff_medical.jobs.generate import Plan, read_labels
-
     try:
         requests = [
             replace(generator.kinds.request(kinds[i % len(kinds)]), position=position)
             for i in range(number)
         ]
-        plan = Plan(requests, sampling, output, format == "dicom")
+        plan = _plan(generator, brains, requests, sampling, output, dicom=format == "dicom")
+        if with_labels:
+            plan = replace(plan, with_labels=True)
         sheet = picture or plan.picture()
         plan.refuse_existing(sheet, overwrite=overwrite)
         if labels is not None:
-            plan = replace(plan, labels=read_labels(labels, generator, requests[0]))
-        _make(generator, plan, kinds, sheet, quiet=quiet, as_json=as_json)
+            plan = _follow(plan, labels, generator, brains)
+        _make(generator, plan, kinds, sheet, brains=brains, quiet=quiet, as_json=as_json)
     except Exception as error:  # told in one line, as by every command
         failures.add(str(output), error)
     return failures.finish(1)
 
 
-def _list(generator: Generator, *, as_json: bool) -> None:
+def _is_of_brains(weights: Path | None, modality: Sequence[str], body: str) -> bool:
+    """Return whether the volumes are to be made by a model of brains."""
+    if weights is not None:
+        return weights.is_dir()
+    if {word.lower() for word in modality} - {"t1"} or body.lower() not in ("", "brain"):
+        return False
+    from diff_medical.weights import brain_paths
+
+    return bool(brain_paths())
+
+
+def _refuse(*, brains: bool, with_labels: bool, ventricles: str, labels: Path | None) -> None:
+    """Raise typer.BadParameter for options that are of brains alone, or exclude each other."""
+    for name, given in (("with-labels", with_labels), ("ventricles", ventricles)):
+        if given and not brains:
+            raise typer.BadParameter(
+                f"--{name} is of a model of brains; it takes --volume and --weights FOLDER"
+            )
+    if ventricles and labels is not None:
+        raise typer.BadParameter("--ventricles is of brains that are drawn; leave out --labels")
+
+
+def _sampling(
+    drawing: dict[str, Any], seed: int, batch: int, brains: bool, quality: str, ventricles: str
+) -> Any:
+    """Return `Sampling` or `BrainSampling`; `drawing` holds what differs from their defaults."""
+    if not brains:
+        from diff_medical.generator.model import Sampling
+
+        return Sampling(**drawing, seed=seed, batch=batch)
+    from diff_medical.brain.sampling import QUALITIES, VENTRICLES, BrainSampling, Steps
+
+    steps = QUALITIES[quality]
+    if each := drawing.pop("steps", None):
+        steps = Steps(each, each, each, each)
+    size: float | None = None
+    if ventricles:
+        try:
+            size = VENTRICLES.get(ventricles.lower(), None)
+            size = float(ventricles) if size is None else size
+        except ValueError:
+            known = ", ".join(VENTRICLES)
+            raise ValueError(
+                f"ventricles is {ventricles!r}; expected {known}, or a number from -3 to 3"
+            ) from None
+    return BrainSampling(**drawing, steps=steps, ventricles=size, seed=seed)
+
+
+def _generator(weights: Path | None, volume: bool, brains: bool, device: str) -> Any:
+    if brains:
+        from diff_medical.brain.model import BrainGenerator
+
+        return BrainGenerator.from_pretrained(weights, device=device)
+    from diff_medical.generator.model import Generator
+
+    return Generator.from_pretrained(weights, volume=volume, device=device)
+
+
+def _plan(
+    generator: Any, brains: bool, requests: Any, sampling: Any, output: Path, *, dicom: bool
+) -> Any:
+    if brains:
+        from diff_medical.jobs.brain import BrainPlan as kind
+    else:
+        from diff_medical.jobs.generate import Plan as kind
+    return kind(requests, sampling, output, dicom)
+
+
+def _follow(plan: Any, labels: Path, generator: Any, brains: bool) -> Any:
+    """Return the plan for scans of a label map."""
+    if brains:
+        from diff_medical.brain.maps import read_labels
+
+        values, affine = read_labels(labels, generator.grid)
+        return replace(plan, labels=values, affine=affine)
+    from diff_medical.jobs.generate import read_labels as read_channels
+
+    return replace(plan, labels=read_channels(labels, generator, plan.requests[0]))
+
+
+def _list(generator: Generator | BrainGenerator, *, as_json: bool) -> None:
     """Print what the model knows."""
     from diff_medical.generator.selection import honest, listed
 
@@ -181,27 +295,30 @@ def _list(generator: Generator, *, as_json: bool) -> None:
 
 
 def _make(
-    generator: Generator,
+    generator: Any,
     plan: Plan,
     kinds: Sequence[Choice],
     sheet: Path,
     *,
+    brains: bool,
     quiet: bool,
     as_json: bool,
 ) -> None:
     """Make the scans and draw them; print each when it is written."""
     from diff_medical.generator.selection import audit_of, honest
-    from diff_medical.jobs.generate import make
     from diff_medical.marks.mark import together
     from diff_medical.pages.contact_sheet import contact_sheet
 
-    begun = time.perf_counter()
+    begun, spent = time.perf_counter(), Counter[str]()
+    if brains:
+        generator.check(labels=plan.labels is not None)
     plan.folder.mkdir(parents=True, exist_ok=True)
     sheet.parent.mkdir(parents=True, exist_ok=True)
     drawn: list[Made] = []
     marks: list[Mark] = []
     with bar(float(len(plan.requests)), quiet=quiet) as progress:
-        for path, made, mark in make(generator, plan, lambda done: progress.at(done, "scans")):
+        scans = _scans(generator, plan, brains, spent, lambda done: progress.at(done, "scans"))
+        for path, made, mark in scans:
             if len(drawn) < (DRAWN if made.values.ndim == 2 else DRAWN_VOLUMES):
                 drawn.append(made)
                 marks.append(mark)
@@ -210,21 +327,46 @@ def _make(
             elif not quiet:
                 progress.say(str(path))
     contact_sheet(sheet, drawn, together(marks))
-    seconds = time.perf_counter() - begun
+    seconds, count = time.perf_counter() - begun, len(plan.requests)
+    each = {name: round(value / count, 1) for name, value in spent.items()}
     if as_json:
         end = {
             "picture": str(sheet),
-            "scans": len(plan.requests),
+            "scans": count,
             "seconds": round(seconds, 2),
+            **({"processor seconds": each} if each else {}),
             "people": generator.card.signal.get("subjects"),
             "audit": audit_of(generator.card, kinds),
             "notice": honest(generator.card, kinds),
         }
         print(json.dumps(end))
     elif not quiet:
-        count = len(plan.requests)
-        print_line(f"{sheet}  (scans: {count}, {seconds / count:.1f} s each)")
+        line = f"scans: {count}, {seconds / count:.1f} s each"
+        if each:
+            stages = ", ".join(f"{name} {value}" for name, value in each.items())
+            line += f"; {sum(each.values()):.1f} s of processor: {stages}"
+        print_line(f"{sheet}  ({line})")
         print(f"Synthetic: {honest(generator.card, kinds)}.")
+
+
+def _scans(
+    generator: Any,
+    plan: Any,
+    brains: bool,
+    spent: Counter[str],
+    progress: Callable[[float], None],
+) -> Scans:
+    """Make and write the scans; add the processor seconds of each stage of brains to `spent`."""
+    if not brains:
+        from diff_medical.jobs.generate import make
+
+        yield from make(generator, plan, progress)
+        return
+    from diff_medical.jobs.brain import make_brains
+
+    for path, brain, mark in make_brains(generator, plan, progress):
+        spent.update(brain.seconds)
+        yield path, brain.scan, mark
 
 
 def main(arguments: list[str] | None = None) -> int:

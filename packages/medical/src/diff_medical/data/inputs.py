@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-__all__ = ["Scans", "StrictScans"]
+__all__ = ["Prepared", "Scans", "StrictScans"]
 
 
 @dataclass(frozen=True)
@@ -30,3 +30,12 @@ class StrictScans(Scans):
         bool,
         typer.Option("--strict", help="Stop at a scan that cannot be used; else it is left out."),
     ] = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """People whose scans and label maps lie on one grid."""
+
+    data: Annotated[
+        Path, typer.Option(help="Folder of prepared people, as `train brain-prepare` writes it.")
+    ]

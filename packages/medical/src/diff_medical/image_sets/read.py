@@ -30,6 +30,7 @@ from diff_medical.image_sets.images import Images
 from diff_medical.marks.told import tell
 from diff_medical.scan.intensity import recognise
 from diff_medical.scan.kinds import SCANS, is_dicom
+from diff_medical.scan.names import is_label_map
 
 __all__ = [
     "Sources", "cutting_of", "find_samples", "read_real", "read_samples", "read_scans",
@@ -144,12 +145,13 @@ def read_real(
 
 
 def find_samples(folder: Path) -> list[Path]:
-    """Return the NIfTI files and single DICOM files below a folder. Raises ValueError if there are
-    none.
+    """Return the NIfTI files, but maps of labels, and single DICOM files below a folder. Raises
+    ValueError if there are none.
     """
     if not folder.is_dir():
         raise ValueError(f"{folder}: no such folder")
     files = visible_files(folder)
+    files = [path for path in files if not is_label_map(path)]
     found = [p for p in files if SCANS.matches(p) or (p.suffix == ".dcm" and is_dicom(p))]
     if not found:
         raise ValueError(f"{folder}: no samples (.nii, .nii.gz, .dcm) are there")

@@ -17,7 +17,7 @@ from diff_core.files import fingerprint
 from diff_medical.marks.mark import Mark, is_named_synthetic
 from diff_medical.scan.bids import sidecar_path
 from diff_medical.scan.kinds import NIFTI, is_dicom
-from diff_medical.weights import path_of
+from diff_medical.weights import brain_paths, fingerprint_of, path_of
 
 __all__ = ["PICTURES", "Told", "tell"]
 
@@ -156,4 +156,5 @@ def _record(sidecar: Path) -> dict[str, Any] | None:
 @cache
 def _shipped() -> set[str]:
     """Fingerprints of the generators that come with this package."""
-    return {fingerprint(path_of(name)) for name in ("generate", "generate_volume")}
+    found = {fingerprint(path_of(name)) for name in ("generate", "generate_volume")}
+    return found | ({fingerprint_of(brain)} if (brain := brain_paths()) else set())

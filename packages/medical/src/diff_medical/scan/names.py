@@ -7,10 +7,24 @@ from pathlib import Path
 
 from diff_medical.scan.kinds import SCANS
 
-__all__ = ["TAGS", "beside", "is_made_here"]
+__all__ = ["TAGS", "beside", "is_label_map", "is_made_here", "labels_beside"]
 
 TAGS = ("_enhanced", "_residual", "_upsampled", "_inpainted")
 """End the names of what `diff_medical.enhance` writes beside a scan."""
+
+LABELS = "_dseg"
+"""Ends the name of a map of labels, as in BIDS."""
+
+
+def is_label_map(path: Path) -> bool:
+    """Return True for a file that is named as BIDS names maps of labels."""
+    return SCANS.matches(path) and SCANS.split(path.name)[0].endswith(LABELS)
+
+
+def labels_beside(scan: Path) -> Path:
+    """Return the place of the label map of a scan, a NIfTI file, also beside a DICOM series."""
+    name = SCANS.split(scan.name)[0] if SCANS.matches(scan) else scan.name
+    return scan.with_name(f"{name}{LABELS}.nii.gz")
 
 
 def is_made_here(path: Path) -> bool:

@@ -2,13 +2,34 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 
-__all__ = ["FOLDER", "path_of"]
+from diff_core.files import fingerprint
+
+__all__ = ["BRAIN", "FOLDER", "brain_paths", "fingerprint_of", "path_of"]
 
 FOLDER = Path(__file__).parent
 
+BRAIN = ("anatomy", "folds", "borders", "appearance")
+"""The stages of the generator of brains, each a file of its own."""
+
 
 def path_of(name: str) -> Path:
-    """Return the checkpoint of a shipped model: "enhance", "generate" or "generate_volume"."""
+    """Return the checkpoint of a shipped model: "enhance", "generate", "generate_volume", or
+    "brain_" with one of `BRAIN`.
+    """
     return FOLDER / f"{name}.safetensors"
+
+
+def brain_paths() -> tuple[Path, ...]:
+    """Return the checkpoints of the shipped generator of brains; none unless all are there."""
+    paths = tuple(path_of(f"brain_{stage}") for stage in BRAIN)
+    return paths if all(path.is_file() for path in paths) else ()
+
+
+def fingerprint_of(paths: Sequence[Path]) -> str:
+    """Return 16 hexadecimal digits for a model of several files, in their order."""
+    each = "".join(fingerprint(path) for path in paths)
+    return hashlib.sha256(each.encode()).hexdigest()[:16]

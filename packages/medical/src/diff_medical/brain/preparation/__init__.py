@@ -1,0 +1,1 @@
+"""Scans of people on the grid of the brain generator, with label maps: its training data."""

@@ -1,0 +1,66 @@
+"""The settings of a sampling of brains."""
+
+from __future__ import annotations
+
+from dataclasses import astuple, dataclass, field
+
+__all__ = ["QUALITIES", "VENTRICLES", "BrainSampling", "Steps"]
+
+VENTRICLES = {"small": -1.5, "normal": 0.0, "large": 1.5}
+"""Words for a size of the ventricles, in deviations of the logarithm of their volume."""
+
+
+@dataclass(frozen=True)
+class Steps:
+    """Calls of the network of each stage, from 1."""
+
+    anatomy: int = 24
+    folds: int = 10
+    borders: int = 4
+    appearance: int = 6
+
+    def __post_init__(self) -> None:
+        if min(astuple(self)) < 1:
+            raise ValueError(f"steps is {self}; expected at least 1 of each stage")
+
+    def __str__(self) -> str:
+        return "+".join(map(str, astuple(self)))
+
+
+QUALITIES = {
+    "draft": Steps(12, 5, 2, 3),
+    "default": Steps(),
+    "best": Steps(48, 20, 8, 12),
+}
+"""Steps by a word."""
+
+
+@dataclass(frozen=True)
+class BrainSampling:
+    """The way brains are drawn.
+
+    steps:       of each stage
+    guidance:    weight of classifier-free guidance of the anatomy: 1 none
+    temperature: factor on the starting noise of the anatomy: below 1 more typical
+    ventricles:  their size in deviations of the logarithm of their volume, -3 to 3; None draws it
+                 as it is distributed over the training people
+    seed:        of brain 0; brain i has seed + i
+
+    Raises ValueError for a number out of range.
+    """
+
+    steps: Steps = field(default_factory=Steps)
+    guidance: float = 1.0
+    temperature: float = 1.0
+    ventricles: float | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.guidance <= 10:
+            raise ValueError(f"guidance is {self.guidance}; expected 0 to 10")
+        if not 0 < self.temperature <= 2:
+            raise ValueError(f"temperature is {self.temperature}; expected above 0, at most 2")
+        if self.ventricles is not None and not -3 <= self.ventricles <= 3:
+            raise ValueError(f"ventricles is {self.ventricles}; expected -3 to 3")
+        if not 0 <= self.seed < 2**63:
+            raise ValueError(f"seed is {self.seed}; expected 0 to 2^63 - 1")

@@ -1,0 +1,124 @@
+"""The frame of the stages that diffuse numbers: network, statistics and sampling."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from diff_core import grid as grids
+from diff_core.condition import Condition
+from diff_core.denoiser import Denoiser, Preconditioned
+from diff_core.guidance.cfg import Cfg
+from diff_core.nn import UNet
+from diff_core.noise import Keyed
+from diff_core.sample import TrigAdams, sample
+from diff_core.schedule import Edm
+from diff_medical.brain.grid import Grid
+from diff_medical.brain.places import Shape, waves
+
+__all__ = ["Progress", "Stage", "check_channels", "shares_given", "fast"]
+
+Progress = Callable[[float], None]
+"""Called with the share of a sampling that is done."""
+
+SAMPLER = TrigAdams(order=2, sigma_data=1.0)
+SIGMA_MIN, RHO = 0.03, 5.0  # of the grid of noise levels
+
+
+class Stage(Preconditioned):
+    """E[x_0 | x_t] of one stage: EDM's preconditioning around a U-Net, data of unit variance.
+
+    network: takes `count` channels, `given` channels beside them and a vector of `words` numbers
+    grid:    of the volumes
+    schedule: sigma(t) = sigma_max t
+
+    The statistics of a stage are buffers, so that they are in its checkpoint. Raises ValueError
+    for a network of other channels.
+    """
+
+    count: int
+    given: int
+    words: int
+
+    def __init__(self, network: UNet, grid: Grid, schedule: Edm) -> None:
+        super().__init__(network, schedule, sigma_data=1.0)
+        check_channels(network, self.count, self.count, self.given, self.words)
+        self.grid = grid
+        self.config = {"network": network, "grid": grid, "schedule": schedule}
+
+    def keep(self, **statistics: Tensor) -> None:
+        """Take statistics of the training data, of the shapes that the stage has for them."""
+        for name, value in statistics.items():
+            self.get_buffer(name).copy_(value)
+
+    def drawn(
+        self,
+        shape: Sequence[int],
+        seeds: Sequence[int],
+        steps: int,
+        cond: Condition,
+        *,
+        stream: int,
+        temperature: float = 1.0,
+        top: float | None = None,
+        guidance: float = 1.0,
+        progress: Progress | None = None,
+    ) -> Tensor:
+        """Return samples (B, count, *shape), float32, one for each seed.
+
+        stream: of the noise of a seed
+        top:    noise level of the start; default: that of the schedule at t = 1
+        guidance: weight of classifier-free guidance towards `cond.vector`; 1 for none
+        """
+        device = next(self.parameters()).device
+        like = torch.empty(len(seeds), self.count, *shape, device=device)
+        top = float(self.schedule.sigma(torch.ones(()))) if top is None else top
+        times = grids.karras(self.schedule, steps, SIGMA_MIN, top, RHO)
+        x = (Keyed(seeds)(stream, like) * top * temperature).contiguous(
+            memory_format=torch.channels_last_3d
+        )
+        denoiser: Denoiser = self
+        if guidance != 1:
+            assert cond.vector is not None
+            null = Condition(vector=torch.zeros_like(cond.vector), channels=cond.channels)
+            denoiser = Cfg(self, null=null, weight=guidance)
+
+        def on_step(k: int, _x: Tensor, _x_0: Tensor) -> None:
+            if progress:
+                progress((k + 1) / steps)
+
+        with fast(device):
+            return sample(denoiser, SAMPLER, x, times, cond=cond, on_step=on_step).float()
+
+
+def check_channels(network: UNet, into: int, out: int, given: int, words: int) -> None:
+    """Raise ValueError unless the network has these channels, and lay it out for convolutions."""
+    wanted = {"in_channels": into, "out_channels": out, "cond_channels": given}
+    wanted |= {"vector_dim": words, "spatial": 3}
+    wrong = [f"{n} is {network.config[n]}" for n in wanted if network.config[n] != wanted[n]]
+    if wrong:
+        raise ValueError(f"{wrong[0]}; expected {wanted[wrong[0].split()[0]]}")
+    network.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+
+
+def shares_given(shares: Tensor, noise: Tensor, blur: float, start: Shape, whole: Shape) -> Tensor:
+    """`Condition.channels` (B, 17, *S) of a stage that is given fractions (B, 5, *S).
+
+    noise: standard normal, of which `blur` times is added, so that the stage forgives the errors
+           of the one before: Ho et al., Cascaded Diffusion Models for High Fidelity Image
+           Generation (2022), section 4.2
+    """
+    x, y, z = shares.shape[2:]
+    place = waves((x, y, z), start, whole).to(shares).expand(len(shares), -1, -1, -1, -1)
+    return torch.cat([(shares + blur * noise - 0.2) / 0.35, place], 1)
+
+
+def fast(device: torch.device) -> Any:
+    """A context in which networks run in bfloat16 where the device is fast at it."""
+    from diff_core.train.precision import narrow_dtype
+
+    dtype = narrow_dtype("auto", device)
+    return torch.autocast(device.type, dtype or torch.bfloat16, enabled=dtype is not None)

@@ -1,0 +1,1 @@
+"""The training of the four stages of the brain generator."""

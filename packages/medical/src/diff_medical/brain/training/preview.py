@@ -1,0 +1,192 @@
+"""Samples of a stage while it trains: a contact sheet, and numbers that say how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from diff_core.files import replacing
+from diff_medical.brain import anatomy
+from diff_medical.brain.anatomy import Anatomy
+from diff_medical.brain.appearance import Appearance
+from diff_medical.brain.borders import Borders
+from diff_medical.brain.folds import Folds
+from diff_medical.brain.fractions import fractions, one_hot, simplex
+from diff_medical.brain.people import People
+from diff_medical.brain.training.augment import mirrored
+from diff_medical.marks.png import write
+from diff_medical.marks.stamp import PIXELS, stamp
+
+__all__ = ["Preview", "preview"]
+
+COLOURS = np.array(
+    [[0, 0, 0], [60, 90, 200], [150, 150, 150], [245, 245, 245], [240, 150, 40], [60, 180, 90]],
+    np.float32,
+)
+PLANES = (0.47, 0.45, 0.52)  # where sheets cut the grid
+GAP = 2
+EDGES = (0.03, 0.5, 9)  # of the bands of a spectrum, cycles a voxel
+
+Row = list[NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class Preview:
+    """The samples of a validation.
+
+    heads: samples, and held-out people beside them
+    steps: of the sampler; 0 for no preview
+    """
+
+    heads: int = 4
+    steps: int = 12
+
+    def __post_init__(self) -> None:
+        if self.heads < 1 or self.steps < 0:
+            raise ValueError(f"given {self}; expected heads from 1 and steps from 0 up")
+
+
+def preview(
+    stage: Any, people: People, held: People, settings: Preview, path: Path
+) -> dict[str, float]:
+    """Draw samples beside held-out people into `path` (PNG, marked) and return scores.
+
+    The stages after the anatomy complete the held-out people's own coarse data, so that each is
+    judged alone. Nothing without held-out people.
+    """
+    if not settings.steps or not len(held):
+        return {}
+    shown = min(settings.heads, len(held))
+    makers: dict[type, Callable[..., tuple[list[Row], dict[str, float]]]] = {
+        Anatomy: _anatomy, Folds: _folds, Borders: _borders, Appearance: _appearance,
+    }  # fmt: skip
+    with torch.no_grad():
+        rows, scores = makers[type(stage)](stage, people, held, settings, shown)
+    _sheet(rows, path)
+    return scores
+
+
+def _anatomy(
+    stage: Anatomy, people: People, held: People, settings: Preview, shown: int
+) -> tuple[list[Row], dict[str, float]]:
+    """nearest: rms distance of samples to the nearest training head, and of held-out people."""
+    made = stage.sample(list(range(settings.heads)), settings.steps)
+    real = fractions(held.labels[:shown], anatomy.FACTOR)
+    known = torch.cat([fractions(one[None], anatomy.FACTOR) for one in people.labels])
+    known = torch.cat([known, mirrored(known)])
+    scores = {
+        "nearest": _nearest(made, known),
+        "held-out nearest": _nearest(real, known),
+        **_spectra(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1)),
+    }
+    return [[_colour(one) for one in simplex(made)], [_colour(one) for one in real]], scores
+
+
+def _folds(
+    stage: Folds, people: People, held: People, settings: Preview, shown: int
+) -> tuple[list[Row], dict[str, float]]:
+    labels = held.labels[:shown]
+    real = fractions(labels, 2)
+    made = stage.sample(fractions(labels, 4), list(range(shown)), settings.steps)
+    scores = {"error": float((made - real).square().mean().sqrt())}
+    scores |= _spectra(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1))
+    return [[_colour(one) for one in made], [_colour(one) for one in real]], scores
+
+
+def _borders(
+    stage: Borders, people: People, held: People, settings: Preview, shown: int
+) -> tuple[list[Row], dict[str, float]]:
+    """right: share of the head's voxels that get the label of the person."""
+    labels = held.labels[:shown]
+    made = stage.sample(fractions(labels, 2), list(range(shown)), min(settings.steps, 4))
+    head = (labels > 0) | (made > 0)
+    scores = {"right": float((made == labels)[head].float().mean())}
+    return [[_colour(one) for one in one_hot(both)] for both in (made, labels)], scores
+
+
+def _appearance(
+    stage: Appearance, people: People, held: People, settings: Preview, shown: int
+) -> tuple[list[Row], dict[str, float]]:
+    labels, real = held.labels[:shown], held.images[:shown].float()
+    words = stage.measured(held.contrast[:shown])
+    made = stage.sample(labels, list(range(shown)), min(settings.steps, 6), words)
+    head = labels > 0
+    scores = {"error": float((made - real)[head].square().mean().sqrt())}
+    scores |= _spectra(made, real)
+    return [[_grey(one) for one in made], [_grey(one) for one in real]], scores
+
+
+def _nearest(made: Tensor, known: Tensor) -> float:
+    """The mean over heads of the rms distance to the nearest known one."""
+    each = [(known - one).square().mean((1, 2, 3, 4)).min().sqrt() for one in made]
+    return float(torch.stack(each).mean())
+
+
+def _spectra(made: Tensor, real: Tensor) -> dict[str, float]:
+    """Log10 of the power of samples over that of people, in the lowest and the highest band."""
+    gap = spectrum(made) - spectrum(real)
+    return {"spectrum low": float(gap[0]), "spectrum high": float(gap[-1])}
+
+
+def spectrum(volumes: Tensor) -> Tensor:
+    """The mean log10 power of volumes (N, X, Y, Z) in 8 bands of radial frequency."""
+    x, y, z = volumes.shape[1:]
+    power = torch.fft.rfftn(volumes.float(), dim=(1, 2, 3)).abs().square()
+    axes = torch.meshgrid(
+        torch.fft.fftfreq(x), torch.fft.fftfreq(y), torch.fft.rfftfreq(z), indexing="ij"
+    )
+    radius = torch.stack(axes).square().sum(0).sqrt()
+    edges = torch.linspace(*EDGES[:2], int(EDGES[2]))
+    bands = [
+        power[:, (radius >= low) & (radius < high)].mean(1).clamp_min(1e-12).log10().mean()
+        for low, high in zip(edges[:-1], edges[1:], strict=True)
+    ]
+    return torch.stack(bands)
+
+
+def _cuts(volume: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Three planes of (X, Y, Z, 3) side by side, the head and the front up."""
+    a, b, c = (int(n * place) for n, place in zip(volume.shape, PLANES, strict=False))
+    planes = [np.rot90(volume[:, :, c]), np.rot90(volume[:, b]), np.rot90(volume[a])]
+    tall = max(plane.shape[0] for plane in planes)
+    return np.concatenate([_padded(plane, tall, plane.shape[1] + GAP) for plane in planes], 1)
+
+
+def _padded(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    more = (height - picture.shape[0], width - picture.shape[1])
+    return np.pad(picture, ((0, more[0]), (0, more[1]), (0, 0)))
+
+
+def _colour(shares: Tensor) -> NDArray[np.float32]:
+    """Fractions (5, X, Y, Z) in the colours of the classes."""
+    air = 1 - shares.sum(0, keepdim=True)
+    full = torch.cat([air, shares]).clamp(0, 1).numpy()
+    return _cuts(np.einsum("cxyz,ck->xyzk", full, COLOURS))
+
+
+def _grey(image: Tensor) -> NDArray[np.float32]:
+    levels = (image / 1.25).clamp(0, 1).numpy() * 255
+    return _cuts(np.repeat(levels[..., None], 3, -1))
+
+
+def _sheet(rows: list[Row], path: Path) -> None:
+    """Write rows of pictures, enlarged to be seen, with the mark of synthetic pictures."""
+    each = [np.concatenate([_padded(p, p.shape[0] + GAP, p.shape[1]) for p in r], 1) for r in rows]
+    wide = max(row.shape[1] for row in each)
+    whole = np.concatenate([_padded(row, row.shape[0], wide) for row in each])
+    zoom = max(1, 640 // whole.shape[0])
+    pixels = np.kron(whole.clip(0, 255), np.ones((zoom, zoom, 1))).astype(np.uint8)
+    height, width = (max(n, m) for n, m in zip(pixels.shape, PIXELS.shape, strict=False))
+    pixels = np.ascontiguousarray(_padded(pixels.astype(np.float32), height, width), np.float32)
+    marked = pixels.astype(np.uint8)
+    stamp(marked)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as partial:
+        write(partial, marked, None)

@@ -33,6 +33,7 @@ def prepare(folder: Path) -> None:
     shutil.copy(medical / "enhance.safetensors", folder / "runs/scans")
     shutil.copy(medical / "enhance.safetensors", folder / "RUN")
     shutil.copy(medical / "generate.safetensors", folder / "run")
+    (folder / "texts.tsv").write_text("file\ttext\na.wav\tone two\n")
     (folder / "chapter.txt").write_text("It rained. Nobody came.\n")
 
 

@@ -83,7 +83,7 @@ Separate = Annotated[
     typer.Option(
         "--separate",
         help="Treat each channel by itself, as for microphones that hear different things. "
-        "Without it, one mask for all channels keeps every sound in its place.",
+        "Without it, one level and one mask for all channels keep every sound in its place.",
     ),
 ]
 KeepNoise = Annotated[

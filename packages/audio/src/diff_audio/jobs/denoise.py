@@ -75,7 +75,7 @@ def denoise_file(
             way_into(writer.write, found, target.parent, delivery) as way,
         ):
             checked = _Checked(found, lambda share: report(share * MEASURING))
-            gain = model.measure(checked, shape, found.rate)
+            gain = model.measure(checked, shape, found.rate, linked=settings.linked)
             checked.raise_if(nan_to_zero)
             again = _Checked(found, lambda _share: None)
             for part in model.run(again, shape, found.rate, gain, settings):

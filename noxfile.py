@@ -60,7 +60,7 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """Types: strict in the core, standard in the domains."""
-    sound = "./packages/audio[ffmpeg,onnx,rooms,studio,tags,words]"
+    sound = "./packages/audio[ffmpeg,loudness,onnx,rooms,studio,tags,words]"
     extras = (sound, "./packages/medical[dicom,itk,studio]")
     install(session, "pyright[nodejs]", "./packages/core", *extras)
     session.run("pyright", *session.posargs)

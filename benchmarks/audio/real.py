@@ -13,6 +13,9 @@ SI-SDR of the guest's seconds before and after.
 
 Bands: speech at 48 kHz in hiss that begins at 4 or 9 kHz, or with a whine of 15.6 kHz. Prints by
 how many dB that falls in the pauses.
+
+Upper band: recordings of --wide, at 44.1 kHz or more, in white noise at 10 dB and as they are.
+Prints the SI-SDR from 8 to 16 kHz before and after.
 """
 
 from __future__ import annotations
@@ -21,7 +24,6 @@ import argparse
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -47,6 +49,8 @@ LENGTH = (4 * RATE, 9 * RATE)  # of a sentence
 DRAWS = 2000  # of the bootstrap
 HISS = (4000, 9000)  # Hz, where the hiss begins
 WIDE, WHINE = 48_000, 15_625.0  # Hz: the line frequency of television
+TABLES = ("words", "guests", "bands", "upper")
+UPPER = (8200.0, 15_900.0)  # Hz
 PAUSE = slice(-int(1.5 * WIDE), -WIDE // 4)
 
 Wave = NDArray[np.float64]
@@ -84,11 +88,15 @@ def main() -> None:
     methods["**diff_audio**"] = lambda wave: model(wave, RATE)
     if not options.ours:
         methods |= dict(peers())
-    tables = [_guests(methods, sentences, noises, options), _bands(model, sentences, options)]
-    if not options.no_words:
-        tables.insert(0, _words(methods, sentences, noises, options))
-    for line in chain.from_iterable(tables):
-        print(line, flush=True)
+    tables = {
+        "words": lambda: _words(methods, sentences, noises, options),
+        "guests": lambda: _guests(methods, sentences, noises, options),
+        "bands": lambda: _bands(model, sentences, options),
+        "upper": lambda: _upper(model, options),
+    }
+    for name in options.only:
+        for line in tables[name]():
+            print(line, flush=True)
 
 
 def _options() -> argparse.Namespace:
@@ -105,7 +113,8 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--weights", type=Path, help="another checkpoint than the package's")
     parser.add_argument("--ours", action="store_true", help="leave the peers out")
-    parser.add_argument("--no-words", action="store_true", help="guests and bands only")
+    parser.add_argument("--wide", type=Path, help="folder of clean speech for the upper band")
+    parser.add_argument("--only", nargs="+", choices=TABLES, default=TABLES, help="tables (all)")
     return parser.parse_args()
 
 
@@ -173,9 +182,8 @@ def _words(
     hear, rooms = Recogniser(), _rooms(options)
     conditions = [Condition("", snr) for snr in (None, 5, 0)]
     conditions += [Condition(name, snr) for snr in (None, 15) for name in rooms]
-    yield f"Words wrong, %, of {len(sentences)} sentences, seed {options.seed}\n"
-    yield "| condition | " + " | ".join(methods) + " |"
-    yield "|---|" + "---|" * len(methods)
+    title = f"Words wrong, %, of {len(sentences)} sentences, seed {options.seed}"
+    yield from _head(title, "condition", *methods)
     for condition in conditions:
         counts: dict[str, list[WordErrors]] = {name: [] for name in methods}
         for index, sentence in enumerate(sentences):
@@ -213,9 +221,8 @@ def _guests(
     noises: list[Path],
     options: argparse.Namespace,
 ) -> Iterator[str]:
-    yield "SI-SDR, dB, of a guest's seconds, in noise 20 dB under the guest\n"
-    yield "| guest under the host | " + " | ".join(methods) + " |"
-    yield "|---|" + "---|" * len(methods)
+    title = "SI-SDR, dB, of a guest's seconds, in noise 20 dB under the guest"
+    yield from _head(title, "guest under the host", *methods)
     pause = np.zeros(RATE // 2)
     for under in QUIET:
         scores: dict[str, list[float]] = {name: [] for name in methods}
@@ -231,10 +238,7 @@ def _guests(
             for name, method in methods.items():
                 done = np.nan_to_num(method(clean + noise))[start : start + len(guest)]
                 scores[name].append(si_sdr(guest, done))
-        cells = (
-            f"{found.mean:.1f} ± {found.half:.1f}" for found in map(mean_interval, scores.values())
-        )
-        yield f"| {under} dB | " + " | ".join(cells) + " |"
+        yield f"| {under} dB | " + " | ".join(map(_mean, scores.values())) + " |"
     yield ""
 
 
@@ -256,13 +260,49 @@ def _bands(
             done = _above(model(wave + noise, WIDE), low)
             before, after = (np.mean(part[PAUSE] ** 2) for part in (_above(noise, low), done))
             falls[name].append(float(10 * np.log10(before / (after + 1e-20))))
-    yield "Fall of the noise in pauses at 48 kHz, dB\n"
-    yield "| " + " | ".join(falls) + " |"
-    yield "|" + "---|" * len(falls)
-    cells = (
-        f"{found.mean:.1f} ± {found.half:.1f}" for found in map(mean_interval, falls.values())
-    )
-    yield "| " + " | ".join(cells) + " |"
+    yield from _head("Fall of the noise in pauses at 48 kHz, dB", *falls)
+    yield "| " + " | ".join(map(_mean, falls.values())) + " |"
+    yield ""
+
+
+def _upper(model: Denoiser, options: argparse.Namespace) -> Iterator[str]:
+    """Eight recordings of at most six seconds."""
+    if options.wide is None:
+        return
+    paths = [path for path in sorted(options.wide.rglob("*")) if path.suffix in (".wav", ".flac")]
+    chosen = default_rng((options.seed, 4)).permutation(len(paths))[:8]
+    scores: dict[str, tuple[list[float], list[float]]] = {
+        "white noise, 10 dB": ([], []), "none": ([], [])
+    }  # fmt: skip
+    for index in chosen:
+        wave = _mono(paths[index], WIDE)[: 6 * WIDE]
+        noise = _at(default_rng((options.seed, 5, index)).standard_normal(len(wave)), wave, 10.0)
+        for name, heard in zip(scores, (wave + noise, wave), strict=True):
+            for found, part in zip(scores[name], (heard, model(heard, WIDE)), strict=True):
+                found.append(si_sdr(_within(wave), _within(part)))
+    yield from _head("SI-SDR from 8 to 16 kHz, dB", "noise", "before", "after", "gain")
+    for name, (before, after) in scores.items():
+        gains = [b - a for a, b in zip(before, after, strict=True)]
+        known = np.isfinite(gains).all()
+        cells = (_mean(before), _mean(after), _mean(gains)) if known else ("", _mean(after), "")
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _head(title: str, *columns: str) -> Iterator[str]:
+    """The title and head of a table."""
+    yield f"{title}\n"
+    yield "| " + " | ".join(columns) + " |"
+    yield "|" + "---|" * len(columns)
+
+
+def _mean(values: Sequence[float]) -> str:
+    found = mean_interval(values)
+    return f"{found.mean:.1f} ± {found.half:.1f}"
+
+
+def _within(wave: Wave) -> Wave:
+    """Return what a wave (T,) at 48 kHz holds from 8 to 16 kHz."""
+    return sosfiltfilt(butter(8, UPPER, "bandpass", fs=WIDE, output="sos"), wave)
 
 
 def _above(wave: Wave, low: float) -> Wave:

@@ -36,6 +36,7 @@ def prepare(folder: Path) -> None:
     shutil.copy(medical / "generate.safetensors", folder / "run")
     write_brain(folder / "brain")
     _save(folder / "labels.nii.gz", head(), GRID.in_head())
+    (folder / "texts.tsv").write_text("file\ttext\na.wav\tone two\n")
     (folder / "chapter.txt").write_text("It rained. Nobody came.\n")
 
 

@@ -132,3 +132,25 @@ def test_the_command_takes_a_quality_and_foretells_its_time(
     assert "time: about" in told.err and "4 network calls" in told.err
     assert denoise.main([*words, "best", "--samples", "2", "--overwrite"]) == 2
     assert "exclude each other" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("follow", [True, False])
+def test_separate_channels_are_denoised_as_if_each_were_alone(follow, model, speechlike):
+    """A microphone 40 dB under the other is heard at the same level."""
+    denoiser = Denoiser(model, follow=follow, device="cpu")
+    wave = speechlike(2.5, 44_100, 2) * np.array([[1.0], [0.01]])
+    settings = Settings(linked=False)
+    together = denoiser(wave, 44_100, settings)
+    for channel, alone in zip(together, wave, strict=True):
+        expected = denoiser(alone, 44_100, settings)
+        assert np.abs(channel - expected).max() < 1e-5 * np.abs(expected).max()
+        assert np.abs(channel - alone).max() > 0.05 * np.abs(alone).max()
+
+
+def test_separate_channels_of_a_stream_have_their_own_level(model, speechlike):
+    denoiser = Denoiser(model, follow=True, device="cpu")
+    wave = speechlike(3.0, 16_000, 2) * np.array([[1.0], [0.01]])
+    streams = [denoiser.stream(16_000, n, Settings(linked=False)) for n in (2, 1)]
+    both = np.concatenate((streams[0].process(wave), streams[0].flush()), axis=1)
+    quiet = np.concatenate((streams[1].process(wave[1]), streams[1].flush()[0]))
+    assert np.abs(both[1] - quiet).max() < 1e-5 * np.abs(quiet).max()

@@ -5,9 +5,11 @@ import pytest
 import torch
 
 from diff_audio.metrics.pair import RATE
-from diff_audio.metrics.words import Recogniser, WordErrors, word_errors
+from diff_audio.metrics.transcripts import read_transcripts
+from diff_audio.metrics.words import Recogniser, WordErrors, pooled, word_errors
 from diff_audio.sound.resample import resample
 from diff_audio.voice.speaker import Speaker
+from diff_core.evaluate import mean_interval
 
 
 @pytest.mark.parametrize(
@@ -59,3 +61,27 @@ def test_nothing_is_heard_in_silence(recogniser):
 def test_several_channels_are_refused(recogniser):
     with pytest.raises(ValueError, match=r"wave must be \(T,\)"):
         recogniser(np.zeros((2, RATE)))
+
+
+def test_the_pooled_rate_counts_words_and_not_recordings():
+    found = pooled([WordErrors(10, 1), WordErrors(90, 27), None])
+    assert found.mean == pytest.approx(0.28)
+    assert (found.count, found.undefined) == (2, 1)
+    assert np.isnan(pooled([None]).mean) and np.isnan(pooled([WordErrors(3, 1)]).half)
+
+
+def test_the_interval_of_equal_texts_is_that_of_their_rates():
+    wrong = (1, 4, 2, 8, 0)
+    found = pooled([WordErrors(20, count) for count in wrong])
+    expected = mean_interval([count / 20 for count in wrong])
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+
+
+def test_a_folder_of_texts_has_the_names_of_its_recordings(tmp_path):
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub/a.b.txt").write_text("one")
+    (tmp_path / "c.txt").write_text("two")
+    texts = read_transcripts(tmp_path)
+    assert texts.of("sub/a.b") == "one" and texts.of("c.FLAC") == "two" and texts.of("d") is None
+    assert texts.unused(["c.wav"]) == ["sub/a.b"]
+    assert read_transcripts(tmp_path / "c.txt").of("anything.wav") == "two"

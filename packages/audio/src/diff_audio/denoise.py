@@ -11,6 +11,7 @@ import typer
 
 from diff_audio.denoiser.settings import Quality, Settings
 from diff_audio.pages.beside import Beside
+from diff_audio.sound.delivery import Delivery
 from diff_audio.sound.names import PRODUCTS, TAG, check_output, sound_files, written_name
 from diff_core.command import App, Failures, Job, options, process, require_new, run, usage, use
 from diff_core.progress import Progress
@@ -35,7 +36,7 @@ SHORT = 180.0  # seconds of sound, times network calls, under which no time is f
 
 app = App()
 
-FILES, REPORTS = options.FILES, "Reports"
+FILES, LEVEL, REPORTS = options.FILES, "Level", "Reports"
 
 Inputs = Annotated[
     list[str], typer.Argument(metavar="INPUT...", help="Sound files, folders or patterns.")
@@ -82,7 +83,7 @@ Separate = Annotated[
     typer.Option(
         "--separate",
         help="Treat each channel by itself, as for microphones that hear different things. "
-        "Without it, one mask for all channels keeps every sound in its place.",
+        "Without it, one level and one mask for all channels keep every sound in its place.",
     ),
 ]
 KeepNoise = Annotated[
@@ -92,6 +93,33 @@ KeepNoise = Annotated[
         help="Also write the removed part, as NAME_removed: input = output + removed, sample for "
         "sample.",
         rich_help_panel=FILES,
+    ),
+]
+Loudness = Annotated[
+    float | None,
+    typer.Option(
+        metavar="LUFS",
+        help="Bring the output to this loudness (ITU-R BS.1770): -16 for podcasts, -23 for "
+        "broadcasts. Needs the extra `loudness`.",
+        rich_help_panel=LEVEL,
+    ),
+]
+Peak = Annotated[
+    float | None,
+    typer.Option(
+        metavar="DB",
+        help="Hold the true peak under this level, dB of full scale, by a limiter; default: -1 "
+        "with the other two options here.",
+        rich_help_panel=LEVEL,
+    ),
+]
+LevelSpeakers = Annotated[
+    bool,
+    typer.Option(
+        "--level-speakers",
+        help="Raise each channel to the loudness of the loudest, as for one microphone a speaker. "
+        "Includes --separate. Needs the extra `loudness`.",
+        rich_help_panel=LEVEL,
     ),
 ]
 NanToZero = Annotated[
@@ -133,6 +161,7 @@ Picture = Annotated[
     examples={
         "in.wav": "Write in_denoised.wav beside it.",
         "talks/ --recursive -o clean/ --limit 20": "Denoise a folder, and keep some of the noise.",
+        "talk.wav --loudness -16": "Also bring it to the loudness of podcasts.",
     },
     renamed={"limit_db": "limit", "linked": "separate", "views": "quality"},
 )
@@ -150,6 +179,9 @@ def denoise(
     limit: Limit = None,
     mix: Mix = 1.0,
     separate: Separate = False,
+    loudness: Loudness = None,
+    peak: Peak = None,
+    level_speakers: LevelSpeakers = False,
     keep_noise: KeepNoise = False,
     nan_to_zero: NanToZero = False,
     confidence: Confidence = None,
@@ -176,12 +208,16 @@ def denoise(
     with usage():
         settings = Settings.of(
             quality, steps=steps, samples=samples, seed=seed, limit_db=limit, mix=mix,
-            linked=not separate,
+            linked=not (separate or level_speakers),
         )  # fmt: skip
+        delivery = Delivery(loudness, peak, level_speakers)
         beside = Beside(picture, report, confidence, reference)
         check_output(output)
     if overwrite and skip_existing:
         raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
+    if delivery.changes and (keep_noise or report is not None):
+        compared = "--keep-noise" if keep_noise else "--report"
+        raise typer.BadParameter(f"{compared} excludes --loudness, --peak and --level-speakers")
     failures = Failures(COMMAND, debug=debug, strict=strict)
     kind = sound_files()
     is_product = kind.products(inputs, output, PRODUCTS)
@@ -196,8 +232,12 @@ def denoise(
 
     from diff_audio.denoiser.denoiser import Denoiser
     from diff_audio.jobs.denoise import denoise_file
+    from diff_audio.sound.loudness import missing_library
 
     use(device, threads)
+    if delivery.measures and (missing := missing_library()):
+        failures.add("loudness", missing)
+        return 1
     try:
         model = Denoiser.from_pretrained(weights, device=device)
     except ValueError as error:
@@ -209,8 +249,9 @@ def denoise(
     def do(job: Job, advance: Progress) -> Outcome:
         tracks = beside.prepare()
         outcome = denoise_file(
-            model, job.source, job.target, settings, overwrite=overwrite, nan_to_zero=nan_to_zero,
-            keep_noise=keep_noise, on_part=tracks.add if tracks else None, on_progress=advance,
+            model, job.source, job.target, settings, delivery=delivery, overwrite=overwrite,
+            nan_to_zero=nan_to_zero, keep_noise=keep_noise,
+            on_part=tracks.add if tracks else None, on_progress=advance,
         )  # fmt: skip
         beside.write(outcome, tracks, settings)
         return outcome
@@ -250,7 +291,9 @@ def _foretell(
 def _line(outcome: Outcome) -> str:
     times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
     speed = f"{outcome.seconds / outcome.took:.1f} x real time"
-    return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
+    level = outcome.delivered.loudness if outcome.delivered else None
+    loudness = "" if level is None else f", {level:.1f} LUFS"
+    return f"{outcome.input} -> {outcome.output}  ({times}, {speed}{loudness})"
 
 
 def _warnings(outcome: Outcome) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,6 +14,9 @@ from diff_core.command import App, Failures, bar, check_split, options, require_
 from diff_core.command.naming import as_options
 from diff_core.data import Split
 from diff_core.lines import print_line
+
+if TYPE_CHECKING:
+    from diff_audio.metrics.words import WordScore
 
 __all__ = ["app", "main"]
 
@@ -55,6 +58,24 @@ Align = Annotated[
         "both hold of the same time.",
     ),
 ]
+Words = Annotated[
+    bool,
+    typer.Option(
+        "--words",
+        help="Also print the word error rate of English speech, against what the same recogniser "
+        "hears in REF. Needs the extra `words`.",
+    ),
+]
+TranscriptsOf = Annotated[
+    Path | None,
+    typer.Option(
+        "--transcripts",
+        metavar="TEXTS",
+        help="The same against these texts: a .csv or .tsv file with the columns file and text, "
+        "a folder of NAME.txt, or a .txt file for one recording.",
+        rich_help_panel=options.FILES,
+    ),
+]
 SplitOf = Annotated[
     Split | None,
     typer.Option(
@@ -78,6 +99,7 @@ Manifest = Annotated[
         "clean.wav denoised.wav": "Score one recording.",
         "clean/ denoised/ --csv scores.csv --group 'snr(-?[0-9]+)'": "Score two folders by ratio.",
         "clean/ denoised/ --split test": "Score what no training has seen.",
+        "clean/ denoised/ --transcripts texts.tsv": "Count the words that are wrong, too.",
     },
     renamed={"names": "scores"},
 )
@@ -90,6 +112,8 @@ def evaluate(
     scores: Scores = None,
     overwrite: options.Overwrite = False,
     align: Align = False,
+    words: Words = False,
+    transcripts: TranscriptsOf = None,
     split: SplitOf = None,
     manifest: Manifest = None,
     as_json: Annotated[
@@ -144,21 +168,23 @@ def evaluate(
         return 1
     with usage():
         names = _names(scores)
-        known = grouped([*(pair.name for pair in found.pairs), *failed], group, strict=False)
+        all_names = [*(pair.name for pair in found.pairs), *failed]
+        hear, more = _words(words, transcripts, all_names, failures)
+        known = grouped(all_names, group, strict=False)
         grouped([pair.name for pair in found.pairs], group)
     rows: dict[str, Scored] = {}
     with bar(float(len(found.pairs)), quiet=quiet) as progress:
         for pair in found.pairs:
             progress.at(0.0, pair.name)
             try:
-                rows[pair.name] = score_files(pair, names, align=align)
+                rows[pair.name] = score_files(pair, names, align=align, words=hear)
             except Exception as error:  # one bad file must not stop the others
                 failed[pair.name] = failures.add(str(pair.estimate), error)
             else:
                 for note in rows[pair.name].notes:
                     failures.warn(str(pair.estimate), as_options(note))
             progress.add(1.0)
-    table = Table(rows, known, names, failed)
+    table = Table(rows, known, (*names, *more), failed)
     for path, write in ((csv_file, table.write_csv), (plot, table.draw)):
         try:
             if path is not None:
@@ -211,6 +237,32 @@ def _names(scores: str | None) -> tuple[str, ...]:
     for name in set(wanted) - set(names):
         print(f"{COMMAND}: {MISSING.format(name.upper(), *NEEDS[name])}", file=sys.stderr)
     return names
+
+
+def _words(
+    wanted: bool, transcripts: Path | None, names: list[str], failures: Failures
+) -> tuple[WordScore | None, tuple[str, ...]]:
+    """Return the score of words and its name in the table; neither where it is not wanted or, with
+    a line, where its libraries are missing.
+
+    Raises ValueError for texts that cannot be used.
+    """
+    if not wanted and transcripts is None:
+        return None, ()
+    from diff_audio.metrics.scores import WER
+    from diff_audio.metrics.transcripts import read_transcripts
+    from diff_audio.metrics.words import EXTRA, WordScore, is_available
+
+    texts = None if transcripts is None else read_transcripts(transcripts)
+    if texts is not None and texts.alone is not None and len(names) > 1:
+        raise ValueError(f"transcripts is {transcripts}, one text, but several files are scored")
+    if texts is not None and (unused := texts.unused(names)):
+        others = f" nor {len(unused) - 1} others" if len(unused) > 1 else ""
+        failures.warn(str(transcripts), f"{unused[0]} is not scored{others}")
+    if not is_available():
+        print(f"{COMMAND}: {MISSING.format('WER', 'faster-whisper', EXTRA)}", file=sys.stderr)
+        return None, ()
+    return WordScore(texts), (WER,)
 
 
 def main(arguments: list[str] | None = None) -> int:

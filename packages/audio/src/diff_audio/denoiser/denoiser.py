@@ -19,12 +19,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diff_audio.denoiser import upper_band
+from diff_audio.denoiser import steady, upper_band
 from diff_audio.denoiser.estimate import estimate
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
 from diff_audio.denoiser.stream import Stream
-from diff_audio.sound.level import FRAME, Gain, frame_power
+from diff_audio.sound.level import FRAME, Gain, levels
 from diff_audio.sound.resample import CORE_RATE, BandSplit
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut, windows
@@ -119,18 +119,21 @@ class Denoiser:
         if bad := int(np.count_nonzero(~np.isfinite(samples))):
             raise ValueError(f"wave has {bad} samples that are NaN or Inf")
         length = samples.shape[1]
-        gain = self.measure([samples], samples.shape, rate)
+        settings = settings or Settings()
+        gain = self.measure([samples], samples.shape, rate, linked=settings.linked)
         result = np.empty_like(samples)
-        for part in self.run([samples], samples.shape, rate, gain, settings or Settings()):
+        for part in self.run([samples], samples.shape, rate, gain, settings):
             result[:, part.window.start : part.window.stop] = part.after
             if on_progress:
                 on_progress(part.window.stop / length)
         out = torch.from_numpy(result).reshape(given.shape).to(given)
         return cast(Sound, out if isinstance(wave, Tensor) else out.numpy())
 
-    def measure(self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int) -> Gain:
-        """Return the gain that brings a recording, all its channels together, to the network's
-        level: the first reading.
+    def measure(
+        self, blocks: Iterable[Array], shape: tuple[int, ...], rate: int, *, linked: bool = True
+    ) -> Gain:
+        """Return the gain that brings a recording to the network's level, all channels together
+        or, unless `linked`, each by itself: the first reading.
 
         blocks: consecutive (C, any) samples; shape: (C, T) of them all. 1 for silence. Raises
         ValueError for samples beyond what 32-bit floats hold.
@@ -138,7 +141,8 @@ class Denoiser:
         channels, length = shape
         bands = BandSplit(rate)
         # One array for all: small ones kept between large ones would break the memory to pieces.
-        power = torch.zeros(-(-math.ceil(length / bands.ratio) // FRAME), dtype=torch.float64)
+        frames = -(-math.ceil(length / bands.ratio) // FRAME)
+        power = torch.zeros(1 if linked else channels, frames, dtype=torch.float64)
         for piece, seen in cut(
             blocks, windows(length, _piece(rate, channels), bands.context, bands.cell)
         ):
@@ -147,11 +151,11 @@ class Denoiser:
             core = bands.down(torch.from_numpy(seen).float())
             low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
             stop = int(piece.stop / bands.ratio) if piece.stop < length else low + core.shape[-1]
-            found = frame_power(core[:, start - low : stop - low]).amax(0)
-            power[start // FRAME :][: len(found)] = found
+            found = levels(core[:, start - low : stop - low], linked=linked)
+            power[:, start // FRAME :][:, : found.shape[1]] = found
         if not torch.isfinite(power).all():
             raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
-        return Gain.of(power, following=self.follow)
+        return Gain.of(power[0] if linked else power, following=self.follow)
 
     def run(
         self,
@@ -179,7 +183,7 @@ class Denoiser:
         if not seen.any():
             return Part(piece, before.numpy(), before.numpy().copy(), None)
         factor = gain.at(piece.low, piece.low + seen.shape[-1], bands.ratio)
-        clean, heard = self._enhance(seen * factor, bands, piece, settings)
+        clean, heard = self._enhance(seen * factor, factor, bands, piece, settings)
         after = settings.dry * seen + (1.0 - settings.dry) * clean / factor
         core = gain.at(heard.first, heard.first + heard.noisy.shape[-1])
         return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(core))
@@ -220,13 +224,18 @@ class Denoiser:
         spectrum = self.spectral.n_fft + steps * int(frames) * self.spectral.hop
         spectrum += self.spectral.hop  # a view begins up to one later
         gain = upper_band.WINDOW + (upper_band.REACH_FRAMES + 2) * self.spectral.hop
-        return math.ceil((spectrum + gain) * bands.ratio) + bands.context
+        below = math.ceil((spectrum + gain) * bands.ratio)
+        above = steady.reach(bands.rate) if bands.ratio > 1 else 0
+        return max(below, above) + bands.context
 
     @torch.inference_mode()
     def _enhance(
-        self, whole: Tensor, bands: BandSplit, piece: Window, settings: Settings
+        self, whole: Tensor, factor: Tensor, bands: BandSplit, piece: Window, settings: Settings
     ) -> tuple[Tensor, Heard]:
-        """Return levelled samples (C, n) of [low, high) denoised, and [start, stop) at 16 kHz."""
+        """Return levelled samples (C, n) of [low, high) denoised, and [start, stop) at 16 kHz.
+
+        factor: the factors (n,) or (C, n) that levelled them
+        """
         length = whole.shape[-1]
         core = bands.down(whole.float())
         low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
@@ -249,12 +258,20 @@ class Denoiser:
         if bands.ratio == 1:
             return clean.double(), heard
         high = whole - bands.up(core, length).double()
-        gain = upper_band.upper_gain(core, clean, self.spectral.hop, min(1.0, float(bands.ratio)))
-        position = torch.arange(length, dtype=torch.float64) / (
-            float(bands.ratio) * self.spectral.hop
+        gain, trust = upper_band.upper_gain(
+            core, clean, self.spectral.hop, min(1.0, float(bands.ratio)), linked=settings.linked
         )
-        wide = bands.up(clean, length).double()
-        return wide + upper_band.interpolate(gain.double(), position) * high, heard
+        frame = float(bands.ratio) * self.spectral.hop
+        if bands.ratio > 1:
+            # at the level as recorded: a gain that follows speech would make hiss unsteady
+            high = factor * steady.without_steady_noise(
+                (high / factor).float(), bands.rate, piece.low, gain, trust, frame,
+                linked=settings.linked,
+            )  # fmt: skip
+        else:
+            position = torch.arange(length, dtype=torch.float64) / frame
+            high = upper_band.interpolate(gain.double(), position) * high
+        return bands.up(clean, length).double() + high, heard
 
 
 def _piece(rate: int, channels: int) -> int:

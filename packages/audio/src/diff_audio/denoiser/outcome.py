@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from diff_audio.sound.delivery import Delivered
+
 __all__ = ["Outcome"]
 
 
@@ -21,6 +23,7 @@ class Outcome:
     views:    estimates averaged; draft: with half-precision arithmetic; linked: one mask for all
               channels
     notes:    what is odd about the input, and what the output does not hold of it
+    delivered: its loudness, gains and limit, where a level was set
     """
 
     input: str
@@ -45,3 +48,4 @@ class Outcome:
     draft: bool = False
     linked: bool = True
     notes: tuple[str, ...] = ()
+    delivered: Delivered | None = None

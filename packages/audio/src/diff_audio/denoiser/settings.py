@@ -47,8 +47,8 @@ class Settings:
     views:    estimates to average, 1 to 64, on frame grids in between; more than 1 needs 1 sample
     draft:    compute the network in bfloat16 where the processor is fast at it: less time, and a
               result that differs by about -58 dB
-    linked:   one mask for all channels, so that no sound moves between them; else each channel has
-              its own, as for microphones that hear different things
+    linked:   one level and one mask for all channels, so that no sound moves between them; else
+              each channel has its own, as for microphones that hear different things
     """
 
     steps: int = 1

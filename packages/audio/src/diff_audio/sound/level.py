@@ -19,7 +19,7 @@ from torch.nn import functional
 
 __all__ = [
     "FRAME", "TARGET_DB", "Gain", "active_level", "follow", "frame_power", "gain_for",
-    "levelled", "local_gain_db", "normalise",
+    "levelled", "levels", "local_gain_db", "normalise",
 ]  # fmt: skip
 
 FRAME = 320
@@ -55,6 +55,14 @@ def frame_power(wave: Tensor) -> Tensor:
     if frames:
         counts[-1] = length - (frames - 1) * FRAME
     return squares.unflatten(-1, (frames, FRAME)).sum(-1) / counts
+
+
+def levels(wave: Tensor, *, linked: bool) -> Tensor:
+    """Return the frame powers that stand for a 16 kHz wave (C, T): (1, N), of the strongest
+    channel at each frame, if the channels are linked, else (C, N).
+    """
+    power = frame_power(wave)
+    return power.amax(0, keepdim=True) if linked else power
 
 
 def active_level(power: Tensor) -> Tensor:
@@ -139,14 +147,14 @@ class Gain:
 
     @classmethod
     def of(cls, power: Tensor, *, following: bool, first: int = 0) -> Gain:
-        """Return the gain of a recording whose frames have these powers (N,): one that follows it
-        if `following`, else one for its active level.
+        """Return the gain of a recording whose frames have these powers (..., N): one that follows
+        it if `following`, else one for its active level.
 
         first: the sample, at 16 kHz, at which the first frame begins
         """
         if following:
             return cls(local_gain_db(power), first)
-        return cls.constant(float(gain_for(active_level(power))))
+        return cls(20.0 * torch.log10(gain_for(active_level(power))).unsqueeze(-1))
 
     @classmethod
     def constant(cls, factor: float) -> Gain:
@@ -155,8 +163,8 @@ class Gain:
 
     @property
     def level_db(self) -> float:
-        """Return the level that it brings to the network's, dB of full scale; where it follows
-        the recording, the median.
+        """Return the level that it brings to the network's, dB of full scale; the median where it
+        follows the recording or differs between channels.
         """
         return TARGET_DB - float(self.decibels.median())
 

@@ -53,8 +53,8 @@ _PLAIN = {
     "。": ".",
     "、": ",",
 }
-_FOREIGN = re.compile(r"[^\x02\t\n\r -~]+")  # \x02: symbols.GIVEN
-_CONTROL = re.compile(r"[\x00\x01\x03-\x08\x0b-\x1f\x7f]")  # all but \x02
+_FOREIGN = re.compile(r"[^\x01\x02\x04\t\n\r -~]+")  # marks of ours: LETTER, GIVEN, STYLE
+_CONTROL = re.compile(r"[\x00\x03\x05-\x08\x0b-\x1f\x7f]")  # all but those
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)(?: WITH .*)?")
 
 

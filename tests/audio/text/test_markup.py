@@ -134,7 +134,8 @@ def test_a_table_is_read_row_by_row(table):
 def test_code_front_matter_and_quoted_mail_are_left_out():
     text = (
         "---\ntitle: x\n---\nHello.\n\n```python\nx = [1]\n```\n\nYes.\n\n"
-        "On Mon, Jan 5, 2024 at 3:14 PM Ann <ann@b.org>\nwrote:\n\n> Old words.\n> More.\n>> Older\n"
+        "On Mon, Jan 5, 2024 at 3:14 PM Ann <ann@b.org>\nwrote:\n\n> Old words.\n> More.\n"
+        ">> Older\n"
     )
     assert [words for words, _ in told(text)] == ["hello", "yes"]
     assert [name for _, name in left_out(text)] == ["front matter", "code", "quoted mail"]
@@ -171,8 +172,14 @@ def test_what_is_left_out_is_summed_up():
 MARKUP = st.text("ab1 .\n#>*_`~[]()<>/|-+=!&;:'\"\t\\pspeak", max_size=120)
 
 
+PIECES = (
+    "<p>", "</b>", "[1]", "**", "|", "\n\n", "a", "# ", "```\n", "> ", "<!--", "-->", "&amp;",
+    "[AH0]", "](x)",
+)  # fmt: skip
+
+
 @settings(max_examples=300)
-@given(MARKUP | st.lists(st.sampled_from(["<p>", "</b>", "[1]", "**", "|", "\n\n", "a", "# ", "```\n", "> ", "<!--", "-->", "&amp;", "[AH0]", "](x)"])).map("".join))  # fmt: skip
+@given(MARKUP | st.lists(st.sampled_from(PIECES)).map("".join))
 def test_any_markup_is_read_and_places_are_those_of_the_source(text):
     try:
         script = read(text)

@@ -1,154 +1,110 @@
-"""The loudness of a recording, its true peak, and the gain that brings it to a wanted loudness.
+"""The loudness of a recording by ITU-R BS.1770, measured in blocks.
 
-Loudness is that of ITU-R BS.1770-4: K-weighted blocks of 400 ms, three quarters overlapped, with a
-gate at -70 LUFS and another 10 LU under the mean of what passed it. Every 100 ms of sound becomes
-one number, so recordings of any length are measured in bounded memory. The true peak is the
-largest sample after fourfold oversampling (annex 2 there).
+The K-weighting filters are pyloudnorm's (C. Steinmetz and J. Reiss, "pyloudnorm: a simple yet
+flexible loudness meter in Python", 2021; extra `diff-audio[loudness]`). Its own meter holds the
+whole recording; here the filters keep their state from block to block, and only the energy of
+every 100 ms is kept. The gates are those of ITU-R BS.1770-4, equations (5) to (7).
 """
 
 from __future__ import annotations
 
+import importlib.util
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-__all__ = ["LOUDNESS", "TRUE_PEAK", "Loudness", "gain_db", "limit", "loudness", "true_peak_db"]
+from diff_audio.sound.wave import Array
 
-LOUDNESS = -19.0
-"""Loudness of spoken word in one channel, LUFS."""
+__all__ = ["SHORTEST", "Loudness", "filters", "missing_library"]
 
-TRUE_PEAK = -1.0
-"""Largest true peak, dBTP."""
+SHORTEST = 0.4
+"""The shortest sound whose loudness is defined, s: one block of the gates."""
 
-Array = NDArray[np.floating[Any]]
+_OFFSET = -0.691  # dB: a sine of 997 Hz at full scale in one channel has -3.01 LUFS
+_QUIETEST, _RELATIVE = -70.0, -10.0  # LUFS and LU, the two gates
+_STEPS = 4  # of 100 ms in a block of 400 ms: blocks overlap by three quarters
+# Weights by the order of channels in a WAV file: the low-frequency channel does not count.
+_WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 
-_OVERSAMPLING = 4
-_REACH = 0.005  # seconds before and after a peak in which the limiter turns down
-_ABSOLUTE, _RELATIVE, _OFFSET = -70.0, -10.0, -0.691
-_STEPS = 4  # steps of 100 ms in a block
-_SURROUND = 1.41
-_MARGIN = 0.02  # dB that the limiter leaves, for what lies between four samples
+
+def missing_library() -> str | None:
+    """Return the line that says what to install where pyloudnorm is missing, else None."""
+    if importlib.util.find_spec("pyloudnorm") is None:
+        return "loudness needs the library pyloudnorm: pip install 'diff-audio[loudness]'"
+    return None
+
+
+def filters(rate: int) -> list[tuple[Array, Array]]:
+    """Return the stages (b, a) of the K-weighting at `rate` Hz. Raises ImportError naming the
+    extra.
+    """
+    if missing := missing_library():
+        raise ImportError(missing)
+    import pyloudnorm
+
+    # its own K-weighting: gain, dB, quality, frequency, Hz
+    stages: Any = (
+        pyloudnorm.IIRfilter(4.0, math.sqrt(0.5), 1500.0, rate, "high_shelf"),
+        pyloudnorm.IIRfilter(0.0, 0.5, 38.0, rate, "high_pass"),
+    )
+    return [(stage.b, stage.a) for stage in stages]
 
 
 class Loudness:
-    """A meter of integrated loudness: `add` samples, then read `lufs`.
-
-    rate:     in Hz
-    channels: one to five; the fourth and the fifth are surround channels
+    """A meter that is given a recording (C, any) block by block; raises ImportError naming the
+    extra `diff-audio[loudness]`.
     """
 
-    def __init__(self, rate: int, channels: int = 1) -> None:
-        """Raise ValueError for a rate under 1 Hz or another number of channels."""
-        from pyloudnorm.iirfilter import IIRfilter
+    def __init__(self, rate: int, channels: int) -> None:
+        self.rate, self.channels = rate, channels
+        self._filters = filters(rate)
+        self._states = [np.zeros((channels, len(a) - 1)) for _, a in self._filters]
+        self._energy: list[Array] = []  # sums of squares (C,) of 100 ms each
+        self._rest = np.zeros((channels, 0))  # weighted samples of the step that is not complete
+        self._done = 0  # samples in the complete steps
 
-        if rate < 1 or not 1 <= channels <= 5:
-            raise ValueError(f"rate {rate} Hz with {channels} channels: expected 1 to 5 channels")
-        # K-weighting by the analogue prototypes behind the standard's table for 48 kHz
-        shelf = IIRfilter(
-            3.99984385397, 0.7071752369554193, 1681.9744509555319, rate, "high_shelf_DeMan"
-        )
-        high_pass = IIRfilter(0.0, 0.5003270373253953, 38.13547087613982, rate, "high_pass_DeMan")
-        self._stages = [(f.passband_gain * f.b / f.a[0], f.a / f.a[0]) for f in (shelf, high_pass)]
-        self._states = [np.zeros((channels, len(b) - 1)) for b, _ in self._stages]
-        self._rate, self._channels = rate, channels
-        self._weights = np.array([1.0, 1.0, 1.0, _SURROUND, _SURROUND])[:channels]
-        self._rest = np.zeros(0)
-        self._steps: list[float] = []
-        self._samples = 0
-
-    def add(self, samples: Array) -> None:
-        """Add samples (C, n), or (n,) of one channel, full scale 1, to what was added before."""
+    def add(self, block: Array) -> None:
+        """Take in the next samples (C, n), full scale 1."""
         from scipy.signal import lfilter
 
-        wave: Any = np.atleast_2d(np.asarray(samples, np.float64))
-        if wave.shape[0] != self._channels:
-            raise ValueError(f"samples have {wave.shape[0]} channels; expected {self._channels}")
-        for index, (b, a) in enumerate(self._stages):
-            wave, self._states[index] = lfilter(b, a, wave, zi=self._states[index])
-        power = np.concatenate([self._rest, self._weights @ np.square(wave)])
-        self._samples += wave.shape[1]
-        begin = 0
-        while (end := self._edge(len(self._steps) + 1) - self._edge(len(self._steps))) <= len(
-            power
-        ) - begin:
-            self._steps.append(float(power[begin : begin + end].sum()))
-            begin += end
-        self._rest = power[begin:]
+        weighted: Any = block
+        for number, (b, a) in enumerate(self._filters):
+            weighted, self._states[number] = lfilter(b, a, weighted, zi=self._states[number])
+        held = np.concatenate((self._rest, weighted), axis=1)
+        start = self._done
+        while (stop := self._edge(len(self._energy) + 1)) <= start + held.shape[1]:
+            step = held[:, self._done - start : stop - start]
+            self._energy.append(np.square(step).sum(1))
+            self._done = stop
+        self._rest = held[:, self._done - start :]
 
     def _edge(self, step: int) -> int:
-        """Return the sample at which a step of 100 ms begins."""
-        return step * self._rate // 10
+        return step * self.rate // 10
 
-    @property
-    def lufs(self) -> float:
-        """Return the integrated loudness; -inf for silence. Less than 400 ms is one block."""
-        steps = np.array(self._steps)
-        if len(steps) >= _STEPS:
-            sums = np.convolve(steps, np.ones(_STEPS), "valid")
-            power = sums / (_STEPS * self._rate / 10)
-        else:
-            power = np.array([(steps.sum() + self._rest.sum()) / max(self._samples, 1)])
-        for gate in (_ABSOLUTE, None):
-            least = _decibels(power.mean()) + _RELATIVE if gate is None else gate
-            power = power[_decibels(power) > least]
-            if not len(power):
-                return -math.inf
-        return float(_decibels(power.mean()))
+    def of(self, factors: Sequence[float] | None = None) -> float | None:
+        """Return the integrated loudness, LUFS, of all channels, each times its factor; None where
+        nothing passes the gate of -70 LUFS, as in silence, or the sound is under 0.4 s.
+        """
+        weights = np.array(_WEIGHTS.get(self.channels, (1.0,) * self.channels))
+        return self._gated(weights * np.square(factors or [1.0] * self.channels))
 
+    def of_channel(self, channel: int) -> float | None:
+        """Return the integrated loudness, LUFS, of one channel by itself, as `of`."""
+        return self._gated(np.eye(self.channels)[channel])
 
-def _decibels(power: Any) -> Any:
-    return _OFFSET + 10 * np.log10(np.maximum(power, 1e-30))
-
-
-def gain_db(lufs: float, wanted: float = LOUDNESS) -> float:
-    """Return the gain, dB, that brings `lufs` to `wanted` LUFS; 0 for silence."""
-    return wanted - lufs if math.isfinite(lufs) else 0.0
+    def _gated(self, weights: Array) -> float | None:
+        if len(self._energy) < _STEPS:
+            return None
+        steps = np.array(self._energy) @ weights
+        blocks = np.convolve(steps, np.ones(_STEPS), "valid") / (SHORTEST * self.rate)
+        loud = blocks[blocks >= _power(_QUIETEST)]
+        if not len(loud):
+            return None
+        gate = max(loud.mean() * 10.0 ** (_RELATIVE / 10.0), _power(_QUIETEST))
+        return _OFFSET + 10.0 * math.log10(loud[loud > gate].mean())
 
 
-def true_peak_db(samples: Array) -> float:
-    """Return the true peak of samples (..., n), dBTP; -inf for silence."""
-    peak = float(_envelope(samples).max(initial=0.0))
-    return 20 * math.log10(peak) if peak else -math.inf
-
-
-def _envelope(samples: Array) -> Array:
-    """Return for each of n samples the largest of all channels, oversampled, around it: (n,)."""
-    from scipy.signal import resample_poly
-
-    wave = np.asarray(samples, np.float64).reshape(-1, np.shape(samples)[-1])
-    if not wave.shape[1]:
-        return np.zeros(0)
-    dense = np.abs(resample_poly(wave, _OVERSAMPLING, 1, axis=1)).max(0)
-    return np.maximum(dense.reshape(-1, _OVERSAMPLING).max(1), np.abs(wave).max(0))
-
-
-def limit(samples: Array, rate: int, peak: float = TRUE_PEAK) -> Array:
-    """Return samples (..., n) whose true peak is at most `peak` dBTP.
-
-    Around a sample that lies above it, all channels are turned down alike, smoothly over 5 ms
-    before and after. What lies below is returned as it is. Raises ValueError for a `peak` over 0.
-    """
-    from scipy.ndimage import minimum_filter1d, uniform_filter1d
-
-    if peak > 0:
-        raise ValueError(f"peak is {peak} dBTP; expected at most 0")
-    for _ in range(3):  # a gain that moves makes new values between samples
-        if true_peak_db(samples) <= peak:
-            break
-        ceiling = 10 ** ((peak - _MARGIN) / 20)
-        wanted = np.minimum(1.0, ceiling / np.maximum(_envelope(samples), ceiling))
-        half = max(1, round(_REACH * rate / 2))
-        low = minimum_filter1d(wanted, 4 * half + 1, mode="nearest")
-        for _ in range(2):  # two means make a triangle of the width of the minimum
-            low = uniform_filter1d(low, 2 * half + 1, mode="nearest")
-        samples = (samples * np.minimum(low, 1.0)).astype(np.asarray(samples).dtype)
-    return samples
-
-
-def loudness(samples: Array, rate: int) -> float:
-    """Return the integrated loudness of samples (C, n) or (n,), LUFS; -inf for silence."""
-    meter = Loudness(rate, channels=len(np.atleast_2d(samples)))
-    meter.add(samples)
-    return meter.lufs
+def _power(lufs: float) -> float:
+    return 10.0 ** ((lufs - _OFFSET) / 10.0)

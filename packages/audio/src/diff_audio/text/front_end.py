@@ -1,5 +1,5 @@
-"""The way from text to phonemes: read the markup, fold, normalise, look up, and read the letters of
-unknown words.
+"""The way from text to phonemes: read the markup, fold, normalise, look up, and read the letters
+of unknown words.
 """
 
 from __future__ import annotations
@@ -142,7 +142,7 @@ class _Reader:
         self._given, self._styles = iter(self.script.given), iter(self.script.styles)
 
     def sentences(self) -> Iterator[tuple[Spoken, int]]:
-        """Yield each sentence, with or without anything to say, and where it ends in the source."""
+        """Yield each sentence, silent ones too, and where it ends in the source."""
         places = self.script.places
         for block in self.script.blocks():
             style = block.style

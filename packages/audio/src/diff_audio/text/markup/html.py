@@ -22,8 +22,8 @@ BLOCKS = {
 """The mark that stands for the end of an element."""
 
 _INLINE = frozenset(
-    "a abbr acronym b bdi bdo big button center cite code data del dfn em font i img input ins kbd "
-    "label link mark meta picture q ruby rp rt s samp small source span strike strong sub sup "
+    "a abbr acronym b bdi bdo big button center cite code data del dfn em font i img input ins "
+    "kbd label link mark meta picture q ruby rp rt s samp small source span strike strong sub sup "
     "tbody tfoot thead time tt u var wbr col colgroup select textarea iframe svg math path".split()
 )
 _HIDDEN = (

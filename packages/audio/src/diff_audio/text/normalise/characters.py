@@ -11,7 +11,7 @@ from diff_audio.text.spoken import Skipped
 __all__ = ["fold"]
 
 # What the rules for numbers and symbols know beyond ASCII.
-_KEPT = frozenset("£€¥₹¢°×÷±≈≤≥≠§")
+_KEPT = frozenset("£€¥₹¢°×÷±≈≤≥≠§√")
 _PLAIN = {
     **dict.fromkeys("‘’‚‛′ʼʻ`´", "'"),
     **dict.fromkeys("“”„‟″«»‹›", '"'),
@@ -27,6 +27,20 @@ _PLAIN = {
     "µ": "µ",
     "μ": "µ",
     "№": "No. ",
+    "∞": " infinity ",
+    "∑": " sum of ",
+    "∫": " integral of ",
+    "∆": " delta ",
+    "∈": " in ",
+    "∝": " proportional to ",
+    "‰": " per mille ",
+    "⋅": " times ",
+    "→": " -> ",
+    "⇒": " => ",
+    "←": " <- ",
+    "₩": " won ",
+    "₽": " rubles ",
+    "₿": " bitcoin ",
     "℃": "°C",
     "℉": "°F",
     "º": "°",

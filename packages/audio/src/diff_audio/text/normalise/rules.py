@@ -13,6 +13,8 @@ from diff_audio.text.normalise.abbreviations import LETTER, acronyms, expand, le
 from diff_audio.text.normalise.addresses import addresses
 from diff_audio.text.normalise.amounts import measures, money, plain_numbers, ranges, telephones
 from diff_audio.text.normalise.dates import dates, times
+from diff_audio.text.normalise.science import science
+from diff_audio.text.normalise.usage import usage
 from diff_audio.text.pronunciation.dictionary import lookup
 from diff_audio.text.symbols import GIVEN, PUNCTUATION, STYLE
 
@@ -63,6 +65,8 @@ _LONE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _RULES: tuple[Callable[[str], str], ...] = (
     addresses,
+    usage,
+    science,
     dates,
     times,
     money,
@@ -93,7 +97,8 @@ def tokens(text: str) -> list[str]:
     """The words and punctuation of a folded text (`characters.fold`).
 
     A word is in lower case; a single capital, perhaps with an "s", is a letter spoken by its name;
-    `GIVEN` and `STYLE` stay. Of several marks in a row the strongest stays, and none comes before a word.
+    `GIVEN` and `STYLE` stay. Of several marks in a row the strongest stays, and none comes before
+    a word.
     """
     for rule in _RULES:
         text = rule(text)

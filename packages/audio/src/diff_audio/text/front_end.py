@@ -31,6 +31,7 @@ _LONGEST_WORD = 40
 _MOST_SKIPPED = 1000  # reported with one sentence: memory stays bounded
 _ENDS = re.compile("[\x05-\x08]")
 _MARKS = re.compile("[\x00-\x08]")
+_GAP = re.compile(r" (?=[.,;:!?])")
 _NAMES = {"A": ("EY1",), "I": ("AY1",), "O": ("OW1",)}
 
 
@@ -110,6 +111,11 @@ def utterances(
     yield replace(ready, skipped=ready.skipped + tuple(skipped[:_MOST_SKIPPED]))
 
 
+def _tidy(text: str) -> str:
+    """Return a sentence as it is shown: without the gaps that markup left."""
+    return _GAP.sub("", " ".join(text.split()))
+
+
 def _position(skipped: Skipped) -> int:
     return skipped.position
 
@@ -181,7 +187,7 @@ class _Reader:
         ]
         words = iter(given)
         written = _MARKS.sub(lambda m: next(words).word if m[0] == GIVEN else "", text)
-        return replace(spoken, skipped=tuple(found), text=" ".join(written.split()))
+        return replace(spoken, skipped=tuple(found), text=_tidy(written))
 
     def refuse(self, skipped: Sequence[Skipped]) -> None:
         """Raise ValueError under `strict` for what was skipped."""

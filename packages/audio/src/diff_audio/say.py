@@ -53,7 +53,7 @@ TextFile = Annotated[
 Book = Annotated[
     Path | None,
     typer.Option(
-        help="Speak a book (EPUB, or a text with headings) into the folder -o, one file a chapter. "
+        help="Speak a book (EPUB, or text with headings) into the folder -o, one file a chapter. "
         "What is done already is not done again.",
         rich_help_panel=options.FILES,
     ),

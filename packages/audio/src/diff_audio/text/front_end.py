@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import islice
 
 from diff_audio.text.markup.read import read
-from diff_audio.text.markup.script import Given, Style
+from diff_audio.text.markup.script import Style
 from diff_audio.text.normalise.abbreviations import LETTER
 from diff_audio.text.normalise.characters import fold
 from diff_audio.text.normalise.rules import tokens
@@ -20,7 +20,7 @@ from diff_audio.text.pronunciation.dictionary import Phones, lookup
 from diff_audio.text.pronunciation.heteronyms import choose
 from diff_audio.text.pronunciation.lexicon import Lexicon
 from diff_audio.text.pronunciation.morphology import compose, with_s
-from diff_audio.text.spoken import GAPS, Skipped, Spoken
+from diff_audio.text.spoken import GAPS, Given, Skipped, Spoken
 from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, STYLE, VOWELS
 
 __all__ = ["ENGINES", "phonemes", "pronounce", "utterances"]

@@ -7,13 +7,21 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal, overload
 
-__all__ = ["GAPS", "Gap", "Skipped", "Spoken", "summary"]
+__all__ = ["GAPS", "Gap", "Given", "Skipped", "Spoken", "summary"]
 
 Gap = Literal["clause", "sentence", "paragraph", "heading"]
 """The kind of pause after what is spoken at once."""
 
 GAPS: tuple[Gap, ...] = ("clause", "sentence", "paragraph", "heading")
 """All of them, the shortest first."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A word whose phonemes are given, and how it is written."""
+
+    phones: tuple[str, ...]
+    word: str
 
 
 @dataclass(frozen=True)

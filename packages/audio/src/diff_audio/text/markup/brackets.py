@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import re
 
-from diff_audio.text.markup.script import Draft, Given
+from diff_audio.text.markup.script import Draft
 from diff_audio.text.pronunciation.dictionary import Phones
+from diff_audio.text.spoken import Given
 from diff_audio.text.symbols import CONSONANTS, SYMBOLS, VOWELS
 
 __all__ = ["brackets", "check", "is_meant", "phones"]

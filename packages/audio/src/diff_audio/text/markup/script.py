@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_audio.text.spoken import Gap, Skipped
+from diff_audio.text.spoken import Gap, Given, Skipped
 from diff_audio.text.symbols import GIVEN, STYLE
 
 __all__ = [
@@ -23,7 +23,6 @@ __all__ = [
     "Block",
     "Break",
     "Draft",
-    "Given",
     "Script",
     "Style",
 ]
@@ -42,14 +41,6 @@ Edit = Callable[[re.Match[str]], str | int]
 """Returns the text in the stead of a match, or the number of the group that stays."""
 
 Places = NDArray[np.int64]
-
-
-@dataclass(frozen=True)
-class Given:
-    """A word whose phonemes are given, and how it is written."""
-
-    phones: tuple[str, ...]
-    word: str
 
 
 @dataclass(frozen=True)

@@ -14,17 +14,9 @@ from xml.parsers import expat
 import numpy as np
 
 from diff_audio.text.markup.say_as import is_known, say_as
-from diff_audio.text.markup.script import (
-    PARAGRAPH,
-    SENTENCE,
-    Break,
-    Draft,
-    Given,
-    Places,
-    Style,
-)
+from diff_audio.text.markup.script import PARAGRAPH, SENTENCE, Break, Draft, Places, Style
 from diff_audio.text.pronunciation.alphabets import to_phones
-from diff_audio.text.spoken import Skipped
+from diff_audio.text.spoken import Given, Skipped
 from diff_audio.text.xml import refuse_entities, where
 
 __all__ = ["is_ssml", "read"]

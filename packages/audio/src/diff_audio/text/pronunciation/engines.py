@@ -11,9 +11,8 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from diff_audio.text.markup.script import Given
 from diff_audio.text.pronunciation.ipa import arpabet
-from diff_audio.text.spoken import Skipped, Spoken
+from diff_audio.text.spoken import Given, Skipped, Spoken
 from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, STYLE
 
 __all__ = ["speak"]

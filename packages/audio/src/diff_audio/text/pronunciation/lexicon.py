@@ -15,10 +15,10 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree.ElementTree import Element
 
-from diff_audio.text.markup.script import Given
 from diff_audio.text.pronunciation.alphabets import to_phones
 from diff_audio.text.pronunciation.dictionary import Phones
 from diff_audio.text.pronunciation.morphology import with_s
+from diff_audio.text.spoken import Given
 from diff_audio.text.xml import local, parse
 
 __all__ = ["Lexicon"]

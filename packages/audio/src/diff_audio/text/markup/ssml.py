@@ -118,9 +118,12 @@ class _Reader:
 
     def _start(self, name: str, given: dict[str, str]) -> None:
         name = name.rpartition(":")[2]
-        begin = _BEGIN.get(name)
-        if begin is not None:
-            self._ends.append(begin(self, given))
+        begins = {
+            "break": self._break, "prosody": self._prosody, "emphasis": self._emphasis,
+            "sub": self._sub, "phoneme": self._phoneme, "say-as": self._say_as,
+        }  # fmt: skip
+        if name in begins:
+            self._ends.append(begins[name](given))
             return
         if name not in _PLAIN:
             self._note(name)
@@ -229,9 +232,3 @@ class _Reader:
 
     def _fault(self, what: str, value: str, expected: str) -> ValueError:
         return ValueError(f"text: {what} {value!a} at character {self._place()}: {expected}")
-
-
-_BEGIN: dict[str, Callable[[_Reader, dict[str, str]], Callable[[], None]]] = {
-    "break": _Reader._break, "prosody": _Reader._prosody, "emphasis": _Reader._emphasis,
-    "sub": _Reader._sub, "phoneme": _Reader._phoneme, "say-as": _Reader._say_as,
-}  # fmt: skip

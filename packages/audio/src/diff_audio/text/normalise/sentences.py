@@ -53,8 +53,8 @@ def cuts(text: str) -> Iterator[tuple[int, int, Gap]]:
     while start < len(text):
         end = _sentence_end(text, start)
         pieces = list(_cut(text, start, end))
-        yield from ((first, last, "clause") for first, last in pieces[:-1])
-        yield from ((first, last, "sentence") for first, last in pieces[-1:])
+        for number, (first, last) in enumerate(pieces, 1):
+            yield first, last, "sentence" if number == len(pieces) else "clause"
         start = _skip_space(text, end)
 
 

@@ -120,7 +120,8 @@ def usage(text: str) -> str:
 
 
 def _file(match: re.Match[str]) -> str:
-    parts = (_FILE_SIGNS.get(part, part) for part in _FILE_PART.findall(match[1]))
+    found: list[str] = _FILE_PART.findall(match[1])
+    parts = [_FILE_SIGNS.get(part, part) for part in found]
     letters, number = match[2].rstrip("34"), match[2][len(match[2].rstrip("34")) :]
     ending = letters if letters in _ENDINGS else letter_names(letters)
     return f"{' '.join(parts)} dot {ending} {digits(number)}".rstrip()

@@ -64,7 +64,7 @@ class Lexicon:
 
     @cached_property
     def _folded(self) -> dict[str, Phones | str]:
-        return {word.casefold(): said for word, said in reversed(self.words.items())}
+        return {word.casefold(): said for word, said in reversed(list(self.words.items()))}
 
     def find(self, word: str) -> Phones | str | None:
         """Return how a word is said; None if it is not in the lexicon."""

@@ -105,6 +105,7 @@ def test_words(text, words):
         ("address the crowd", {0: "AH0 D R EH1 S"}),
         ("an aged man", {1: "EY1 JH AH0 D"}),
         ("aged five", {0: "EY1 JH D"}),
+        ("Siobhan Nguyen's GitHub", {0: "SH AH0 V AO1 N", 1: "W IH1 N Z", 2: "G IH1 T HH AH2 B"}),
     ],
 )
 def test_words_that_sound_by_their_place(text, places):

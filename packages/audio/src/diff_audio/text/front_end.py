@@ -16,7 +16,7 @@ from diff_audio.text.normalise.abbreviations import LETTER
 from diff_audio.text.normalise.characters import fold
 from diff_audio.text.normalise.rules import tokens
 from diff_audio.text.normalise.sentences import cuts
-from diff_audio.text.pronunciation.dictionary import Phones, lookup
+from diff_audio.text.pronunciation.dictionary import Phones, corrected, lookup
 from diff_audio.text.pronunciation.heteronyms import choose
 from diff_audio.text.pronunciation.lexicon import Lexicon
 from diff_audio.text.pronunciation.morphology import compose, with_s
@@ -261,6 +261,10 @@ def pronounce(word: str) -> Phones:
     if word[0].isupper():
         name = _NAMES.get(word[0]) or lookup(word[0].lower())[0]
         return with_s(name) if word[1:] == "s" else name
+    if found := corrected(word):
+        return found
+    if word.endswith("'s") and (found := corrected(word[:-2])):
+        return with_s(found)
     if found := lookup(word):
         return found[0]
     if len(word) > _LONGEST_WORD:

@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from diff_audio.text.front_end import ENGINES, phonemes, pronounce, utterances
 from diff_audio.text.normalise.sentences import sentences
-from diff_audio.text.spoken import Skipped, Spoken
+from diff_audio.text.pronunciation.lexicon import Lexicon
+from diff_audio.text.spoken import Skipped, Spoken, summary
 from diff_audio.text.symbols import SYMBOLS, decode, encode
 
 __all__ = [
     "ENGINES",
+    "Lexicon",
     "SYMBOLS",
     "Skipped",
     "Spoken",
@@ -25,5 +27,6 @@ __all__ = [
     "phonemes",
     "pronounce",
     "sentences",
+    "summary",
     "utterances",
 ]

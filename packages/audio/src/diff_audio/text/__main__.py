@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from diff_audio.text import ENGINES, utterances
+from diff_audio.text import ENGINES, Lexicon, Skipped, summary, utterances
 from diff_core.command import App, Failures, options, run
 
 __all__ = ["app", "main"]
@@ -36,6 +37,10 @@ def text(
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse characters that cannot be spoken.")
     ] = False,
+    lexicon: Annotated[
+        Path | None,
+        typer.Option(help="Your own words: a word and its phonemes a line, or a PLS file."),
+    ] = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="One line of JSON for each sentence.")
     ] = False,
@@ -44,7 +49,8 @@ def text(
     """Print a text as it is spoken, a sentence at a time: a line of words, a line of phonemes.
 
     Numbers and abbreviations are written out. Phonemes may be given in brackets: [HH AH0 L OW1].
-    What cannot be spoken is left out and reported on standard error.
+    Markdown, HTML and SSML are read. What cannot be spoken is left out and reported once on
+    standard error.
 
     Exit code: 0 done, 1 the text cannot be spoken, 2 wrong usage.
     """
@@ -54,14 +60,19 @@ def text(
     try:
         piped = words == ["-"]
         given = sys.stdin.buffer.read().decode("utf-8-sig") if piped else " ".join(words)
-        for spoken in utterances(given, strict=strict, engine=engine, language=language):
-            for skipped in spoken.skipped:
-                failures.warn("left out", str(skipped))
+        words_of_mine = Lexicon.read(lexicon) if lexicon else None
+        left_out: list[Skipped] = []
+        for spoken in utterances(
+            given, strict=strict, engine=engine, language=language, lexicon=words_of_mine
+        ):
+            left_out += spoken.skipped
             if as_json:
                 print(json.dumps(asdict(spoken)))
             else:
                 print(f"{' '.join(spoken.words)}\n{' '.join(spoken)}", flush=True)
-    except ValueError as error:
+        for line in summary(left_out):
+            failures.warn("left out", line)
+    except (ValueError, OSError) as error:
         failures.add("text", error)
     return failures.finish(1)
 

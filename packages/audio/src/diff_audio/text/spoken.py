@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import overload
+from typing import Literal, overload
 
-__all__ = ["Skipped", "Spoken"]
+__all__ = ["GAPS", "Gap", "Given", "Skipped", "Spoken", "summary"]
+
+Gap = Literal["clause", "sentence", "paragraph", "heading"]
+"""The kind of pause after what is spoken at once."""
+
+GAPS: tuple[Gap, ...] = ("clause", "sentence", "paragraph", "heading")
+"""All of them, the shortest first."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """A word whose phonemes are given, and how it is written."""
+
+    phones: tuple[str, ...]
+    word: str
 
 
 @dataclass(frozen=True)
@@ -35,11 +50,21 @@ class Spoken(Sequence[str]):
     words:    the text in words: numbers and abbreviations are written out, a letter that is
               spoken by its name is a capital, and phonemes given in brackets stay in brackets
     skipped:  what could not be spoken
+    text:     the sentence as it is written, without markup
+    gap:      the kind of pause after it; `pause`, in seconds, where the text itself gives one
+    lead:     seconds of silence before it, where the text gives them
+    rates:    the speed of each phoneme as a factor, `gains` its level in dB; () for all alike
     """
 
     phonemes: tuple[str, ...]
     words: tuple[str, ...]
     skipped: tuple[Skipped, ...] = ()
+    text: str = ""
+    gap: Gap = "sentence"
+    pause: float | None = None
+    lead: float = 0.0
+    rates: tuple[float, ...] = ()
+    gains: tuple[float, ...] = ()
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -53,3 +78,20 @@ class Spoken(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.phonemes)
+
+
+def summary(skipped: Iterable[Skipped], most: int = 5) -> list[str]:
+    """Return what was left out in a few words: each name once, with the first place of it and how
+    often there was such a thing; at most `most` names, then how many more there were.
+    """
+    first: dict[str, Skipped] = {}
+    count: Counter[str] = Counter()
+    for one in skipped:
+        first.setdefault(one.name, one)
+        count[one.name] += 1
+    lines = [
+        f"{one}{f' and {count[name] - 1} more' if count[name] > 1 else ''}"
+        for name, one in first.items()
+    ]
+    left = len(lines) - most
+    return [*lines[:most], *([f"{left} further kinds"] if left > 0 else [])]

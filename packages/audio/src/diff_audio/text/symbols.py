@@ -16,6 +16,7 @@ __all__ = [
     "PADDING",
     "PUNCTUATION",
     "SPACE",
+    "STYLE",
     "SYMBOLS",
     "VOWELS",
     "decode",
@@ -28,7 +29,10 @@ CONSONANTS = tuple("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".spl
 VOWELS = tuple("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
 
 GIVEN = "\x02"
-"""Stands for the phonemes of a bracket in a text that is being normalised."""
+"""Stands for the phonemes that are given in a text that is being normalised."""
+
+STYLE = "\x04"
+"""Stands for a change of the manner of speaking there."""
 
 # The order is that of the embeddings in trained voices: append, never insert.
 SYMBOLS: tuple[str, ...] = (

@@ -181,8 +181,18 @@ def main() -> None:
     parser.add_argument("--score", action="store_true", help="score the shipped network only")
     here = Path(__file__).parent / "data" / letters.WEIGHTS
     parser.add_argument("--out", type=Path, default=here)
+    parser.add_argument(
+        "--names",
+        type=Path,
+        nargs="+",
+        help="score only held-out words that begin a line of these",
+    )
     given = parser.parse_args()
     known, test = held_out()
+    if given.names:
+        lines = [line.split() for file in given.names for line in file.read_text().splitlines()]
+        names = {line[0].lower() for line in lines if line}
+        test = [word for word in test if word in names]
     if not given.score:
         torch.manual_seed(given.seed)
         began = time.process_time()

@@ -189,9 +189,9 @@ class Voice(nn.Module):
         cond = Condition(vector=encoded.speaker, channels=channels, lengths=lengths)
         return mean.transpose(1, 2), cond
 
-    def durations(self, encoded: Encoded, rate: float = 1.0) -> Tensor:
+    def durations(self, encoded: Encoded, rate: float | Tensor = 1.0) -> Tensor:
         """Return frames (B, I) int64 of each symbol at `rate` times the usual speed, at least 1
-        each.
+        each; `rate` is one number, or one for each symbol (B, I).
 
         Ends of symbols, not durations, are rounded, so that roundings do not add up.
         """

@@ -1,15 +1,14 @@
 """The trained voice as an object: text of any length in, sound out, sentence by sentence.
 
-Each sentence is spoken on its own, so that memory is bounded and sound comes early. Pauses between
-sentences are made by the voice itself: the symbols of begin and end, which stand for the silence
-around a recording, are held longer, and sentences are joined where both are in it.
+Each sentence is spoken on its own, so that memory is bounded and sound comes early. The pauses
+between sentences are digital silence, into which the voice's own silence fades.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,56 +17,20 @@ from torch import Tensor
 
 from diff_audio.sound.wave import Wave
 from diff_audio.spectra.mel import Mel
-from diff_audio.text import SYMBOLS, Spoken, encode, utterances
-from diff_audio.text.symbols import BEGIN, END, SPACE
+from diff_audio.text import SYMBOLS, Lexicon, Spoken, encode
+from diff_audio.text.symbols import BEGIN, END
 from diff_audio.vocoder import Settings, Vocoder
+from diff_audio.voice.finish import BEFORE, BEHIND, Level, limited, quieten, shift_pitch, trimmed
+from diff_audio.voice.manner import PAUSES, Manner
 from diff_audio.voice.model import Voice
+from diff_audio.voice.parts import Ahead, Part, cut, parts_of
+from diff_audio.voice.timing import Timed, timed
 from diff_audio.weights import path_of
 from diff_core.device import pick_device
 from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 from diff_core.noise import Keyed
 
 __all__ = ["Manner", "Piece", "Speaker", "cut"]
-
-MOST_SYMBOLS = 240  # that are spoken at once: about 16 s
-_PAUSE = 0.35  # seconds of silence between sentences
-_JOIN = 0.01  # seconds in which one sentence fades into the next
-_BREAKS = ",.!?;:-"
-
-
-@dataclass(frozen=True)
-class Manner:
-    """The manner of speaking.
-
-    rate:        speed relative to the training voice's, 0.25 to 4
-    temperature: scale of the noise that the flow starts from, 0 to 2; less is more even
-    steps:       steps of the flow, 1 to 64
-    seed:        the seed of the noise
-    speaker:     a name out of `Speaker.speakers`; None is the first
-    engine, language: the maker of phonemes, see `diff_audio.text.phonemes`
-    strict:      refuse what cannot be spoken, instead of leaving it out
-
-    Raises ValueError for a number out of range.
-    """
-
-    rate: float = 1.0
-    temperature: float = 0.3
-    steps: int = 4
-    seed: int = 0
-    speaker: str | None = None
-    engine: str = "cmu"
-    language: str = "en-us"
-    strict: bool = False
-
-    def __post_init__(self) -> None:
-        for name, low, high in (
-            ("rate", 0.25, 4),
-            ("temperature", 0, 2),
-            ("steps", 1, 64),
-            ("seed", 0, 2**63 - 1),
-        ):
-            if not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} is {getattr(self, name)}; expected {low} to {high}")
 
 
 @dataclass(frozen=True)
@@ -78,7 +41,9 @@ class Piece:
     symbols:   (I,) of it, begin and end counted
     mel:       (bands, N) log-mel
     durations: (I,) frames of each symbol
-    wave:      (T,) full scale 1; what the next piece fades into is left for that
+    wave:      (T,) full scale 1, with the pause after it
+    start:     seconds from the start of the first piece to this one
+    words:     its words with their times, in seconds from the start of the first piece
     """
 
     spoken: Spoken
@@ -86,6 +51,8 @@ class Piece:
     mel: Tensor
     durations: Tensor
     wave: Wave
+    start: float
+    words: tuple[Timed, ...]
 
 
 class Speaker:
@@ -138,36 +105,89 @@ class Speaker:
         """Return the rate in Hz."""
         return self.mel.sample_rate
 
-    def __call__(self, text: str, manner: Manner | None = None) -> tuple[Wave, int]:
+    def __call__(
+        self, text: str, manner: Manner | None = None, lexicon: Lexicon | None = None
+    ) -> tuple[Wave, int]:
         """The sound (T,) of a text, full scale 1, and its sample rate in Hz.
 
         Raises ValueError as `stream` does.
         """
-        waves = [piece.wave for piece in self.stream(text, manner)]
+        manner = manner or Manner()
+        plain = replace(manner, loudness=None)
+        waves = [piece.wave for piece in self.stream(text, plain, lexicon)]
+        if manner.loudness is not None:
+            level = Level(self.sample_rate)
+            for wave in waves:
+                level.add(wave)
+            gain = level.gain(manner.loudness)
+            waves = [limited(wave * np.float32(gain), self.sample_rate) for wave in waves]
         return np.concatenate(waves), self.sample_rate
 
-    def stream(self, text: str, manner: Manner | None = None) -> Iterator[Piece]:
+    def stream(
+        self, text: str, manner: Manner | None = None, lexicon: Lexicon | None = None
+    ) -> Iterator[Piece]:
         """The pieces of a text, in order, each as soon as it is spoken.
+
+        Between them is digital silence. The loudness is that of all pieces so far, so that it
+        settles within a few sentences; the whole text at once has it exactly.
 
         A sentence with nothing to say in it is passed over. Raises ValueError if the whole text is
         such, for an unknown speaker, and for what `diff_audio.text.phonemes` refuses.
         """
         manner = manner or Manner()
         number = self._number(manner.speaker)
-        join = int(_JOIN * self.sample_rate)
-        held: Wave | None = None
-        parts = _Ahead(self._parts(text, manner))
+        level = Level(self.sample_rate)
+        done = 0
+        parts = Ahead(parts_of(text, manner, lexicon))
         for index, part in enumerate(parts):
             mel, durations = self._utter(part, number, manner, index)
-            wave = self.sound(mel, manner.seed)
-            if held is not None:
-                fade = np.linspace(0, 1, len(held), dtype=np.float32)
-                wave[: len(held)] = held * (1 - fade) + wave[: len(held)] * fade
-            held = None
-            if parts.more:
-                held, wave = wave[-join:].copy(), wave[:-join]
+            wave, words = self._finish(part, mel, durations, manner)
+            if manner.loudness is not None:
+                level.add(wave)
+                wave = limited(wave * np.float32(level.gain(manner.loudness)), self.sample_rate)
+            lead = int(part.spoken.lead * self.sample_rate)
+            rest = self._pause(part, manner, more=parts.more)
+            wave = np.pad(wave, (lead, rest))
+            begin = (done + lead) / self.sample_rate
+            moved = tuple(
+                Timed(one.word, round(begin + one.start, 3), round(begin + one.end, 3))
+                for one in words
+            )
             symbols = (BEGIN, *part.spoken, END)
-            yield Piece(part.spoken, symbols, mel, durations, wave)
+            start = round(done / self.sample_rate, 3)
+            yield Piece(part.spoken, symbols, mel, durations, wave, start, moved)
+            done += len(wave)
+
+    def _finish(
+        self, part: Part, mel: Tensor, durations: Tensor, manner: Manner
+    ) -> tuple[Wave, tuple[Timed, ...]]:
+        """Return the wave of a piece, without the pause after it, and the times of its words."""
+        rate, hop = self.sample_rate, self.mel.hop
+        symbols = (BEGIN, *part.spoken, END)
+        wave = self.sound(mel, manner.seed)
+        ends = np.minimum(durations.cumsum(0).numpy() * hop, len(wave))
+        gains = (0.0, *part.spoken.gains, 0.0) if part.spoken.gains else ()
+        wave = quieten(wave, symbols, ends.tolist(), gains, rate)
+        speed = manner.rate / _factor(manner)
+        wave, cut_off = trimmed(wave, int(ends[0]), int(ends[-2]), rate, speed)
+        length = len(wave)
+        wave = shift_pitch(wave, _factor(manner))
+        scale = (len(wave) / length if length else 1.0) / rate
+        lasts = np.diff(ends, prepend=0) * scale
+        words = timed(part.words, symbols, lasts.tolist(), (float(ends[0]) - cut_off) * scale)
+        return wave, words
+
+    def _pause(self, part: Part, manner: Manner, *, more: bool) -> int:
+        """Return the samples of silence after a piece, less what the voice itself is silent."""
+        if part.last and part.spoken.pause is not None:
+            seconds = part.spoken.pause
+        elif not more:
+            return 0
+        else:
+            gap = part.spoken.gap if part.last else "clause"
+            seconds = PAUSES[gap] * manner.pause / manner.rate
+        own = (BEFORE + BEHIND) / manner.rate if more else 0.0
+        return max(0, int((seconds - own) * self.sample_rate))
 
     def sound(self, mel: Tensor, seed: int = 0) -> Wave:
         """The wave ((N - 1) hop,) of a log-mel (bands, N)."""
@@ -183,32 +203,16 @@ class Speaker:
             )
         return self.speakers.index(speaker)
 
-    def _parts(self, text: str, manner: Manner) -> Iterator[_Part]:
-        said = utterances(
-            text, strict=manner.strict, engine=manner.engine, language=manner.language
-        )
-        for number, spoken in enumerate(said):
-            pieces = cut(spoken.phonemes)
-            for n, piece in enumerate(pieces):
-                first, last = n == 0, n == len(pieces) - 1
-                # words, and what was left out, are given with a sentence's first piece
-                told = replace(spoken, phonemes=piece) if first else Spoken(piece, ())
-                yield _Part(told, first and number > 0, last)
-
-    def _utter(
-        self, part: _Part, number: int, manner: Manner, index: int
-    ) -> tuple[Tensor, Tensor]:
+    def _utter(self, part: Part, number: int, manner: Manner, index: int) -> tuple[Tensor, Tensor]:
         device = self.device
         symbols = torch.tensor([encode(part.spoken)], device=device)
         tokens = torch.tensor([symbols.shape[1]], device=device)
+        rate: float | Tensor = manner.rate / _factor(manner)
+        if part.spoken.rates:
+            rate = rate * torch.tensor([[1.0, *part.spoken.rates, 1.0]], device=device).double()
         with torch.inference_mode():
             encoded = self.voice.encode(symbols, tokens, torch.tensor([number], device=device))
-            durations = self.voice.durations(encoded, manner.rate)
-            pause = int(_PAUSE / 2 * self.sample_rate / self.mel.hop / manner.rate)
-            if part.opens:
-                durations[:, 0] = durations[:, 0].clamp(min=pause)
-            if part.closes:
-                durations[:, -1] = durations[:, -1].clamp(min=pause)
+            durations = self.voice.durations(encoded, rate)
             noise = Keyed([(manner.seed * 1_000_003 + index) % 2**63])
             mel = self.voice.speak(
                 encoded, durations, noise, steps=manner.steps, temperature=manner.temperature
@@ -217,41 +221,6 @@ class Speaker:
         return mel[0].clamp(min=math.log(self.mel.floor)).cpu(), durations[0].cpu()
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A run of phonemes that are spoken at once; whether a pause comes before and after them."""
-
-    spoken: Spoken
-    opens: bool
-    closes: bool
-
-
-class _Ahead:
-    """An iterator that knows, while an item is looked at, whether there is `more`."""
-
-    def __init__(self, parts: Iterator[_Part]) -> None:
-        self._parts, self.more = parts, True
-
-    def __iter__(self) -> Iterator[_Part]:
-        current = next(self._parts, None)
-        while current is not None:
-            following = next(self._parts, None)
-            self.more = following is not None
-            yield current
-            current = following
-
-
-def cut(symbols: Sequence[str], most: int = MOST_SYMBOLS) -> list[tuple[str, ...]]:
-    """Return phonemes in pieces of at most `most`, cut after punctuation if there is any in the
-    later half, else between words, else where it must be.
-    """
-    rest, pieces = tuple(symbols), list[tuple[str, ...]]()
-    while len(rest) > most:
-        later = range(most - 1, most // 2, -1)
-        at = next((n + 1 for n in later if rest[n] in _BREAKS), 0)
-        at = at or next((n for n in later if rest[n] == SPACE), 0) or most
-        pieces.append(rest[:at])
-        rest = rest[at:]
-        while rest and rest[0] == SPACE:
-            rest = rest[1:]
-    return [*pieces, rest] if rest or not pieces else pieces
+def _factor(manner: Manner) -> float:
+    """Return the ratio of frequencies of a manner's pitch."""
+    return 2 ** (manner.pitch / 12)

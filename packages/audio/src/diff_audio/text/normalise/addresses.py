@@ -6,7 +6,7 @@ import re
 
 from diff_audio.text.normalise.abbreviations import letter_names
 
-__all__ = ["addresses"]
+__all__ = ["SIGNS", "addresses"]
 
 _HOST = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}\.)+[A-Za-z]{2,24}"
 _ENDS = "com|org|net|edu|gov|int|mil|info|io|ai|dev|app|uk|de|fr|eu|us|ca|au|nz|ie|in|jp|ch"
@@ -16,7 +16,7 @@ _WEB = re.compile(
     rf"(?:[A-Za-z0-9-]{{1,63}}\.){{1,5}}(?:{_ENDS})(?![\w.-]*\w)(?:/[\w./?=&%#~+-]*)?)",
     re.ASCII,
 )
-_SIGNS = {
+SIGNS = {
     ".": "dot", "@": "at", "/": "slash", "-": "dash", "_": "underscore", ":": "colon",
     "?": "question mark", "=": "equals", "&": "and", "#": "hash", "%": "percent",
     "~": "tilde", "+": "plus", ",": "comma", ";": "semicolon", "!": "exclamation mark",
@@ -43,5 +43,5 @@ def _read(match: re.Match[str]) -> str:
         elif piece.isdigit():
             words.append(" ".join(piece) if len(piece) > 4 or piece[0] == "0" else piece)
         else:
-            words.append(_SIGNS.get(piece, piece.lower()))
+            words.append(SIGNS.get(piece, piece.lower()))
     return f" {' '.join(words)} {address[len(kept) :]}"

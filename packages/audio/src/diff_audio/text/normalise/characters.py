@@ -11,7 +11,7 @@ from diff_audio.text.spoken import Skipped
 __all__ = ["fold"]
 
 # What the rules for numbers and symbols know beyond ASCII.
-_KEPT = frozenset("£€¥₹¢°×÷±≈≤≥≠§")
+_KEPT = frozenset("£€¥₹¢°×÷±≈≤≥≠§√")
 _PLAIN = {
     **dict.fromkeys("‘’‚‛′ʼʻ`´", "'"),
     **dict.fromkeys("“”„‟″«»‹›", '"'),
@@ -27,6 +27,20 @@ _PLAIN = {
     "µ": "µ",
     "μ": "µ",
     "№": "No. ",
+    "∞": " infinity ",
+    "∑": " sum of ",
+    "∫": " integral of ",
+    "∆": " delta ",
+    "∈": " in ",
+    "∝": " proportional to ",
+    "‰": " per mille ",
+    "⋅": " times ",
+    "→": " -> ",
+    "⇒": " => ",
+    "←": " <- ",
+    "₩": " won ",
+    "₽": " rubles ",
+    "₿": " bitcoin ",
     "℃": "°C",
     "℉": "°F",
     "º": "°",
@@ -53,8 +67,8 @@ _PLAIN = {
     "。": ".",
     "、": ",",
 }
-_FOREIGN = re.compile(r"[^\x02\t\n\r -~]+")  # \x02: symbols.GIVEN
-_CONTROL = re.compile(r"[\x00\x01\x03-\x08\x0b-\x1f\x7f]")  # all but \x02
+_FOREIGN = re.compile(r"[^\x01\x02\x04\t\n\r -~]+")  # marks of ours: LETTER, GIVEN, STYLE
+_CONTROL = re.compile(r"[\x00\x03\x05-\x08\x0b-\x1f\x7f]")  # all but those
 _GREEK = re.compile(r"GREEK (?:SMALL|CAPITAL) LETTER (?:FINAL )?([A-Z]+)(?: WITH .*)?")
 
 

@@ -13,8 +13,10 @@ from diff_audio.text.normalise.abbreviations import LETTER, acronyms, expand, le
 from diff_audio.text.normalise.addresses import addresses
 from diff_audio.text.normalise.amounts import measures, money, plain_numbers, ranges, telephones
 from diff_audio.text.normalise.dates import dates, times
+from diff_audio.text.normalise.science import science
+from diff_audio.text.normalise.usage import usage
 from diff_audio.text.pronunciation.dictionary import lookup
-from diff_audio.text.symbols import GIVEN, PUNCTUATION
+from diff_audio.text.symbols import GIVEN, PUNCTUATION, STYLE
 
 __all__ = ["tokens"]
 
@@ -63,6 +65,8 @@ _LONE: tuple[tuple[re.Pattern[str], str], ...] = tuple(
 )
 _RULES: tuple[Callable[[str], str], ...] = (
     addresses,
+    usage,
+    science,
     dates,
     times,
     money,
@@ -77,7 +81,7 @@ _RULES: tuple[Callable[[str], str], ...] = (
     lambda text: _each(_LONE, text),
 )
 _TOKEN = re.compile(
-    rf"{LETTER}[A-Z](?:s\b)?|[A-Za-z]+(?:'[A-Za-z]+)*|'[A-Za-z]+|{GIVEN}|{_DASH}|[,.!?;:]"
+    rf"{LETTER}[A-Z](?:s\b)?|[A-Za-z]+(?:'[A-Za-z]+)*|'[A-Za-z]+|{GIVEN}|{STYLE}|{_DASH}|[,.!?;:]"
 )
 _STRONGEST = "?!.:;-,"
 _VOWEL = re.compile("[aeiouy]")
@@ -93,20 +97,27 @@ def tokens(text: str) -> list[str]:
     """The words and punctuation of a folded text (`characters.fold`).
 
     A word is in lower case; a single capital, perhaps with an "s", is a letter spoken by its name;
-    `GIVEN` stays. Of several marks in a row the strongest stays, and none comes before a word.
+    `GIVEN` and `STYLE` stay. Of several marks in a row the strongest stays, and none comes before
+    a word.
     """
     for rule in _RULES:
         text = rule(text)
     found: list[str] = []
+    last = ""  # of the tokens that are heard
     for token in _TOKEN.findall(text):
+        if token == STYLE:
+            found.append(token)
+            continue
         if token == _DASH:
             token = "-"
         if token not in PUNCTUATION:
             found += _words(token)
-        elif found and found[-1] in PUNCTUATION:
-            found[-1] = min(found[-1], token, key=_STRONGEST.index)
-        elif found:
+        elif last in PUNCTUATION:
+            place = max(place for place, one in enumerate(found) if one != STYLE)
+            found[place] = token = min(last, token, key=_STRONGEST.index)
+        elif last:
             found.append(token)
+        last = last and token if token in PUNCTUATION else token
     return found
 
 

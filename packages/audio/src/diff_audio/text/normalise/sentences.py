@@ -6,8 +6,9 @@ import re
 from collections.abc import Iterator
 
 from diff_audio.text.normalise.abbreviations import ENDING, SHORT, STARTERS
+from diff_audio.text.spoken import Gap
 
-__all__ = ["LONGEST", "sentences", "spans"]
+__all__ = ["LONGEST", "cuts", "sentences", "spans"]
 
 LONGEST = 200
 """Characters of a sentence; longer ones are cut at a clause."""
@@ -41,10 +42,19 @@ def sentences(text: str) -> Iterator[str]:
 
 def spans(text: str) -> Iterator[tuple[int, int]]:
     """Yield the places where the sentences of `text` start and end."""
+    return ((start, end) for start, end, _ in cuts(text))
+
+
+def cuts(text: str) -> Iterator[tuple[int, int, Gap]]:
+    """Yield the places where the sentences of `text` start and end, and what ends there: a
+    sentence, or a clause of a long one.
+    """
     start = _skip_space(text, 0)
     while start < len(text):
         end = _sentence_end(text, start)
-        yield from _cut(text, start, end)
+        pieces = list(_cut(text, start, end))
+        for number, (first, last) in enumerate(pieces, 1):
+            yield first, last, "sentence" if number == len(pieces) else "clause"
         start = _skip_space(text, end)
 
 

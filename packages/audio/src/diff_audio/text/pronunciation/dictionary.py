@@ -8,7 +8,7 @@ from importlib.resources import files
 
 from diff_audio.text.symbols import SYMBOLS
 
-__all__ = ["DICTIONARY", "Phones", "lookup", "pack_line", "words"]
+__all__ = ["DICTIONARY", "Phones", "corrected", "lookup", "pack_line", "words"]
 
 Phones = tuple[str, ...]
 
@@ -40,6 +40,22 @@ _ADDED = {
     "upsilon": "UH1 P S AH0 L AA2 N", "vocoder": "V OW1 K OW2 D ER0",
     "voxel": "V AA1 K S AH0 L",
 }  # fmt: skip
+
+
+# Names that the dictionary spells out as if they were English.
+_CORRECTED = {
+    "siobhan": "SH AH0 V AO1 N", "nguyen": "W IH1 N", "goethe": "G ER1 T AH0",
+    "github": "G IH1 T HH AH2 B", "niamh": "N IY1 V", "saoirse": "S ER1 SH AH0",
+    "aoife": "IY1 F AH0", "caoimhe": "K IY1 V AH0", "linkedin": "L IH1 NG K T IH0 N",
+    "brexit": "B R EH1 K S IH0 T", "kyiv": "K IY1 IH0 V",
+    "zelensky": "Z AH0 L EH1 N S K IY0",
+}  # fmt: skip
+
+
+def corrected(word: str) -> Phones | None:
+    """Return how a name is said whose entry in the dictionary is wrong or missing, else None."""
+    said = _CORRECTED.get(word)
+    return tuple(said.split()) if said else None
 
 
 def pack_line(word: str, pronunciations: list[Phones]) -> str:

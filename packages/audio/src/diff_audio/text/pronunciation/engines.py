@@ -11,10 +11,9 @@ from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import Any
 
-from diff_audio.text.pronunciation.dictionary import Phones
 from diff_audio.text.pronunciation.ipa import arpabet
-from diff_audio.text.spoken import Skipped, Spoken
-from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE
+from diff_audio.text.spoken import Given, Skipped, Spoken
+from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, STYLE
 
 __all__ = ["speak"]
 
@@ -25,8 +24,10 @@ Said = tuple[str, str | None]
 _BREAKS = re.compile(r"[,.;:!?]+(?=\s|$)")
 
 
-def speak(text: str, given: Sequence[Phones], *, engine: str, language: str) -> Spoken:
-    """Return `text` spoken by `engine`; `given` are the phonemes for each `GIVEN` in it.
+def speak(text: str, given: Sequence[Given], *, engine: str, language: str) -> Spoken:
+    """Return `text` spoken by `engine`; `given` are the words for each `GIVEN` in it.
+
+    Changes of manner are passed over.
 
     Raises ValueError if the library is not installed or does not know the language.
     """
@@ -35,11 +36,11 @@ def speak(text: str, given: Sequence[Phones], *, engine: str, language: str) -> 
     words: list[str] = []
     skipped: list[Skipped] = []
     offset = 0
-    for number, piece in enumerate(text.split(GIVEN)):
+    for number, piece in enumerate(text.replace(STYLE, " ").split(GIVEN)):
         if number:
-            phones = given[number - 1]
+            phones: Sequence[str] = given[number - 1].phones
             sounds += [SPACE, *phones] if words else phones
-            words.append(f"[{' '.join(phones)}]")
+            words.append(given[number - 1].word)
         at = 0
         for word, ipa in read(piece, language) if piece.strip() else ():
             if ipa is None and word[:1] in PUNCTUATION:

@@ -3,7 +3,8 @@
 Three families and a table. Where the neighbours do not decide, the default is taken:
 
 * record, object, present: stress on the first syllable as a noun or adjective (the default but
-  for `_RATHER_VERBS`), on a later one as a verb;
+  for `_RATHER_VERBS`), on a later one as a verb: after "to" and "I", before "me", and at the start
+  of a sentence before "the";
 * estimate, separate, graduate: -ate as in "climate" as a noun or adjective (the default but for
   `_RATHER_VERBS`), as in "late" as a verb;
 * use, abuse, excuse, house: a voiceless end as a noun, a voiced one as a verb;
@@ -17,6 +18,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from diff_audio.text.pronunciation.dictionary import Phones, lookup
+from diff_audio.text.symbols import PUNCTUATION
 
 __all__ = ["choose"]
 
@@ -28,19 +30,23 @@ _TO_VERB = (
 _TO_NOUN = (
     "the a an this that these those my your his her its our their whose some any no every each "
     "another of in on for with by at from as without one two three four five first last next "
-    "new old good bad big small is are was were be been"
+    "new old good bad big small is are was were be been fresh local organic make makes made "
+    "making much little more daily common public personal heavy"
 )
+_OBJECTS = frozenset("me him us them it myself yourself himself herself itself themselves".split())
+_DETERMINERS = frozenset("a an the this that these those my your his her our their some".split())
+_STARTS = frozenset(("", "and", "then", "or", "now", "just", "please", "first", *PUNCTUATION))
 _BEFORE_VERB = frozenset(_TO_VERB.split())
 _BEFORE_NOUN = frozenset(_TO_NOUN.split())
 _BEFORE_THIRD = frozenset(("he", "she", "it", "who", "also", "never", "always"))
 
 _STRESS = frozenset(
-    "abstract addict attribute combine compact compound compress conduct conflict console "
-    "construct content contest contract contrast converse convert convict decrease defect desert "
+    "abstract addict address attribute combine compact compound compress conduct conflict console "
+    "construct contest contract contrast converse convert convict decrease defect desert "
     "digest discount escort exploit export extract implant import impact incline increase insult "
     "object perfect permit pervert present produce progress project protest rebel record refund "
     "refuse reject research segment subject survey suspect torment transfer transplant transport "
-    "update upset".split()
+    "update".split()
 )
 _ATE = frozenset(
     "advocate alternate animate appropriate approximate articulate associate coordinate delegate "
@@ -50,7 +56,7 @@ _ATE = frozenset(
 _VOICED = frozenset(("use", "abuse", "excuse", "house"))
 _RATHER_VERBS = frozenset(
     "attribute combine compress construct converse convert exploit extract implant permit "
-    "produce refuse reject upset animate coordinate use suspect".split()
+    "produce refuse reject animate coordinate use suspect".split()
 )
 
 _HAVE = "(?:have|has|had|having|i've|you've|we've|they've|haven't|hasn't|hadn't|i'd)"
@@ -91,11 +97,19 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     ),
     "wind": (
         (rf" (?:{_MODAL}|{_WHO}) _| _ (?:up|down|back) (?:the|a|his|her|my|your)", "W AY1 N D"),
+        (r" _ (?:the|a|his|her|my|your|its) (?:clock|watch|toy|yarn|rope|wool|cable|way)",
+         "W AY1 N D"),
         ("", "W IH1 N D"),
     ),
     "winds": ((r" (?:he|she|it|which|road|river|path) _", "W AY1 N D Z"), ("", "W IH1 N D Z")),
     "tear": (
-        (r" _ (?:gas|drops?|ducts?|stained|rolled|ran|fell)| (?:single|his|her) _ ", "T IH1 R"),
+        (r" _ (?:gas|drops?|ducts?|stained|rolled|ran|fell|trickled|slid)| (?:single|her) _ ",
+         "T IH1 R"),
+        (r" _ (?:in|from|down|on) (?:\w+ )?(?:eyes?|cheeks?|face)", "T IH1 R"),
+        (r" _ of (?:joy|grief|sorrow|relief)", "T IH1 R"),
+        (r" (?:sheds?|shedding|wiped?|wiping|brushed|without|cried|cry) (?:\w+ )?a _ ",
+         "T IH1 R"),
+        (r" (?:away|not) (?:the|a|one|that) _ ", "T IH1 R"),
         ("", "T EH1 R"),
     ),
     "tears": ((r" (?:he|she|it|which|that) _| _ (?:up|down|apart|off|at)", "T EH1 R Z"),
@@ -109,6 +123,8 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
         (rf" (?:{_MODAL}|{_WHO}|please) _", "K L OW1 Z"),
         (r" _ (?:the|your|my|his|her|it|all|that|this|down)", "K L OW1 Z"),
         (r" (?:at|the|day's) _ (?:of|[.,;])", "K L OW1 Z"),
+        (r" (?:shops?|stores?|doors?|banks?|markets?|gates?|offices|schools?|museums?) _",
+         "K L OW1 Z"),
         ("", "K L OW1 S"),
     ),
     "minute": ((r" (?:so|very|extremely|too|most|in) _ ", "M AY0 N UW1 T"), ("", "M IH1 N AH0 T")),
@@ -120,14 +136,47 @@ _TABLE: dict[str, tuple[tuple[str, str], ...]] = {
     "uses": ((r" (?:he|she|it|who|which|that|also) _", "Y UW1 Z IH0 Z"), ("", "Y UW1 S IH0 Z")),
     "dove": ((r" (?:he|she|i|we|they|it|and) _| _ (?:into|in|down|off)", "D OW1 V"),
              ("", "D AH1 V")),
-    "bass": ((r" (?:sea|striped|caught|catch|fried|grilled) (?:a )?_| _ fish", "B AE1 S"),
-             ("", "B EY1 S")),
+    "bass": (
+        (r" (?:sea|striped|largemouth|caught|catch|fried|grilled) (?:a )?_| _ (?:fish|boat|lake)",
+         "B AE1 S"),
+        ("", "B EY1 S"),
+    ),
+    "content": (
+        (rf" (?:{_BE}|feels?|felt|seem|seems|seemed|quite|perfectly|remain|remained|looked) _ ",
+         "K AH0 N T EH1 N T"),
+        (r" _ (?:with|to|themselves|himself|herself|yourself)", "K AH0 N T EH1 N T"),
+        ("", "K AA1 N T EH0 N T"),
+    ),
+    "upset": (
+        (r" (?:an|the|big|major|huge|stunning|biggest) _ ", "AH1 P S EH2 T"),
+        ("", "AH0 P S EH1 T"),
+    ),
+    "learned": (
+        (r" (?:a|the|my|his|her|very|most|more|and) _ (?:man|men|woman|women|scholars?|professor|"
+         r"judge|society|societies|friend|colleague|counsel|gentleman|journals?|people|person)",
+         "L ER1 N AH0 D"),
+        ("", "L ER1 N D"),
+    ),
+    "aged": (
+        (r" (?:an|the|my|his|her|their) _ (?:man|woman|parents?|father|mother|person|people|aunt|"
+         r"uncle|relatives?|servant|king|and)", "EY1 JH AH0 D"),
+        ("", "EY1 JH D"),
+    ),
     "does": (("", "D AH1 Z"),),
     "sow": ((rf" (?:{_MODAL}|{_WHO}) _| _ (?:the|seeds?)", "S OW1"), ("", "S AW1")),
     "invalid": ((r" (?:an|the|poor|old) _ (?:[.,;?!]|was|who|had|is|and)", "IH1 N V AH0 L AH0 D"),
                 ("", "IH2 N V AE1 L AH0 D")),
     "putting": ((r" _ green", "P AH1 T IH0 NG"), ("", "P UH1 T IH0 NG")),
-    "polish": (("", "P AA1 L IH0 SH"),),
+    "polish": (
+        (r" _ (?:sausages?|people|language|border|government|president|parliament|army|food|town|"
+         r"city|village|king|queen|prince|pianist|composer|poet|writer|director|film|jews?|"
+         r"citizens?|immigrants?|national|team|history|culture|literature|zloty|translation|prime|"
+         r"soldiers?|workers?|american|descent|origin|born|lithuanian|german|woman|man)",
+         "P OW1 L IH0 SH"),
+        (r" (?:speaks?|speaking|spoke|learn|learning|in|of|both) _ (?:[.,;?!]|and|or|is)",
+         "P OW1 L IH0 SH"),
+        ("", "P AA1 L IH0 SH"),
+    ),
     "resume": ((r" (?:my|your|his|her|a|the) _ ", "R EH1 Z AH0 M EY2"), ("", "R IH0 Z UW1 M")),
     "august": (("", "AO1 G AH0 S T"),),
     "houses": (("", "HH AW1 Z IH0 Z"),),
@@ -154,14 +203,21 @@ def choose(tokens: Sequence[str], place: int) -> Phones | None:
     if stem not in _FAMILIES:
         return None
     last = tokens[place - 1] if place else ""
-    verb = _is_verb(last, stem in _RATHER_VERBS, third=stem != word)
+    after = tokens[place + 1] if place + 1 < len(tokens) else ""
+    verb = _is_verb(last, after, stem in _RATHER_VERBS, third=stem != word)
     return _FAMILIES[stem](word, verb)
 
 
-def _is_verb(last: str, rather: bool, *, third: bool) -> bool:
+def _is_verb(last: str, after: str, rather: bool, *, third: bool) -> bool:
     if last in _BEFORE_NOUN:
         return False
     if last in (_BEFORE_THIRD if third else _BEFORE_VERB):
+        return True
+    if after == "of":
+        return False
+    if after in _OBJECTS and (after != "it" or third or last in _STARTS or rather):
+        return True
+    if after in _DETERMINERS and (third or last in _STARTS):
         return True
     return rather and not third
 

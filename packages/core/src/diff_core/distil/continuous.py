@@ -6,9 +6,9 @@ gradient's direction: with g = df/dtau in flow time, the loss
 
     | f - sg(f - tau g) |^2 / tau^2
 
-has the value |g|^2 and, at every step, the gradient of equation 4 of the paper, here with flow
-time in place of its angle. Before that g is divided by |g| + c, c = 0.1 (section 4.1), which keeps
-the rare large ones from undoing the others.
+has the value |g|^2 and the gradient of the paper's objective, here with flow time in place of its
+angle. Before that g is divided by |g| + c, c = 0.1 (tangent normalisation), which keeps the rare
+large ones from undoing the others. The paper's adaptive weight and warm-up are left out.
 
 With a teacher the ODE is the teacher's (distillation, sCD). Without one its estimate of x_0 is
 replaced by the clean x_0 of the data (training, sCT), of which the mean over the data is the same

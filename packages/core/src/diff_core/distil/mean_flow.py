@@ -5,11 +5,11 @@ the ODE dz/dtau = v is tied to v by
 
     v = u + (tau_t - tau_s) du/dtau ,
 
-with the derivative along the ODE (equation 6). In the improved form (Improved Mean Flows: On the
-Challenges of Fastforward Generative Models, Geng et al., 2025) the right-hand side is a prediction
-V of the velocity, and the loss is that of flow matching, |V - (z - x_0)|^2: its target holds
-nothing of the network. The derivative is taken along the network's own velocity u(z_t, t, t) and
-has no gradient.
+with the derivative along the ODE (the MeanFlow identity). In the improved form (Improved Mean
+Flows: On the Challenges of Fastforward Generative Models, Geng et al., 2025) the right-hand side
+is a prediction V of the velocity, and the loss is that of flow matching, |V - (eps - x_0)|^2: its
+target holds nothing of the network. The derivative is taken along the network's own velocity
+u(z_t, t, t) and has no gradient.
 
 Here u = (z - F) / tau of a `FlowMap` F, so that V is the estimate
 

@@ -2,8 +2,9 @@ r"""Shortcut models: a network that knows steps of every length, each half as lo
 
 One Step Diffusion via Shortcut Models (Frans et al., 2024). A `FlowMap` is trained to be the
 velocity at length 0 (flow matching), and to do in one step what it does itself in two of half the
-length (equation 5, without a gradient through the two). Lengths are 1, 1/2, ..., 2/N and begin at
-multiples of themselves; the halves of the shortest are steps along the velocity, of length 0.
+length, without a gradient through the two (self-consistency). Lengths are 1, 1/2, ..., 2/N and
+begin at multiples of themselves; the halves of the shortest are steps along the velocity, of
+length 0.
 """
 
 from __future__ import annotations

@@ -23,6 +23,8 @@ from diff_core import (
 from diff_core.distil import ContinuousConsistency, MeanFlow, Pairs, Shortcut
 from diff_core.evaluate import energy_distance
 from diff_core.exact import ExactDenoiser, Mixture
+from diff_core.flow_map import SPAN
+from diff_core.nn import UNet
 from diff_core.sample import sample
 from diff_core.train import Objective, TrainConfig, train
 
@@ -88,3 +90,15 @@ def test_a_network_learns_consistency_without_a_grid(
     config = replace(CONFIG, steps=800)
     student = train(student, objective, Pairs({"x_0": SAMPLES}), config, directory=tmp_path)
     assert distance(student, Consistency(), 1) < 0.15 * distance(TEACHER, Ddim(), 1)
+
+
+@pytest.mark.parametrize("objective", [MeanFlow(), Shortcut(doubled=1.0), ContinuousConsistency()])
+def test_convolutions_are_trained_in_bfloat16(tmp_path: Path, objective: Objective) -> None:
+    """The forward derivative is taken in the precision of the weights."""
+    network = UNet(1, 1, 1, (8,), blocks=1, embedding=8, vector_dim=SPAN)
+    student = FlowMap(FromFlow(network, RectifiedFlow()))
+    before = [p.clone() for p in student.parameters()]
+    config = replace(CONFIG, steps=2, batch_size=4, precision="bfloat16")
+    samples = Pairs({"x_0": torch.randn(8, 1, 8)})
+    after = train(student, objective, samples, config, directory=tmp_path).parameters()
+    assert any(not torch.equal(a, b) for a, b in zip(before, after, strict=True))

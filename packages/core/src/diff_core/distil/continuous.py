@@ -77,7 +77,11 @@ class ContinuousConsistency:
         if self.teacher is not None:
             with torch.no_grad():
                 estimate = placed(self.teacher, denoiser, x_0)(x_t, t, cond)
-        _, change = along(lambda x, time: denoiser(x, time, cond), schedule, x_t, t, estimate)
+        # in training model(...) is narrowed, or compiled; neither has a forward derivative
+        forward = type(denoiser).forward
+        _, change = along(
+            lambda x, time: forward(denoiser, x, time, cond), schedule, x_t, t, estimate
+        )
         if self.limit is not None:
             size = change.square().flatten(1).mean(1).sqrt()
             change = change / broadcast(size + self.limit, x_t)

@@ -7,8 +7,8 @@ with `Denoising`; it is the teacher of one student for every method of `diff_cor
 (progressive distillation makes one for every number of steps). Each number is 1000 times the
 energy distance between the held-out digits and as many samples, mean and standard deviation over
 sets of noise; the first line has the training digits in place of samples. The runs are kept in
-RUNS, if given, and not repeated. METHOD is consistency, progressive, reflow or adversarial; all of
-them without any.
+RUNS, if given, and not repeated. METHOD is consistency, continuous, mean_flow, shortcut,
+progressive, reflow or adversarial; all of them without any.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from diff_core import (
     Consistency,
     Ddim,
     Denoiser,
+    FlowMap,
     FromFlow,
     Keyed,
     RectifiedFlow,
@@ -39,15 +40,19 @@ from diff_core import (
 from diff_core.distil import (
     AdversarialDistillation,
     ConsistencyDistillation,
+    ContinuousConsistency,
+    MeanFlow,
     Pairs,
     ProgressiveDistillation,
     Reflow,
+    Shortcut,
     WithDiscriminator,
     couple,
     flow_weight,
     straightness,
 )
 from diff_core.evaluate import energy_distance
+from diff_core.flow_map import SPAN
 from diff_core.nn import UNet
 from diff_core.sample import Heun, sample
 from diff_core.train import Denoising, Objective, TrainConfig, train
@@ -69,10 +74,10 @@ TRAINING, HELD_OUT = digits()
 DATA = Pairs({"x_0": TRAINING})
 
 
-def network() -> UNet:
+def network(vector_dim: int = 0) -> UNet:
     """That of the teacher, its students and the discriminator, with the same first weights."""
     torch.manual_seed(0)
-    return UNet(2, 1, 1, (16, 32), blocks=1, embedding=64)
+    return UNet(2, 1, 1, (16, 32), blocks=1, embedding=64, vector_dim=vector_dim)
 
 
 def fit(
@@ -115,6 +120,35 @@ def start(teacher: D) -> D:
     return copy.deepcopy(teacher).requires_grad_(True)
 
 
+def flow_map(teacher: Denoiser) -> FlowMap:
+    """A student that is told the length of a step, and pays no heed to it at first."""
+    student = FlowMap(FromFlow(network(SPAN), RectifiedFlow()))
+    missing = student.denoiser.load_state_dict(teacher.state_dict(), strict=False).missing_keys
+    for name in missing:
+        torch.nn.init.zeros_(student.denoiser.get_parameter(name))
+    return student
+
+
+def continuous(teacher: Denoiser, runs: Path) -> None:
+    """Consistency without a grid; one student for all numbers of steps."""
+    objective = ContinuousConsistency(teacher)
+    student = fit("continuous", start(teacher), objective, 1000, runs)
+    row("continuous", [score(student, Consistency(), uniform(n)) for n in COUNTS])
+
+
+def mean_flow(teacher: Denoiser, runs: Path) -> None:
+    """One student for all numbers of steps."""
+    student = fit("mean flow", flow_map(teacher), MeanFlow(teacher), 1000, runs)
+    row("mean flow", [score(student, Ddim(), uniform(n)) for n in COUNTS])
+
+
+def shortcut(teacher: Denoiser, runs: Path) -> None:
+    """One student for all numbers of steps."""
+    objective = Shortcut(teacher, steps=16, doubled=0.75)
+    student = fit("shortcut", flow_map(teacher), objective, 1000, runs)
+    row("shortcut", [score(student, Ddim(), uniform(n)) for n in COUNTS])
+
+
 def consistency(teacher: Denoiser, runs: Path) -> None:
     """One student for all numbers of steps."""
     objective = ConsistencyDistillation(uniform(8), teacher)
@@ -154,7 +188,16 @@ def adversarial(teacher: Denoiser, runs: Path) -> None:
 
 
 METHODS: dict[str, Callable[[Denoiser, Path], None]] = {
-    method.__name__: method for method in (consistency, progressive, reflow, adversarial)
+    method.__name__: method
+    for method in (
+        consistency,
+        continuous,
+        mean_flow,
+        shortcut,
+        progressive,
+        reflow,
+        adversarial,
+    )
 }
 
 

@@ -23,6 +23,9 @@ from .denoiser import (
     FromX0 as FromX0,
     Preconditioned as Preconditioned,
 )
+from .flow_map import (
+    FlowMap as FlowMap,
+)
 from .forward import (
     marginal as marginal,
     transition as transition,
@@ -73,4 +76,7 @@ from .schedule import (
     VarianceExploding as VarianceExploding,
     VariancePreserving as VariancePreserving,
     log_snr as log_snr,
+)
+from .variance import (
+    WithVariance as WithVariance,
 )

@@ -30,10 +30,12 @@ __all__ = [
     "Denoiser",
     "FromEps",
     "FromFlow",
+    "FromNetwork",
     "FromScore",
     "FromV",
     "FromX0",
     "Preconditioned",
+    "beside",
 ]
 
 Denoise = Callable[[Tensor, int], Tensor]
@@ -71,30 +73,43 @@ class Denoiser(nn.Module):
 
         What depends on the times (float64, on the CPU) alone is made here, once for a sampling.
         """
-        moments = _beside(times, like).unbind()
+        moments = beside(times, like).unbind()
         return lambda x, k: self(x, moments[k], cond)
 
 
-class FromX0(Denoiser):
-    """The network predicts x_0 (data prediction). It is given t itself as its time."""
+class FromNetwork(Denoiser):
+    """Base of the denoisers that a network is made into: `network`, and the two steps to D."""
 
     def __init__(self, network: nn.Module, schedule: Schedule) -> None:
         super().__init__(schedule)
         self.network = network
         self.config = {"network": network, "schedule": schedule}
+
+    def predict(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        """The network's own answer; arguments and errors are those of `forward`."""
+        raise NotImplementedError
+
+    def convert(self, x_t: Tensor, t: Tensor, prediction: Tensor) -> Tensor:
+        """D from the network's answer, of the shape of x_t, at (x_t, t)."""
+        raise NotImplementedError
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        return self.convert(x_t, t, self.predict(x_t, t, cond))
+
+
+class FromX0(FromNetwork):
+    """The network predicts x_0 (data prediction). It is given t itself as its time."""
+
+    def predict(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
         check_time("t", t, x_t)
-        return self.network(x_t, _rows(_beside(t, x_t), x_t), cond)
+        return self.network(x_t, _rows(beside(t, x_t), x_t), cond)
+
+    def convert(self, x_t: Tensor, t: Tensor, prediction: Tensor) -> Tensor:
+        return prediction
 
 
-class _Affine(Denoiser):
+class _Affine(FromNetwork):
     """D = skip x_t + out F(scale x_t, time), with numbers that depend on t."""
-
-    def __init__(self, network: nn.Module, schedule: Schedule) -> None:
-        super().__init__(schedule)
-        self.network = network
-        self.config = {"network": network, "schedule": schedule}
 
     def _outer(self, alpha: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
         """skip and out."""
@@ -104,24 +119,30 @@ class _Affine(Denoiser):
         """scale (None for 1) and the network's time."""
         return None, t
 
-    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+    def predict(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
         check_time("t", t, x_t)
-        alpha, sigma = self.schedule.alpha(t), self.schedule.sigma(t)
-        skip, out = self._outer(alpha, sigma)
-        scale, time = self._inner(alpha, sigma, t)
+        scale, time = self._inner(self.schedule.alpha(t), self.schedule.sigma(t), t)
         scaled = x_t if scale is None else broadcast(scale, x_t) * x_t
-        prediction = self.network(scaled, _rows(_beside(time, x_t), x_t), cond)
+        return self.network(scaled, _rows(beside(time, x_t), x_t), cond)
+
+    def convert(self, x_t: Tensor, t: Tensor, prediction: Tensor) -> Tensor:
+        skip, out = self._outer(self.schedule.alpha(t), self.schedule.sigma(t))
         return broadcast(skip, x_t) * x_t + broadcast(out, x_t) * prediction
 
     def on_grid(self, times: Tensor, like: Tensor, cond: Condition | None = None) -> Denoise:
         """`Denoiser.on_grid`; it calls the network itself: compile or hook that, not this."""
-        if type(self).forward is not _Affine.forward:
+        own = type(self)
+        if (own.forward, own.predict, own.convert) != (
+            FromNetwork.forward,
+            _Affine.predict,
+            _Affine.convert,
+        ):
             return super().on_grid(times, like, cond)
         alpha, sigma = self.schedule.alpha(times), self.schedule.sigma(times)
         skip, out = (floats(weight) for weight in self._outer(alpha, sigma))
         scale, time = self._inner(alpha, sigma, times)
         scales = None if scale is None else floats(scale)
-        rows = _beside(time, like)[:, None].expand(-1, like.shape[0]).unbind()
+        rows = beside(time, like)[:, None].expand(-1, like.shape[0]).unbind()
 
         def denoise(x: Tensor, k: int) -> Tensor:
             prediction = self.network(x if scales is None else x * scales[k], rows[k], cond)
@@ -226,7 +247,7 @@ class Preconditioned(_Affine):
         return 1 / self._norm(alpha, sigma), time
 
 
-def _beside(t: Tensor, x: Tensor) -> Tensor:
+def beside(t: Tensor, x: Tensor) -> Tensor:
     """t on the device of x and in its dtype, but never below float32."""
     return t.to(x.device, torch.promote_types(x.dtype, torch.float32))
 

@@ -70,13 +70,23 @@ class Card:
 
 @cache
 def _core_types() -> dict[str, type]:
-    from diff_core import bridge, denoiser, nn, schedule
+    from diff_core import bridge, denoiser, flow_map, nn, schedule, variance
     from diff_core.discrete import denoiser as categorical
     from diff_core.discrete import jumps, rates
 
     return {
         name: getattr(module, name)
-        for module in (bridge, denoiser, nn, schedule, categorical, jumps, rates)
+        for module in (
+            bridge,
+            denoiser,
+            flow_map,
+            nn,
+            schedule,
+            variance,
+            categorical,
+            jumps,
+            rates,
+        )
         for name in module.__all__
         if isinstance(getattr(module, name), type)
     }

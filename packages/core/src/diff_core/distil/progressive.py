@@ -33,7 +33,7 @@ from torch import Tensor
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.distil.rows import ddim_weights, frozen, normal, placed, weigh
+from diff_core.distil.rows import frozen, normal, placed, two_steps
 from diff_core.forward import marginal
 from diff_core.grid import check_times
 from diff_core.schedule import log_snr
@@ -80,12 +80,14 @@ class ProgressiveDistillation:
         t, m, s = self.times[k], self.times[k + 1], self.times[k + 2]
         x_t = marginal(denoiser.schedule, x_0, t.to(x_0), normal(x_0, generator))
         teacher = placed(self.teacher, denoiser, x_0)
-        ratio, level = ddim_weights(teacher.schedule, t, m)
-        second_ratio, second_level = ddim_weights(teacher.schedule, m, s)
-        share = second_level / (second_level + second_ratio * level)
         with torch.no_grad():
-            first = teacher(x_t, t.to(x_0), cond)
-            x_m = weigh(ratio, x_t) + weigh(level, first)
-            target = first + weigh(share, teacher(x_m, m.to(x_0), cond) - first)
+            target = two_steps(
+                teacher.schedule,
+                lambda x, start, _: teacher(x, start.to(x), cond),
+                x_t,
+                t,
+                m,
+                s,
+            )
         error = (denoiser(x_t, t.to(x_0), cond) - target).square().flatten(1).mean(1)
         return self.weight(log_snr(denoiser.schedule, t)).to(error) * error

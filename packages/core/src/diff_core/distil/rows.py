@@ -12,6 +12,7 @@ depend on the times only and are found in float64.
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 from typing import TypeVar
 
 import torch
@@ -20,9 +21,23 @@ from torch import Tensor, nn
 from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
+from diff_core.flow_map import FlowMap
 from diff_core.schedule import Schedule, log_snr
+from diff_core.train.times import Times
 
-__all__ = ["ddim_weights", "follow", "frozen", "normal", "pick", "placed", "weigh"]
+__all__ = [
+    "as_flow_map",
+    "ddim_weights",
+    "draw_times",
+    "follow",
+    "frozen",
+    "normal",
+    "pick",
+    "placed",
+    "subset",
+    "two_steps",
+    "weigh",
+]
 
 Module = TypeVar("Module", bound=nn.Module)
 
@@ -39,6 +54,29 @@ def placed(teacher: Denoiser, student: Denoiser, x: Tensor) -> Denoiser:
             f"denoiser has schedule {student.schedule}; expected the teacher's, {teacher.schedule}"
         )
     return teacher.to(x.device)
+
+
+def as_flow_map(denoiser: Denoiser) -> FlowMap:
+    """The denoiser itself. Raises ValueError if it is no FlowMap."""
+    if not isinstance(denoiser, FlowMap):
+        raise ValueError(f"denoiser is a {type(denoiser).__name__}; expected a FlowMap")
+    return denoiser
+
+
+def draw_times(
+    times: Times | None, schedule: Schedule, count: int, t_min: float, generator: torch.Generator
+) -> Tensor:
+    """Times (count,) from t_min to 1 of this density, uniform without one, float64 on the CPU."""
+    uniform = torch.rand(count, generator=generator).double()
+    if times is None:
+        return t_min + (1 - t_min) * (1 - uniform)
+    # `rand` may give 0, of which the inverse of a normal distribution is infinite
+    return times(schedule, uniform.clamp(2**-25, 1 - 2**-25)).clamp(t_min, 1)
+
+
+def subset(batch: dict[str, Tensor], rows: Tensor) -> dict[str, Tensor]:
+    """The rows of every entry of a batch, by their numbers."""
+    return {name: value[rows.to(value.device)] for name, value in batch.items()}
 
 
 def normal(like: Tensor, generator: torch.Generator) -> Tensor:
@@ -87,3 +125,23 @@ def pick(rows: Tensor, x: Tensor, y: Tensor) -> Tensor:
 def weigh(weight: Tensor, x: Tensor) -> Tensor:
     """x (B, ...) with each row times its weight (B,)."""
     return broadcast(weight.to(x), x) * x
+
+
+def two_steps(
+    schedule: Schedule,
+    ask: Callable[[Tensor, Tensor, Tensor], Tensor],
+    x_t: Tensor,
+    t: Tensor,
+    m: Tensor,
+    s: Tensor,
+) -> Tensor:
+    """The estimate of x_0 with which DDIM's step from t to s is its two steps over m.
+
+    ask(x, start, end): the estimate for a step; all times are (B,), float64 on the CPU
+    """
+    ratio, level = ddim_weights(schedule, t, m)
+    second_ratio, second_level = ddim_weights(schedule, m, s)
+    share = second_level / (second_level + second_ratio * level)
+    first = ask(x_t, t, m)
+    x_m = weigh(ratio, x_t) + weigh(level, first)
+    return first + weigh(share, ask(x_m, m, s) - first)

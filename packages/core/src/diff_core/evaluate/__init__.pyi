@@ -1,3 +1,6 @@
+from .bound import (
+    variational_bound as variational_bound,
+)
 from .energy import (
     energy_distance as energy_distance,
 )

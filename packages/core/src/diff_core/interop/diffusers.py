@@ -31,6 +31,7 @@ __all__ = [
     "denoiser",
     "load",
     "load_codec",
+    "settings_of",
     "times",
     "types",
 ]
@@ -51,7 +52,7 @@ class DiffusersNetwork(ModuleNetwork):
 
     def __init__(self, network: nn.Module, *, scale: float = 1000.0, offset: float = -1.0) -> None:
         super().__init__(network, scale=scale, offset=offset)
-        kind, settings = type(network).__name__, _settings(network)
+        kind, settings = type(network).__name__, settings_of(network)
         if kind not in NETWORKS:
             raise ValueError(f"network is a {kind}; expected one of {', '.join(NETWORKS)}")
         if settings.get("addition_embed_type") is not None:
@@ -101,7 +102,7 @@ class DiffusersCodec(nn.Module):
 
     def __init__(self, autoencoder: nn.Module, scale: float | None = None) -> None:
         super().__init__()
-        settings = _settings(autoencoder)
+        settings = settings_of(autoencoder)
         if settings.get("latents_mean") is not None or settings.get("latents_std") is not None:
             raise ValueError(
                 "autoencoder has latents_mean or latents_std; expected one scaling_factor"
@@ -123,11 +124,11 @@ def denoiser(network: nn.Module, scheduler: Any) -> Denoiser:
 
     A table of alphas_cumprod becomes `Tabulated`, flow matching becomes `RectifiedFlow`, and the
     prediction_type is taken over. clip_sample and thresholding are not: they belong to the
-    sampler there.
+    sampler there, see `interop.port`.
     EDM's scheduler becomes `Preconditioned` on `Edm`.
     Raises ValueError for a scheduler that has none of these, or an unknown prediction_type.
     """
-    settings, kind = _settings(scheduler), type(scheduler).__name__
+    settings, kind = settings_of(scheduler), type(scheduler).__name__
     steps = float(settings.get("num_train_timesteps", 1000))
     if _is_flow(scheduler):
         wrapped = DiffusersNetwork(network, scale=steps, offset=0.0)
@@ -158,7 +159,7 @@ def times(scheduler: Any, steps: int) -> Tensor:
     of the steps as well (KDPM2): the ends of each step are there, once. The scheduler is left as
     it is.
     """
-    settings = _settings(scheduler)
+    settings = settings_of(scheduler)
     copy: Any = scheduler.__class__.from_config(settings)
     copy.set_timesteps(steps)
     if _is_flow(scheduler):
@@ -261,7 +262,7 @@ def _read(path: Path) -> dict[str, Any]:
     return cast("dict[str, Any]", settings)
 
 
-def _settings(thing: Any) -> dict[str, Any]:
+def settings_of(thing: Any) -> dict[str, Any]:
     """The keywords that a network or scheduler of diffusers was made with; {} if it has none."""
     return dict(getattr(thing, "config", {}))
 
@@ -271,7 +272,7 @@ def _is_edm(scheduler: Any) -> bool:
 
 
 def _is_flow(scheduler: Any) -> bool:
-    settings = _settings(scheduler)
+    settings = settings_of(scheduler)
     return (
         type(scheduler).__name__.startswith("FlowMatch")
         or bool(settings.get("use_flow_sigmas"))

@@ -24,6 +24,7 @@ from diff_core.denoiser import Denoise, Denoiser
 from diff_core.grid import check_times
 from diff_core.noise import Noise
 from diff_core.schedule import Schedule, log_ratio
+from diff_core.variance import DenoiseMoments
 
 __all__ = ["Denoise", "Memory", "OnStep", "Plan", "Sampler", "levels", "sample"]
 
@@ -137,9 +138,9 @@ def sample(
     _check_start(x, plan.sigma[0])
     estimate = x
 
-    def denoise(x: Tensor, k: int) -> Tensor:
+    def seen(found: Tensor) -> Tensor:
         nonlocal estimate
-        estimate = bound(x, k)
+        estimate = found
         if estimate.shape != x.shape:
             # broadcasting would hide it
             raise ValueError(
@@ -150,13 +151,25 @@ def sample(
 
     memory: Memory = ()
     with torch.no_grad():
-        bound = denoiser.on_grid(grid, x, cond)
+        denoise = _watched(denoiser.on_grid(grid, x, cond), seen)
         for k in range(plan.steps):
             x, memory = sampler.step(denoise, x, k, plan, memory, noise)
             if on_step is not None:
                 on_step(k, x, estimate)
     _check_result(x)
     return x
+
+
+def _watched(bound: Denoise, seen: Callable[[Tensor], Tensor]) -> Denoise:
+    """`bound` with each estimate passed through `seen`; it still gives variances if it did."""
+    if not isinstance(bound, DenoiseMoments):
+        return lambda x, k: seen(bound(x, k))
+
+    def moments(x: Tensor, k: int) -> tuple[Tensor, Tensor]:
+        mean, variance = bound.moments(x, k)
+        return seen(mean), variance
+
+    return DenoiseMoments(moments)
 
 
 def _check_kinds(

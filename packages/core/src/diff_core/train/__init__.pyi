@@ -8,6 +8,9 @@ from .distributed import (
 from .ema import (
     Ema as Ema,
 )
+from .hybrid import (
+    Hybrid as Hybrid,
+)
 from .job import (
     Job as Job,
     Samples as Samples,

@@ -29,7 +29,7 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.forward import marginal
 from diff_core.nn.lengths import blank, valid_cells
-from diff_core.schedule import log_snr
+from diff_core.schedule import Schedule, log_snr
 from diff_core.train.times import Times
 
 __all__ = [
@@ -38,9 +38,11 @@ __all__ = [
     "Weight",
     "edm_weight",
     "eps_weight",
+    "kept",
     "mean_square",
     "min_snr_weight",
     "p2_weight",
+    "row_mean",
     "v_weight",
     "x0_weight",
 ]
@@ -120,6 +122,15 @@ class Denoising:
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
     ) -> tuple[Tensor, Tensor]:
         """The log-SNR drawn for each sample, and its squared error without the weight; (B,)."""
+        x_0, x_t, t = self.draw(denoiser.schedule, batch, generator)
+        cond = Condition.of(batch)
+        error = mean_square(denoiser(x_t, t, cond) - x_0, cond.lengths)
+        return log_snr(denoiser.schedule, t), error
+
+    def draw(
+        self, schedule: Schedule, batch: dict[str, Tensor], generator: torch.Generator
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """x_0, x_t (B, C, *S) and the times t (B,) of a batch."""
         x_0 = batch["x_0"]
         uniform = torch.rand(x_0.shape[0], generator=generator)
         if self.times is None:
@@ -127,19 +138,27 @@ class Denoising:
         else:
             # `rand` may give 0, of which the inverse of a normal distribution is infinite
             inner = uniform.double().clamp(2**-25, 1 - 2**-25)
-            t = self.times(denoiser.schedule, inner).clamp(self.t_min, 1).to(x_0)
+            t = self.times(schedule, inner).clamp(self.t_min, 1).to(x_0)
         noise = torch.randn(x_0.shape, generator=generator).to(x_0)
-        cond = Condition.of(batch)
-        x_t = marginal(denoiser.schedule, x_0, t, noise)
-        error = mean_square(denoiser(x_t, t, cond) - x_0, cond.lengths)
-        return log_snr(denoiser.schedule, t), error
+        return x_0, marginal(schedule, x_0, t, noise), t
 
 
 def mean_square(difference: Tensor, lengths: Tensor | None = None) -> Tensor:
     """Mean over the entries of each row of (B, C, *S), over the valid ones with `lengths` (B,)."""
+    # NaN in the padding must be gone before the square, whose gradient it would spoil
+    return row_mean(kept(difference, lengths).square(), lengths)
+
+
+def row_mean(values: Tensor, lengths: Tensor | None = None) -> Tensor:
+    """Mean of each row of (B, C, *S), over the valid entries with `lengths` (B,)."""
     if lengths is None:
-        return difference.square().flatten(1).mean(1)
-    size = difference.shape
-    valid = valid_cells(lengths.to(difference.device), 1, size[-1], difference.ndim)
-    total = blank(difference, valid).square().flatten(1).sum(1)
-    return total / (lengths.to(total) * math.prod(size[1:-1]))
+        return values.flatten(1).mean(1)
+    total = kept(values, lengths).flatten(1).sum(1)
+    return total / (lengths.to(total) * math.prod(values.shape[1:-1]))
+
+
+def kept(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """x (B, C, *S) with zeros in the padding, whatever was there."""
+    if lengths is None:
+        return x
+    return blank(x, valid_cells(lengths.to(x.device), 1, x.shape[-1], x.ndim))

@@ -37,7 +37,7 @@ class Found:
 
     recording: the facts in its header; None if it cannot be read
     problem:   why it cannot be used, or ""
-    remark:    what to know about it, or ""
+    remark:    what to know about its samples, or ""
     level:     of its active part, dBFS; NaN where it was not listened to, as is the spectrum
     spectrum:  mean level in each of BANDS, dB, relative to the loudest
     """
@@ -53,6 +53,12 @@ class Found:
     def seconds(self) -> float:
         """Return its length; 0 if it cannot be read."""
         return self.recording.frames / self.recording.rate if self.recording else 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what to know about it: the notes on the file, and the remark."""
+        notes = self.recording.notes if self.recording else ()
+        return (*notes, self.remark) if self.remark else notes
 
 
 @dataclass(frozen=True)

@@ -336,6 +336,14 @@ def test_what_is_odd_about_a_file_is_printed(tmp_path, speechlike, capsys):
     assert f"{tmp_path / 'est/y.wav'}: {said}" in err and err.count(said) == 2
 
 
+def test_narrow_band_recordings_are_reported(tmp_path, speechlike, capsys):
+    for folder in ("ref", "est"):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "x.wav", speechlike(1.0, 8000).T, 8000)
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est"), *FEW]) == 0
+    assert "x.wav: has 8000 Hz, and the scores are those of" in capsys.readouterr().err
+
+
 def test_files_that_only_ffmpeg_reads_are_scored_or_counted(
     tmp_path, speechlike, capsys, monkeypatch
 ):

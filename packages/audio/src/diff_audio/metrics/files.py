@@ -21,6 +21,10 @@ __all__ = ["Pair", "Pairs", "Scored", "grouped", "naming", "pairs", "score_files
 
 WIDE = 1.0  # seconds within which a delay is looked for, to report it
 HEARD = 60.0  # seconds of the middle of a recording in which it is
+NARROW = (
+    "has {} Hz, and the scores are those of speech at {} Hz: PESQ is wide-band, and lower than "
+    "the narrow-band PESQ of other tables"
+)
 LATE = 10.0  # dB of SI-SDR that a delay must cost to be reported
 
 
@@ -150,6 +154,7 @@ def _read(pair: Pair, *, align: bool) -> tuple[Array, Array, tuple[str, ...]]:
     )
     notes = [*probe(pair.estimate).notes]
     notes += [f"of its reference: {note}" for note in probe(pair.reference).notes]
+    notes += [NARROW.format(rate, RATE)] if rate < RATE else []
     return ref, est, tuple(notes)
 
 

@@ -18,7 +18,7 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_noise
 from diff_audio.sound.clipping import Clipping
 from diff_audio.sound.level import Gain
-from diff_audio.sound.names import sound_alone
+from diff_audio.sound.names import written_name
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.write import EXACT, Writer, container_for
@@ -77,7 +77,10 @@ def denoise_file(
                 if on_part:
                     on_part(part)
                 report(MEASURING + (1.0 - MEASURING) * part.window.stop / found.frames)
-        notes = (*sound_alone(source, target), *writer.notes)
+        notes = writer.notes
+        if written_name(source) != source and written_name(source).suffix == target.suffix:
+            kind = target.suffix[1:].upper()
+            notes = (f"the sound alone is written, as {kind}", *notes)
         if settings.dry == 1.0 and lossy and (format, subtype) == (found.format, found.subtype):
             shutil.copyfile(source, temporary)  # a second encoding would lose something
             notes = ()

@@ -56,3 +56,6 @@ def test_errors() -> None:
         Keyed([-1])
     with pytest.raises(ValueError, match=r"3 rows; expected 2"):
         Keyed([0, 1])(0, torch.empty(3, 4))
+    for seeds in (4, [1.5], ["a"]):
+        with pytest.raises(TypeError, match="expected a sequence of integers"):
+            Keyed(seeds)  # type: ignore[arg-type]

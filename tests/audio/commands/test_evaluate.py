@@ -10,6 +10,7 @@ import soundfile
 
 from diff_audio import metrics
 from diff_audio.evaluate import main
+from media import encode, hide_ffmpeg
 
 FEW = ["--scores", "si_sdr,estoi"]  # the others take their time
 
@@ -314,6 +315,50 @@ def test_two_estimates_of_one_name_are_refused(tmp_path, speechlike, capsys):
     out, err = capsys.readouterr()
     assert "y.flac and y.wav; keep one of them" in err
     assert '"file": "y", "group": ".", "failed"' in out
+
+
+def crash(path):
+    """Take the length out of the header of a WAV, as a recorder without power leaves it."""
+    data = bytearray(path.read_bytes())
+    place = data.index(b"data") + 4
+    data[place : place + 4] = bytes(4)
+    path.write_bytes(data)
+
+
+def test_what_is_odd_about_a_file_is_printed(tmp_path, speechlike, capsys):
+    arguments = two(tmp_path, speechlike(1.0), speechlike(1.0), ("x", "y"))
+    crash(tmp_path / "ref/x.wav")
+    crash(tmp_path / "est/y.wav")
+    assert main([*arguments, *FEW]) == 0
+    err = capsys.readouterr().err
+    said = "its header gives no length, as after a loss of power"
+    assert f"{tmp_path / 'est/x.wav'}: of its reference: {said}" in err
+    assert f"{tmp_path / 'est/y.wav'}: {said}" in err and err.count(said) == 2
+
+
+def test_narrow_band_recordings_are_reported(tmp_path, speechlike, capsys):
+    for folder in ("ref", "est"):
+        (tmp_path / folder).mkdir()
+        soundfile.write(tmp_path / folder / "x.wav", speechlike(1.0, 8000).T, 8000)
+    assert main([str(tmp_path / "ref"), str(tmp_path / "est"), *FEW]) == 0
+    assert "x.wav: has 8000 Hz, and the scores are those of" in capsys.readouterr().err
+
+
+def test_files_that_only_ffmpeg_reads_are_scored_or_counted(
+    tmp_path, speechlike, capsys, monkeypatch
+):
+    clean = speechlike(1.0)
+    arguments = two(tmp_path, clean, clean)
+    encode(tmp_path / "ref/memo.m4a", 0.3 * clean, 16_000)
+    (tmp_path / "est/memo_denoised.m4a").write_bytes((tmp_path / "ref/memo.m4a").read_bytes())
+    assert main([*arguments, "--json", *FEW]) == 0
+    assert [line.get("file") for line in last(capsys)] == ["memo", "x", None]
+    hide_ffmpeg(monkeypatch)
+    assert main([*arguments, *FEW]) == 0
+    err = capsys.readouterr().err
+    for folder in ("ref", "est"):
+        assert f"{tmp_path / folder}: left out: 1 .m4a (not read; convert them to WAV" in err
+    assert main([*arguments, *FEW, "--strict"]) == 1
 
 
 def test_only_a_split_is_scored(tmp_path, speechlike, capsys):

@@ -140,6 +140,24 @@ def test_outputs_are_said_to_be_left_out(tmp_path: Path) -> None:
     ]
 
 
+def test_what_is_odd_about_a_file_and_what_is_left_out_is_printed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    soundfile.write(tmp_path / "crashed.wav", 0.1 * np.sin(np.arange(8000)), 8000)
+    data = bytearray((tmp_path / "crashed.wav").read_bytes())
+    data[40:44] = bytes(4)  # the length that its header gives
+    (tmp_path / "crashed.wav").write_bytes(data)
+    for name in ("memo.m4a", "talk.m4a", "old.dsf", "notes.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert main([str(tmp_path)]) == 0
+    out, err = capsys.readouterr()
+    assert "crashed.wav: its header gives no length" in out
+    assert err.splitlines() == [
+        f"diff_audio.inspect: {tmp_path}: left out: 1 .dsf, 2 .m4a (not read as training data; "
+        "convert them to WAV or FLAC)"
+    ]
+
+
 def test_spectrum_is_in_hertz_and_not_beyond_the_rate(tmp_path: Path) -> None:
     for rate in (8000, 48000):
         time = np.arange(rate) / rate

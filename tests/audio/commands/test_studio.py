@@ -10,7 +10,9 @@ import pytest
 import soundfile
 
 from diff_audio.denoise import main as denoise
+from diff_audio.sound.read import probe
 from diff_audio.studio import main
+from media import encode
 from studio_client import running
 
 pytestmark = pytest.mark.slow
@@ -56,6 +58,17 @@ def test_the_options_are_those_of_the_command(studio, sound, weights, tmp_path):
     assert result == (tmp_path / "in_denoised.wav").read_bytes()
     removed = studio.ask(f"tasks/{task['number']}/removed")[1]
     assert removed == (tmp_path / "in_removed.wav").read_bytes()
+
+
+def test_a_memo_is_taken_as_the_command_takes_it(studio, speechlike, weights, tmp_path):
+    memo = encode(tmp_path / "memo.m4a", 0.3 * speechlike(1.0, RATE), RATE)
+    task, result = studio.result("memo.m4a", memo.read_bytes())
+    assert task["result"] == "memo_denoised.m4a"
+    (tmp_path / "made.m4a").write_bytes(result)
+    assert probe(tmp_path / "made.m4a").subtype == "AAC"
+    video = encode(tmp_path / "talk.webm", 0.3 * speechlike(1.0, RATE), RATE, "-c:a", "libopus")
+    assert studio.result("talk.webm", video.read_bytes())[0]["result"] == "talk_denoised.m4a"
+    assert studio.send("old.dsf", b"DSD ")[1]["fault"].startswith(".dsf files are not read;")
 
 
 def test_the_page_about_it_plays_both_and_asks_nothing_of_a_network(studio, sound):

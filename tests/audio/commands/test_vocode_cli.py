@@ -13,6 +13,7 @@ import pytest
 import soundfile
 import torch
 
+from diff_audio.sound.read import probe
 from diff_audio.spectra.mel import Mel
 from diff_audio.vocode import main
 from diff_audio.vocoder import Settings, Vocoder
@@ -20,6 +21,7 @@ from diff_audio.vocoder.network import FrameNet
 from diff_core.denoiser import FromX0
 from diff_core.io import Card, save
 from diff_core.schedule import RectifiedFlow
+from media import encode, hide_ffmpeg
 
 MEL = Mel()
 
@@ -116,6 +118,47 @@ def test_tags_of_a_recording_are_kept(vocode, tmp_path, speechlike):
     assert vocode(tmp_path / "a.flac") == 0
     with soundfile.SoundFile(tmp_path / "a_vocoded.flac") as file:
         assert file.title == "Interview" and file.comment.startswith("Synthetic")
+
+
+def test_what_is_odd_about_a_recording_is_printed(vocode, tmp_path, speechlike, capsys):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(0.6, 22_050).T, 22_050)
+    data = bytearray(path.read_bytes())
+    data[40:44] = bytes(4)  # the length that its header gives
+    path.write_bytes(data)
+    assert vocode(path, "-o", tmp_path / "b.wav") == 0
+    assert "its header gives no length" in capsys.readouterr().err
+
+
+def test_metadata_that_another_format_does_not_hold_is_named(vocode, tmp_path, speechlike, capsys):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, speechlike(0.6, 22_050).T, 22_050)
+    data = bytearray(path.read_bytes())
+    data += b"bext" + (602).to_bytes(4, "little") + b"scene 4".ljust(602, b"\0")
+    data[4:8] = (len(data) - 8).to_bytes(4, "little")
+    path.write_bytes(data)
+    assert vocode(path, "-o", tmp_path / "b.ogg") == 0
+    assert "left out of the output: bext" in capsys.readouterr().err
+
+
+def test_a_memo_and_a_video_are_read_where_ffmpeg_is(
+    vocode, tmp_path, speechlike, capsys, monkeypatch
+):
+    folder = tmp_path / "in"
+    folder.mkdir()
+    wave = 0.3 * speechlike(0.6, 16_000)
+    encode(folder / "a.m4a", wave, 16_000)
+    encode(folder / "b.webm", wave, 16_000, "-c:a", "libopus")
+    assert vocode(folder) == 0
+    made = sorted(folder.glob("*_vocoded.m4a"))
+    assert [path.stem for path in made] == ["a_vocoded", "b_vocoded"]
+    assert all(probe(path).tags["comment"].startswith("Synthetic sound") for path in made)
+    assert f"{folder / 'b.webm'}: the sound alone is written, as M4A" in capsys.readouterr().err
+    assert vocode(folder / "a.m4a", "-o", tmp_path / "c.mp4") == 2
+    assert "end it in .m4a" in capsys.readouterr().err
+    hide_ffmpeg(monkeypatch)
+    assert vocode(folder) == 1
+    assert "left out: " in capsys.readouterr().err
 
 
 def test_channels_are_made_each_on_its_own(vocode, tmp_path):

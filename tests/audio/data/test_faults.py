@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from diff_audio.data.corpus import Corpus
 from diff_audio.data.survey import survey
+from diff_audio.sound.resample import resample
 
 
 def write(path: Path, *channels: np.ndarray) -> Path:
@@ -48,6 +50,20 @@ def test_inspect_remarks_on_what_is_odd(gains, said, tmp_path, speechlike):
     write(tmp_path / "a.wav", *(gain * wave for gain in gains))
     (one, *_) = survey(tmp_path).found
     assert one.remark.startswith(said) if said else one.remark == ""
+
+
+def test_inspect_remarks_on_a_rate_that_was_raised(tmp_path):
+    noise = np.random.default_rng(0).standard_normal(32_000) * np.hanning(32_000)
+    soundfile.write(tmp_path / "native.wav", 0.1 * np.repeat(noise, 2), 48_000, "PCM_16")
+    raised = resample(torch.from_numpy(noise), 16_000, 48_000).numpy()
+    soundfile.write(tmp_path / "raised.wav", 0.1 * raised, 48_000, "PCM_24")
+    soundfile.write(tmp_path / "low.wav", 0.1 * noise, 16_000, "PCM_16")
+    remarks = {one.row.path.stem: one.remark for one in survey(tmp_path).found}
+    assert remarks == {
+        "native": "",
+        "raised": "holds nothing above 9 kHz: its rate was raised, or a codec cut it",
+        "low": "",
+    }
 
 
 def test_two_microphones_far_apart_do_not_cancel(tmp_path, speechlike):

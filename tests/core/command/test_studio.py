@@ -37,7 +37,10 @@ fields = (
     Field("kind", "Kind", "choice", "mr or ct", ("auto", "mr", "ct")),
     Field("sigma", "Level", "text", "auto or a number", pattern="auto|[0-9]+"),
 )
-page = Page("Try", "x", "a text", (".txt",), {"default": "x"}, "x", "Go", fields)
+unread = {".doc": "not read; save them as .txt"}
+page = Page(
+    "Try", "x", "a text", (".txt",), {"default": "x"}, "x", "Go", fields, unread=unread
+)
 serve(page, work, port=0, browser=False, most_bytes=1 << 20, name="try")
 """
 FILES = 192  # that the server may have open
@@ -79,6 +82,17 @@ def ask(port: int, path: str, method: str = "GET", body: bytes | None = None) ->
         connection.close()
     is_json = answer.getheader("content-type") == "application/json"
     return answer.status, json.loads(text) if is_json else text
+
+
+def test_a_file_that_is_not_taken_has_its_reason(studio: tuple[str, int, Path, Path]) -> None:
+    path, port, _, _ = studio
+    for name, fault in (
+        ("a.DOC", ".doc files are not read; save them as .txt"),
+        ("a.pdf", "this is not a text; files end with .txt"),
+        (".txt", "this is not a text; files end with .txt"),
+    ):
+        status, told = ask(port, f"{path}tasks?name={name}", "POST", b"x")
+        assert (status, told["fault"]) == (415, fault)
 
 
 @pytest.mark.slow

@@ -16,6 +16,7 @@ import pytest
 import torch
 
 from diff_medical.enhance import main
+from diff_medical.inspect import main as inspect
 
 Write = Callable[..., Path]
 Err = pytest.CaptureFixture[str]
@@ -128,6 +129,19 @@ def test_values_beyond_all_numbers_are_refused(
     volume = (VOLUME % 9).astype(voxels) * (1e300 if voxels is np.float64 else 1)
     path = write_scan(volume, "a.nii", slope=1e38 if voxels is np.int16 else None)
     assert "voxels are NaN or Inf" in refused(path, weights, capsys)
+
+
+def test_values_too_large_for_32_bits_are_refused(
+    write_scan: Write, weights: Path, capsys: Err
+) -> None:
+    volume = VOLUME.copy()
+    volume[3, 2, 1] = -1e20  # its square is no 32-bit number
+    path = write_scan(volume)
+    assert "holds values up to 1e+20, beyond 1e+15" in refused(path, weights, capsys)
+    assert inspect([str(path.parent)]) == 1
+    assert "holds values up to 1e+20, beyond 1e+15" in capsys.readouterr().err
+    scaled = write_scan((VOLUME % 9).astype(np.int16), "b.nii", slope=1e30)
+    assert "holds values up to 8e+30" in refused(scaled, weights, capsys)
 
 
 def test_nan_in_a_series_is_placed_in_its_volume(

@@ -220,6 +220,25 @@ def test_an_identical_scan_does_not_hide_the_others(
     assert "mean over 2 volumes, 1 failed, 95 % interval" in capsys.readouterr().out
 
 
+def test_what_a_folder_leaves_out_is_counted(
+    write_scan: Write, tmp_path: Path, capsys: Err
+) -> None:
+    write_scan(CLEAN, "ref/a.nii")
+    write_scan(noisy(50), "est/a.nii")
+    for name in ("b.par", "c.PAR", "d.dcm", "notes.txt"):
+        (tmp_path / "ref" / name).write_bytes(b"x")
+    folders = [str(tmp_path / "ref"), str(tmp_path / "est")]
+    assert main(folders) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"diff_medical.evaluate: {tmp_path / 'ref'}: left out: {what}"
+        for what in (
+            "1 .dcm (no DICOM files; check how they were exported)",
+            "2 .par (not read; convert them to .nii.gz)",
+        )
+    ]
+    assert main([*folders, "--strict"]) == 1
+
+
 def test_only_a_split_is_scored(write_scan: Write, tmp_path: Path, capsys: Err) -> None:
     for part in ("train", "val", "test"):
         write_scan(CLEAN, f"ref/{part}/{part}.nii")

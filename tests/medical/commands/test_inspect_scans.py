@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dicom_files import write_series
 from diff_medical.inspect import main
 
 Make = Callable[..., np.ndarray]
@@ -70,6 +71,19 @@ def test_json_has_every_number(folder: Path, capsys: pytest.CaptureFixture[str])
     assert (rows["b.nii"]["axes"], rows["b.nii"]["mm"]) == ("LAS", [1.0, 1.0, 6.0])
     assert rows["b.nii"]["shape"] == [32, 32, 8]
     assert rows["a.nii.gz"]["noise %"] == pytest.approx(100 * 30 / 850, rel=0.2)
+
+
+def test_what_is_left_out_is_counted(
+    folder: Path, make_head: Make, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_series(folder / "series", make_head((20, 20, 6)))
+    (folder / "b.rec").write_bytes(b"x")
+    assert main([str(folder)]) == 0
+    assert capsys.readouterr().err.splitlines() == [
+        f"diff_medical.inspect: {folder}: left out: 6 .dcm (DICOM files beside other scans are no "
+        "training data; give a folder of their own)",
+        f"diff_medical.inspect: {folder}: left out: 1 .rec (not read; convert them to .nii.gz)",
+    ]
 
 
 def test_a_modality_that_the_values_deny_is_told(

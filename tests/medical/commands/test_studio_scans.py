@@ -109,7 +109,12 @@ def pixels(folder):
 
 
 def test_faults_are_one_clear_line(studio, scan):
-    assert studio.send("scan.dcm", b"DICM")[0] == 415
+    for name, said in (
+        ("scan.dcm", ".dcm files are parts of a series; drop its folder as a .zip"),
+        ("scan.hdr", ".hdr files are halves of a scan; convert both to .nii.gz"),
+        ("scan.par", ".par files are not read; convert them to .nii.gz"),
+    ):
+        assert studio.send(name, b"DICM") == (415, {"fault": said})
     for name, data in (
         ("a.nii.gz", b"not gzip at all"),
         ("a.nii", b"\0" * 400),

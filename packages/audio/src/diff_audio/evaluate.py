@@ -8,9 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_audio.metrics.files import NAMING, Scored, grouped, pairs, score_files
+from diff_audio.metrics.files import Scored, grouped, naming, pairs, score_files
 from diff_audio.metrics.table import Table
-from diff_core.command import App, Failures, bar, check_split, options, require_new, run, usage
+from diff_audio.sound.names import sound_files
+from diff_core.command import (
+    App,
+    Failures,
+    bar,
+    files_of_split,
+    options,
+    report_unread,
+    require_new,
+    run,
+    usage,
+)
 from diff_core.command.naming import as_options
 from diff_core.data import Split
 from diff_core.lines import print_line
@@ -116,6 +127,7 @@ def evaluate(
     transcripts: TranscriptsOf = None,
     split: SplitOf = None,
     manifest: Manifest = None,
+    strict: options.Strict = False,
     as_json: Annotated[
         bool,
         typer.Option(
@@ -143,17 +155,16 @@ def evaluate(
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
     require_new(csv_file, plot, overwrite=overwrite)
-    failures = Failures(COMMAND, debug=debug)
-    counts, only = "", None
-    check_split(reference, manifest, split)
-    if split is not None:
-        try:
-            counts, only = _of_split(reference, manifest, split)
-        except ValueError as error:
-            failures.add(str(reference), error)
-            return 1
+    failures = Failures(COMMAND, debug=debug, strict=strict)
+    try:
+        counts, only = files_of_split(reference, manifest, split, _of_split, "recording")
+    except ValueError as error:
+        failures.add(str(reference), error)
+        return 1
     with usage():
         found = pairs(reference, estimate, only)
+    for folder in dict.fromkeys((reference, estimate)) if reference.is_dir() else ():
+        report_unread(folder, sound_files(), failures)
     for path in found.left_out:
         failures.warn(str(path), "left out: an output of the file beside it, not a reference")
     failed: dict[str, str] = {}
@@ -161,10 +172,7 @@ def evaluate(
         failed[name] = failures.add(str(path), reason)
     total = len(found.pairs) + len(failures.names)
     if not total:
-        what = (
-            f"no recording is in split {split}; {counts}" if split else "no sound files in these"
-        )
-        failures.add(str(reference), what if split else f"{what} folders; give others")
+        failures.add(str(reference), "no sound files in these folders; give others")
         return 1
     with usage():
         names = _names(scores)
@@ -196,7 +204,7 @@ def evaluate(
         print("\n".join(table.json()))
     elif rows:
         if not quiet:
-            rule = [f"pairs   {NAMING.rule}"] if reference.is_dir() else []
+            rule = [f"pairs   {naming().rule}"] if reference.is_dir() else []
             print("\n".join([*([counts] if counts else []), *rule, *table.definitions()]))
             print()
         for line in table.lines():
@@ -205,10 +213,8 @@ def evaluate(
 
 
 def _of_split(folder: Path, manifest: Path | None, split: Split) -> tuple[str, set[Path]]:
-    """Return the counts of a folder's splits, in one line, and the clean recordings of one of
-    them, resolved.
-
-    Raises ValueError as training does for that folder.
+    """Return the counts of a folder's splits and the clean recordings of one, for
+    `files_of_split`; raise ValueError as training does for that folder.
     """
     from diff_audio.data.layouts import recognise
     from diff_audio.data.manifest import listed, read_rows

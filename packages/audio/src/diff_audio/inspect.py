@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import App, Failures, bar, options, require_new, run
+from diff_core.command import App, Failures, bar, options, report_unread, require_new, run
 from diff_core.lines import log_lines, print_line, printable
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def inspect(
     failures = Failures(COMMAND, debug=debug)
     log_lines(COMMAND)
     require_new(output, overwrite=overwrite)
+    from diff_audio.data.recordings import TRAINING
     from diff_audio.data.survey import survey
 
     try:
@@ -77,13 +78,15 @@ def inspect(
             print(json.dumps({"layout": found.layout, **row}))
     else:
         _print(found)
+    if manifest is None:
+        report_unread(folder, TRAINING, failures)
     bad = [one for one in found.found if one.problem]
     for one in bad:
         if as_json or len(failures.names) < SHOWN:
             failures.add(str(one.row.path), one.problem)
     if len(bad) > SHOWN and not as_json:
         print_line(f"{COMMAND}: and {len(bad) - SHOWN} more", sys.stderr)
-    return 1 if bad else 0
+    return 1 if bad or failures.names else 0
 
 
 def _print(found: Survey) -> None:
@@ -103,11 +106,11 @@ def _print(found: Survey) -> None:
     console.print(found.counts, highlight=False)
     heard = sum(one.spectrum is not None for one in found.found)
     console.print(f"{heard} of {len(found.found)} files were decoded", highlight=False)
-    remarks = [one for one in found.found if one.remark]
-    for one in remarks[:SHOWN]:
-        print_line(f"note: {one.row.path}: {one.remark}")
-    if len(remarks) > SHOWN:
-        console.print(f"note: and {len(remarks) - SHOWN} more such files", highlight=False)
+    notes = [(one.row.path, text) for one in found.found for text in one.notes]
+    for path, text in notes[:SHOWN]:
+        print_line(f"note: {path}: {text}")
+    if len(notes) > SHOWN:
+        console.print(f"note: and {len(notes) - SHOWN} more such lines", highlight=False)
     for note in found.notes:
         print_line(f"note: {note}")
 

@@ -6,8 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diff_audio.sound.names import SOUND, TAG
-from diff_audio.sound.read import SUFFIXES
+from diff_audio.sound.names import TAG, sound_files, written_name
 from diff_core.command import App, run
 from diff_core.command.studio import Choices, Field, Made, Page, studio_command
 from diff_core.progress import Progress
@@ -18,24 +17,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.studio"
-PAGE = Page(
-    title="Denoise a recording",
-    about="Speech stays, noise goes. Everything happens on this machine.",
-    drop="a recording",
-    suffixes=SUFFIXES,
-    qualities={
-        "draft": "Half precision where the processor is fast at it.",
-        "default": "One look at the recording.",
-        "best": "The mean of four looks: four times the work.",
-    },
-    amount="Share of the result; the rest is the input",
-    action="Remove noise",
-    fields=(
-        Field("limit", "Remove at most (dB)", "number", "a number of dB; empty: no limit"),
-        Field("separate", "Each channel by itself", "flag", "for microphones far apart"),
-        Field("keep_noise", "Keep the removed part", "flag", "input = result + removed part"),
-    ),
-)
 HELP = """Open a page to drop a recording, hear it before and after, and download the result.
 
 The page is served to this machine only and loads nothing from a network. Uploads lie in a
@@ -43,6 +24,29 @@ temporary folder that goes when the studio stops. The result is the file that de
 """
 
 app = App()
+
+
+def _page() -> Page:
+    kind = sound_files()
+    return Page(
+        title="Denoise a recording",
+        about="Speech stays, noise goes. Everything happens on this machine.",
+        drop="a recording",
+        suffixes=kind.suffixes,
+        unread=kind.unread,
+        qualities={
+            "draft": "Half precision where the processor is fast at it.",
+            "default": "One look at the recording.",
+            "best": "The mean of four looks: four times the work.",
+        },
+        amount="Share of the result; the rest is the input",
+        action="Remove noise",
+        fields=(
+            Field("limit", "Remove at most (dB)", "number", "a number of dB; empty: no limit"),
+            Field("separate", "Each channel by itself", "flag", "for microphones far apart"),
+            Field("keep_noise", "Keep the removed part", "flag", "input = result + removed part"),
+        ),
+    )
 
 
 def _load(weights: Path | None, device: str) -> Denoiser:
@@ -57,7 +61,7 @@ def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) ->
     from diff_audio.jobs.denoise import denoise_file
     from diff_audio.pages.report import write_report
 
-    target = source.with_name(TAG.join(SOUND.split(source.name)))
+    target = written_name(source.with_name(TAG.join(sound_files().split(source.name))))
     further: dict[str, Any] = dict(choices.further)
     settings = Settings.of(
         choices.quality, mix=choices.amount, limit_db=further["limit"],
@@ -75,7 +79,7 @@ def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) ->
 
 studio_command(
     app,
-    PAGE,
+    _page,
     _load,
     _work,
     distribution="diff-audio",

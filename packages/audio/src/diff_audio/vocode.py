@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from diff_audio.sound.names import FILLED_TAG, UNREAD, VOCODED_TAG
-from diff_audio.sound.read import FOREIGN, SUFFIXES
+from diff_audio.sound.names import (
+    FILLED_TAG,
+    VOCODED_TAG,
+    check_output,
+    sound_files,
+    written_name,
+)
 from diff_core.command import App, Failures, FileKind, Job, options, process, run, usage, use
 from diff_core.progress import Progress
 
@@ -20,7 +26,6 @@ __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.vocode"
 ARRAYS = (".npy", ".npz", ".pt")
-MELS = FileKind("sound files or mel spectrograms", (*SUFFIXES, *ARRAYS), FOREIGN, UNREAD)
 CLIPPED = "{} samples lay beyond full scale and were cut off"
 
 app = App()
@@ -113,13 +118,16 @@ def vocode(
         raise typer.BadParameter(
             f"--gap {gap[0]:g} {gap[1]:g}: expected two times in seconds, the earlier first"
         )
+    with usage():
+        check_output(output)
     failures = Failures(COMMAND, debug=debug, strict=strict)
     tag = FILLED_TAG if gap else VOCODED_TAG
-    is_product = MELS.products(inputs, output, (tag,))
-    sources = MELS.expand(inputs, failures, recursive=recursive, skip=is_product)
+    kind = _mels()
+    is_product = kind.products(inputs, output, (tag,))
+    sources = kind.expand(inputs, failures, recursive=recursive, skip=is_product)
     if output is not None and output.suffix.lower() in ARRAYS:
         raise typer.BadParameter(f"{output} is no sound file; end it in .wav, .flac or .ogg")
-    jobs = MELS.plan(sources, output, tag, failures, rename=_sounding)
+    jobs = kind.plan(sources, output, tag, failures, rename=_sounding)
 
     from diff_audio.jobs.vocode import vocode_file
     from diff_audio.vocoder.model import Settings, Vocoder
@@ -156,9 +164,17 @@ def _warnings(outcome: Outcome) -> list[str]:
     return [*outcome.notes, *([CLIPPED.format(outcome.clipped)] if outcome.clipped else [])]
 
 
+def _mels() -> FileKind:
+    """Return the files that can be read here."""
+    kind = sound_files()
+    suffixes = (*kind.suffixes, *ARRAYS)
+    return replace(kind, name="sound files or mel spectrograms", suffixes=suffixes)
+
+
 def _sounding(target: Path) -> Path:
     """Return the name of a sound file: a mel spectrogram becomes a .wav."""
-    return target.with_suffix(".wav") if target.suffix.lower() in ARRAYS else target
+    is_mel = target.suffix.lower() in ARRAYS
+    return target.with_suffix(".wav") if is_mel else written_name(target)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import index
 from typing import Protocol
 
 import numpy as np
@@ -29,11 +30,18 @@ class Keyed:
     The same row comes out alone or in a batch, in any order, on any device and in any dtype (drawn
     in float32 on the CPU). Philox is keyed by the pair itself, so that streams of different pairs
     do not meet: Parallel Random Numbers: As Easy as 1, 2, 3 (Salmon et al., 2011).
-    Raises ValueError for a seed outside [0, 2^64) or a batch of another size than `seeds`.
+    Raises ValueError for a seed outside [0, 2^64) or a batch of another size than `seeds`,
+    TypeError for seeds that are no sequence of integers.
     """
 
     def __init__(self, seeds: Sequence[int]) -> None:
-        self.seeds = tuple(int(seed) for seed in seeds)
+        try:
+            self.seeds = tuple(index(seed) for seed in seeds)
+        except TypeError as error:
+            raise TypeError(
+                f"seeds is {seeds!r}; expected a sequence of integers, one for each row, such as "
+                "[0, 1]"
+            ) from error
         for seed in self.seeds:
             if not 0 <= seed < 2**64:
                 raise ValueError(f"seeds holds {seed}; expected integers from 0 to 2^64 - 1")

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import App, Failures, check_split, options, require_new, run, usage
+from diff_core.command import App, Failures, files_of_split, options, require_new, run, usage
 from diff_core.data import Split
 from diff_core.lines import cell, print_line
 from diff_medical.metrics.files import NAMING, pairs, score_file
@@ -90,6 +90,7 @@ def evaluate(
         bool, typer.Option("--json", help="One line of JSON for each file, and one for the means.")
     ] = False,
     overwrite: options.Overwrite = False,
+    strict: options.Strict = False,
     calibration: Annotated[
         bool,
         typer.Option(
@@ -127,7 +128,7 @@ def evaluate(
     if window is not None and not window[0] < window[1]:
         raise typer.BadParameter(f"--window is {window}; expected the lower value first")
     require_new(csv_file, plot, overwrite=overwrite)
-    failures = Failures(COMMAND, debug=debug)
+    failures = Failures(COMMAND, debug=debug, strict=strict)
     if calibration:
         if estimate is not None:
             raise typer.BadParameter("--calibration enhances REF itself: leave out EST")
@@ -136,17 +137,11 @@ def evaluate(
         return _calibrate(reference, percent, crop, weights, csv_file, as_json, failures)
     if estimate is None:
         raise typer.BadParameter("EST is missing: the scan to score against REF")
-    counts, only = "", None
-    check_split(reference, manifest, split)
-    if split is not None:
-        try:
-            counts, only = _of_split(reference, manifest, split)
-        except ValueError as error:
-            failures.add(str(reference), error)
-            return 1
-        if not only:
-            failures.add(str(reference), f"no scan is in split {split}; {counts}")
-            return 1
+    try:
+        counts, only = files_of_split(reference, manifest, split, _of_split, "scan")
+    except ValueError as error:
+        failures.add(str(reference), error)
+        return 1
     with usage():
         todo = pairs(reference, estimate, mask, failures, only)
     if not as_json:
@@ -173,9 +168,8 @@ def evaluate(
 
 
 def _of_split(folder: Path, manifest: Path | None, split: Split) -> tuple[str, set[Path]]:
-    """Return the counts of a folder's splits, in one line, and the scans of one of them, resolved.
-
-    Raises ValueError as training does for that folder.
+    """Return the counts of a folder's splits and the scans of one, for `files_of_split`; raise
+    ValueError as training does for that folder.
     """
     from diff_medical.data.studies import find_study
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from diff_core.command import App, Failures, bar, options, require_new, run
+from diff_core.command import App, Failures, bar, options, report_unread, require_new, run
 from diff_core.lines import print_line, printable
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ def inspect(
     failures = Failures(COMMAND, debug=debug)
     require_new(output, overwrite=overwrite)
     from diff_medical.data.survey import survey
+    from diff_medical.scan.kinds import TRAINING
 
     try:
         with bar(1.0, quiet=as_json) as progress:
@@ -67,6 +68,8 @@ def inspect(
                 print(json.dumps({"layout": found.layout, **one.entry(), "notes": one.notes}))
     else:
         _print(found)
+    if found.layout in ("plain", "BIDS"):
+        report_unread(folder, TRAINING, failures)
     for path, why in found.left_out:
         failures.warn(str(path), f"left out: {why}")
     for one in found.found:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from diff_core.command import App, run
 from diff_core.command.studio import Choices, Field, Made, Page, studio_command
 from diff_core.progress import Progress
-from diff_medical.scan.kinds import SCANS, SINGLE
+from diff_medical.scan.kinds import PAIRS, SCANS, SINGLE, UNREAD
 
 if TYPE_CHECKING:
     from diff_medical.enhancer.enhancer import Enhancer
@@ -18,12 +18,17 @@ __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.studio"
 TAG = "_enhanced"
+SEVERAL = {
+    **dict.fromkeys((".dcm", ".ima"), "parts of a series; drop its folder as a .zip"),
+    **dict.fromkeys(PAIRS, "halves of a scan; convert both to .nii.gz"),
+}
 PAGE = Page(
     title="Enhance a scan",
     about="Noise goes, anatomy stays. Everything happens on this machine. For research; not "
     "a medical device.",
     drop="a scan",
     suffixes=(*SINGLE.suffixes, ".zip"),
+    unread=UNREAD | SEVERAL,
     qualities={
         "draft": "One direction, each voxel once.",
         "default": "Three directions averaged; thick slices in their own.",
@@ -97,7 +102,9 @@ def _work(enhancer: Enhancer, source: Path, choices: Choices, advance: Progress)
     return Made(target, report)
 
 
-studio_command(app, PAGE, _load, _work, distribution="diff-medical", command=COMMAND, help=HELP)
+studio_command(
+    app, lambda: PAGE, _load, _work, distribution="diff-medical", command=COMMAND, help=HELP
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

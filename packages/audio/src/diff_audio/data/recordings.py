@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from diff_audio.sound.names import is_made_here
-from diff_audio.sound.read import SUFFIXES
+from diff_audio.sound.names import SOUND, UNREAD, is_made_here
 from diff_core.data import Split
 
-__all__ = ["Kind", "Row", "recordings", "sounds"]
+__all__ = ["TRAINING", "Kind", "Row", "recordings", "sounds"]
+
+TRAINING = replace(
+    SOUND, unread=dict.fromkeys(UNREAD, "not read as training data; convert them to WAV or FLAC")
+)
+"""The files that are taken for training data: those that can be read at any place."""
 
 Kind = Literal["speech", "noise", "noisy", "room"]
 
@@ -42,7 +46,7 @@ def sounds(folder: Path) -> list[Path]:
     return sorted(
         path
         for path in folder.rglob("*")
-        if path.suffix.lower() in SUFFIXES
+        if TRAINING.matches(path)
         and path.is_file()
         and not any(part.startswith(".") for part in path.relative_to(folder).parts)
     )

@@ -28,6 +28,8 @@ __all__ = ["BANDS", "Found", "Survey", "survey"]
 BANDS = np.geomspace(50.0, 20_000.0, 40)
 """Centres of the bands of `Found.spectrum`, Hz."""
 
+_EMPTY = -80.0  # dB, relative to the loudest band: the rounding to 16 bits lies lower
+
 _HEAD = 1 << 16  # bytes by which files of one size are compared
 
 
@@ -37,7 +39,7 @@ class Found:
 
     recording: the facts in its header; None if it cannot be read
     problem:   why it cannot be used, or ""
-    remark:    what to know about it, or ""
+    remark:    what to know about its samples, or ""
     level:     of its active part, dBFS; NaN where it was not listened to, as is the spectrum
     spectrum:  mean level in each of BANDS, dB, relative to the loudest
     """
@@ -53,6 +55,12 @@ class Found:
     def seconds(self) -> float:
         """Return its length; 0 if it cannot be read."""
         return self.recording.frames / self.recording.rate if self.recording else 0.0
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Return what to know about it: the notes on the file, and the remark."""
+        notes = self.recording.notes if self.recording else ()
+        return (*notes, self.remark) if self.remark else notes
 
 
 @dataclass(frozen=True)
@@ -150,7 +158,17 @@ def _found(row: Row, listen: bool) -> Found:
     wave = (samples[0] if row.kind == "room" else samples.mean(0)).astype(np.float32)
     core = resample(torch.from_numpy(wave), rate, CORE_RATE)
     level = 20 * float(torch.log10(active_level(frame_power(core)).clamp(min=1e-9)))
-    return Found(row, recording, "", remark(samples), level, _spectrum(wave, rate))
+    spectrum = _spectrum(wave, rate)
+    odd = remark(samples) or _empty_band(spectrum, rate)
+    return Found(row, recording, "", odd, level, spectrum)
+
+
+def _empty_band(spectrum: NDArray[np.float64], rate: int) -> str:
+    """Return a remark on a recording whose upper half of the band is empty, or ""."""
+    top = BANDS[spectrum > _EMPTY].max(initial=0.0)
+    if rate <= CORE_RATE or top > rate / 4:
+        return ""
+    return f"holds nothing above {top / 1000:.0f} kHz: its rate was raised, or a codec cut it"
 
 
 def _spectrum(wave: Wave, rate: int) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from diff_audio.jobs.mel_file import MELS, read_mel
+from diff_audio.sound.names import sound_alone
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut
@@ -106,7 +107,7 @@ def vocode_file(
         took=time.perf_counter() - began,
         clipped=writer.clipped,
         device=model.device.type,
-        notes=notes,
+        notes=(*notes, *like.notes, *sound_alone(source, target), *writer.notes),
         **asdict(settings),
     )
 

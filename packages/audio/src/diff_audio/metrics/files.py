@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from diff_audio.sound.names import TAG, is_made_here
-from diff_audio.sound.read import SUFFIXES, BadFile
+from diff_audio.sound.names import TAG, is_made_here, sound_files
+from diff_audio.sound.read import BadFile
 from diff_core.evaluate import Naming, match_files
 
 if TYPE_CHECKING:
@@ -18,16 +18,14 @@ if TYPE_CHECKING:
     from diff_audio.sound.wave import Array
     from diff_core.evaluate import Summary
 
-__all__ = ["NAMING", "Pair", "Pairs", "Scored", "grouped", "pairs", "score_files", "summary"]
+__all__ = ["Pair", "Pairs", "Scored", "grouped", "naming", "pairs", "score_files", "summary"]
 
-NAMING = Naming(
-    lambda path: path.suffix.lower() in SUFFIXES and path.is_file(),
-    lambda path: path.stem,
-    TAG,
-    is_made_here,
-)
 WIDE = 1.0  # seconds within which a delay is looked for, to report it
 HEARD = 60.0  # seconds of the middle of a recording in which it is
+NARROW = (
+    "has {} Hz, and the scores are those of speech at {} Hz: PESQ is wide-band, and lower than "
+    "the narrow-band PESQ of other tables"
+)
 LATE = 10.0  # dB of SI-SDR that a delay must cost to be reported
 
 
@@ -69,6 +67,17 @@ class Scored:
     words: WordErrors | None = None
 
 
+def naming() -> Naming:
+    """Return the names of the recordings that can be scored here."""
+    kind = sound_files()
+    return Naming(
+        lambda path: kind.matches(path) and path.is_file(),
+        lambda path: path.stem,
+        TAG,
+        is_made_here,
+    )
+
+
 def pairs(reference: Path, estimate: Path, only: Collection[Path] | None = None) -> Pairs:
     """Return the pairs of two files or two folders, by the rule of `diff_core.evaluate.Naming`.
 
@@ -82,7 +91,7 @@ def pairs(reference: Path, estimate: Path, only: Collection[Path] | None = None)
         )
     if not reference.is_dir():
         return Pairs((Pair(reference.name, reference, estimate),))
-    found = match_files(reference, estimate, NAMING, only=only)
+    found = match_files(reference, estimate, naming(), only=only)
     alone = found.failed + (found.extra if only is None else ())
     return Pairs(tuple(Pair(*pair) for pair in found.pairs), alone, found.left_out)
 
@@ -105,12 +114,12 @@ def score_files(
     from diff_audio.metrics.pair import RATE
     from diff_audio.metrics.scores import WER, bounded, score, worst_of_silence
 
-    ref, est = _read(pair, align=align)
+    ref, est, heard = _read(pair, align=align)
     shorter = min(ref.shape[1], est.shape[1])
     longer = max(ref.shape[1], est.shape[1])
     padded = (np.pad(wave, ((0, 0), (0, longer - wave.shape[1]))) for wave in (ref, est))
     delay = delay_of(next(padded), next(padded)) if align else None
-    notes = _notes_on_delay(ref[:, :shorter], est[:, :shorter], delay)
+    notes = (*heard, *_notes_on_delay(ref[:, :shorter], est[:, :shorter], delay))
     lag = None if delay is None else 1000 * delay.lag / RATE
     ref, est = overlap(ref, est, 0 if delay is None else delay.lag)
     sounding = [number for number, wave in enumerate(ref) if wave.any()] or [0]
@@ -132,12 +141,14 @@ def score_files(
     )
 
 
-def _read(pair: Pair, *, align: bool) -> tuple[Array, Array]:
-    """Return both (C, any) at 16 kHz. Raises BadFile for what cannot be compared."""
+def _read(pair: Pair, *, align: bool) -> tuple[Array, Array, tuple[str, ...]]:
+    """Return both (C, any) at 16 kHz, and notes on the files. Raises BadFile for what cannot be
+    compared.
+    """
     import torch
 
     from diff_audio.metrics.pair import RATE
-    from diff_audio.sound.read import read
+    from diff_audio.sound.read import probe, read
     from diff_audio.sound.resample import resample
 
     (clean, rate), (enhanced, other) = read(pair.reference), read(pair.estimate)
@@ -154,7 +165,10 @@ def _read(pair: Pair, *, align: bool) -> tuple[Array, Array]:
     ref, est = (
         resample(torch.from_numpy(wave), rate, RATE).double().numpy() for wave in (clean, enhanced)
     )
-    return ref, est
+    notes = [*probe(pair.estimate).notes]
+    notes += [f"of its reference: {note}" for note in probe(pair.reference).notes]
+    notes += [NARROW.format(rate, RATE)] if rate < RATE else []
+    return ref, est, tuple(notes)
 
 
 def _notes_on_delay(ref: Array, est: Array, undone: Delay | None) -> tuple[str, ...]:

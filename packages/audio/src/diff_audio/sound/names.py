@@ -11,7 +11,7 @@ from diff_core.command import FileKind
 
 __all__ = [
     "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "SOUND", "TAG", "UNREAD", "VOCODED_TAG",
-    "check_output", "is_made_here", "sound_files", "written_name",
+    "check_output", "is_made_here", "sound_alone", "sound_files", "written_name",
 ]  # fmt: skip
 
 UNREAD = {
@@ -55,6 +55,16 @@ def written_name(target: Path) -> Path:
         return target
     lossless = suffix in _LOSSLESS or not ffmpeg.find()
     return target.with_suffix(".flac" if lossless else M4A)
+
+
+def sound_alone(source: Path, target: Path) -> tuple[str, ...]:
+    """Return a note for a target in another format because that of the source cannot be written,
+    such as of a video; none for others.
+    """
+    named = written_name(source)
+    if named == source or named.suffix != target.suffix:
+        return ()
+    return (f"the sound alone is written, as {target.suffix[1:].upper()}",)
 
 
 TAG = "_denoised"

@@ -7,9 +7,9 @@ on the speaker or the microphone.
 
 A linear discriminant (R. A. Fisher, "The use of multiple measurements in taxonomic problems",
 1936) of these differences, fitted by `benchmarks/audio/mel_kinds.py`, which also prints how many
-it finds. A sample rate or a hop that is only somewhat different cannot be found: it is like
-another speaker. Our own mel of speech without treble (a telephone) looks like one whose bands go
-higher, so whoever refuses a mel must be able to be overruled.
+it finds. A sample rate or a hop that is only somewhat different is not among the kinds. Our own
+mel of speech without treble (a telephone) looks like one whose bands go higher, so whoever refuses
+a mel must be able to be overruled.
 """
 
 from __future__ import annotations

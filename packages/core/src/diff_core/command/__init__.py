@@ -9,11 +9,12 @@ from __future__ import annotations
 
 from diff_core.command.app import App
 from diff_core.command.failures import Failures, explain
-from diff_core.command.inputs import FileKind, Job, Source, check_split, require_new
+from diff_core.command.inputs import FileKind, Job, Source, files_of_split, require_new
 from diff_core.command.naming import as_options, usage
 from diff_core.command.process import process
 from diff_core.command.progress import Bar, bar
 from diff_core.command.run import Device, run, use, version_of
+from diff_core.command.search import report_unread
 
 __all__ = [
     "App",
@@ -26,8 +27,9 @@ __all__ = [
     "as_options",
     "bar",
     "explain",
+    "files_of_split",
     "process",
-    "check_split",
+    "report_unread",
     "require_new",
     "run",
     "usage",

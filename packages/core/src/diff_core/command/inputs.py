@@ -14,9 +14,10 @@ import typer
 from diff_core.command.failures import Failures
 from diff_core.command.naming import as_options
 from diff_core.command.search import search_folder, search_pattern
+from diff_core.data import Split
 from diff_core.files import refuse_existing
 
-__all__ = ["FileKind", "Job", "Source", "check_split", "require_new"]
+__all__ = ["FileKind", "Job", "Source", "files_of_split", "require_new"]
 
 
 @dataclass(frozen=True)
@@ -56,12 +57,32 @@ def require_new(*outputs: Path | None, overwrite: bool, job: Job | None = None) 
             raise typer.BadParameter(f"{name} is named for two outputs; choose another name")
 
 
-def check_split(reference: Path, manifest: Path | None, split: str | None) -> None:
-    """Raise typer.BadParameter for --split of a REF that is no folder, or --manifest alone."""
-    if manifest is not None and split is None:
-        raise typer.BadParameter("--manifest gives the splits of REF: add --split")
-    if split is not None and not reference.is_dir():
+def files_of_split(
+    reference: Path,
+    manifest: Path | None,
+    split: Split | None,
+    find: Callable[[Path, Path | None, Split], tuple[str, set[Path]]],
+    noun: str,
+) -> tuple[str, set[Path] | None]:
+    """Return the counts of the splits of REF, in one line, and the files of --split; "" and None
+    without that option.
+
+    find: returns both for a folder, its manifest and a split; the files as resolved paths
+    noun: a name for one of the files: "scan"
+
+    Raises typer.BadParameter for --split of a REF that is no folder, or --manifest alone;
+    ValueError for a split without files, and what `find` raises.
+    """
+    if split is None:
+        if manifest is not None:
+            raise typer.BadParameter("--manifest gives the splits of REF: add --split")
+        return "", None
+    if not reference.is_dir():
         raise typer.BadParameter(f"--split needs a folder REF; {reference} is none")
+    counts, files = find(reference, manifest, split)
+    if not files:
+        raise ValueError(f"no {noun} is in split {split}; {counts}")
+    return counts, files
 
 
 @dataclass(frozen=True)

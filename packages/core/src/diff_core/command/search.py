@@ -12,7 +12,7 @@ from typing import Protocol
 
 from diff_core.command.failures import Failures
 
-__all__ = ["Found", "Kind", "search_folder", "search_pattern"]
+__all__ = ["Found", "Kind", "report_unread", "search_folder", "search_pattern"]
 
 _SUBFOLDERS = "add --recursive to search them"
 _LINKED = "links are not followed; name the folders"
@@ -90,6 +90,14 @@ def search_folder(
                 _sort(here / name, kind, skip, found)
     found.files.sort()
     return found
+
+
+def report_unread(folder: Path, kind: Kind, failures: Failures) -> None:
+    """Print what a search of a folder and its subfolders for files of a kind leaves out, in one
+    line for each reason.
+    """
+    found = search_folder(folder, kind, failures, recursive=True, skip=lambda _path: False)
+    found.report(str(folder), failures)
 
 
 def search_pattern(pattern: str, skip: Callable[[Path], bool]) -> Found:

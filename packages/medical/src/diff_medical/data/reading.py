@@ -10,6 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_medical.scan.intensity import LARGEST
 from diff_medical.scan.kinds import SCANS
 from diff_medical.scan.sections import upright
 from diff_medical.scan.spacing import Spacing
@@ -78,7 +79,8 @@ def load_scan(path: Path, volume: int = 0, reading: Reading = Reading()) -> Load
     """Return one volume of a NIfTI file, or the DICOM series of a file.
 
     Raises ValueError if it cannot be read, has no such volume, holds colours or complex numbers,
-    has no usable geometry, or holds NaN or infinity where `reading` refuses them.
+    has no usable geometry, holds values beyond `LARGEST`, or NaN or infinity where `reading`
+    refuses them.
     """
     if not path.is_file():
         raise ValueError("no such file")
@@ -95,6 +97,10 @@ def load_scan(path: Path, volume: int = 0, reading: Reading = Reading()) -> Load
     if wrong:
         values = np.where(np.isfinite(values), values, np.float32(0))
         notes = (*notes, f"{wrong} of {values.size} voxels were NaN or infinity, and are now 0")
+    if (largest := float(np.abs(values).max(initial=0.0))) > LARGEST:
+        raise ValueError(
+            f"holds values up to {largest:.3g}, beyond {LARGEST:.0e}; divide it by a constant"
+        )
     orientation = "???" if affine is None else _codes(affine)
     if reading.orientation == "RAS":
         if affine is None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from diff_core.command import Failures
+from diff_core.command import Failures, report_unread
 from diff_core.evaluate import Naming, match_files
-from diff_medical.scan.kinds import SCANS, is_dicom
+from diff_medical.scan.kinds import SCANS, UNREAD, is_dicom
 from diff_medical.scan.names import is_made_here
 
 if TYPE_CHECKING:
@@ -24,6 +25,9 @@ NAMING = Naming(
     "_enhanced",
     is_made_here,
 )
+
+SCORED = replace(SCANS, unread={s: why for s, why in UNREAD.items() if s != ".zip"})
+"""The scans of a folder; an archive is scored as the DICOM series that it holds."""
 
 
 def pairs(
@@ -46,6 +50,8 @@ def pairs(
         return [(reference, estimate, mask)]
     if not estimate.is_dir():
         raise ValueError("REF is a folder: EST must be one too")
+    for folder in dict.fromkeys((reference, estimate)):
+        report_unread(folder, SCORED, failures)
     found = match_files(reference, estimate, NAMING, only=only)
     for _, path, reason in found.failed:
         failures.add(str(path), reason)

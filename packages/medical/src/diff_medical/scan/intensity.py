@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "CT_AIR",
+    "LARGEST",
     "WINDOWS",
     "Modality",
     "Scale",
@@ -20,6 +21,9 @@ __all__ = [
 ]
 
 Modality = Literal["mr", "ct"]
+
+LARGEST = 1e15
+"""The largest magnitude of a voxel: 32-bit numbers hold sums of squares up to there."""
 
 CT_AIR = -500.0  # HU, below which there is only air
 AIR = (-1200.0, -900.0)  # HU of air with its noise

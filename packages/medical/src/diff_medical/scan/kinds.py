@@ -11,8 +11,10 @@ __all__ = [
     "ITK",
     "MGH",
     "NIFTI",
+    "PAIRS",
     "SCANS",
     "SINGLE",
+    "TRAINING",
     "UNREAD",
     "begins_as_dicom",
     "dicom_files",
@@ -31,7 +33,10 @@ SINGLE = FileKind(
 )
 """The scans that are one file, as all are that are written."""
 
-_PAIRS = (".nhdr", ".mhd", ".hdr")
+_HEADERS = (".nhdr", ".mhd", ".hdr")
+PAIRS = (*_HEADERS, ".img", ".raw")
+"""The files of scans that are two files."""
+
 _WRITTEN = {".nhdr": ".nrrd", ".mhd": ".mha", ".hdr": ".nii.gz", ".img": ".nii.gz"}
 """What is written for a scan of two files."""
 
@@ -120,5 +125,22 @@ UNREAD = {
 }
 """File name endings of scans that a folder is not searched for, with the reason."""
 
-SCANS = _Scans(SINGLE.name, (*SINGLE.suffixes, *_PAIRS), foreign=(*_PAIRS, ".img"), unread=UNREAD)
+SCANS = _Scans(
+    SINGLE.name,
+    (*SINGLE.suffixes, *_HEADERS),
+    foreign=(*_HEADERS, ".img"),
+    unread=UNREAD,
+)
 """All scans but DICOM; those of two files are known by their header."""
+
+_BESIDE = "DICOM files beside other scans are no training data; give a folder of their own"
+TRAINING = FileKind(
+    SCANS.name,
+    SCANS.suffixes,
+    unread={
+        **UNREAD,
+        **dict.fromkeys((".dcm", ".ima"), _BESIDE),
+        ".zip": "archives are no training data; unpack them",
+    },
+)
+"""The scans that are training data, in a folder that does not hold DICOM alone."""

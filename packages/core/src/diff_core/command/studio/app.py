@@ -195,9 +195,8 @@ def _name(request: Request, page: Page) -> str:
     """The name of the upload without folders, as a file may be called."""
     given = request.query_params.get("name", "").replace("\\", "/").rpartition("/")[2]
     name = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in given).strip()
-    if not name.lower().endswith(page.suffixes) or name.startswith("."):
-        kinds = ", ".join(page.suffixes)
-        raise HTTPException(415, f"this is not {page.drop}; files end with {kinds}")
+    if reason := page.refusal(name):
+        raise HTTPException(415, reason)
     if len(name.encode()) > LONGEST_NAME:
         raise HTTPException(400, f"the name is longer than {LONGEST_NAME} bytes; shorten it")
     return name

@@ -37,7 +37,7 @@ Largest = Annotated[
 
 def studio_command(
     app: App,
-    page: Page,
+    page: Callable[[], Page],
     load: Callable[[Path | None, str], Model],
     work: Callable[[Model, Path, Choices, Progress], Made],
     *,
@@ -49,6 +49,7 @@ def studio_command(
     """Add the command `studio` to an app: it loads the model once and serves the page until it is
     interrupted.
 
+    page:         returns the page, which depends on what is installed
     load:         reads the model from a file, None for the one that comes with the package, onto
                   a device ("auto", "cpu", ...); its ValueError is reported in one line
     work:         makes a result and a page about it from an upload; see `tasks.Work`
@@ -82,7 +83,7 @@ def studio_command(
             return 1
         try:
             serve(
-                page,
+                page(),
                 partial(work, model),
                 port=port,
                 browser=not no_browser,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 __all__ = ["Field", "Page", "Value"]
@@ -67,6 +67,7 @@ class Page:
     title, about: head of the page
     drop:         what to drop, "a recording"
     suffixes:     names that are taken, lower case, with the dot
+    unread:       why others are not, by their suffix: ".m4a files are " goes before the reason
     qualities:    what each means, by name; the first that is called "default" is chosen
     amount:       what the slider is called
     action:       what the button says
@@ -83,3 +84,14 @@ class Page:
     action: str
     fields: tuple[Field, ...] = ()
     dark: bool = False
+    unread: Mapping[str, str] = field(default_factory=dict[str, str])
+
+    def refusal(self, name: str) -> str:
+        """Return the reason why a file of this name is not taken, "" for one that is."""
+        lower = name.lower()
+        if lower.endswith(self.suffixes) and not lower.startswith("."):
+            return ""
+        for suffix, why in self.unread.items():
+            if lower.endswith(suffix):
+                return f"{suffix} files are {why}"
+        return f"this is not {self.drop}; files end with {', '.join(self.suffixes)}"

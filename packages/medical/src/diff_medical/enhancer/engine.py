@@ -17,6 +17,7 @@ from diff_core.progress import Progress
 from diff_medical.enhancer.background import Background
 from diff_medical.enhancer.bounds import BOUND, LEAST_GAIN, nothing_to_do, too_little
 from diff_medical.enhancer.checks import Checks, looked_at, measure
+from diff_medical.enhancer.levels import levels_shown, of_levels
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.steps import Bounded, Plan, Source, Survey
 from diff_medical.enhancer.task import Array, restore
@@ -48,12 +49,14 @@ class Part:
     first:  their first plane along Z
     before: as they were
     after:  as they are after the enhancement
+    level:  the noise level that was assumed, of each voxel or of all
     doubt:  the standard deviation of the error of each voxel, if it was asked for
     """
 
     first: int
     before: Array
     after: Array
+    level: float | Array
     doubt: Array | None = None
 
 
@@ -109,6 +112,9 @@ def enhance(
     is_known = is_given or noise is not None
     if noise is None and survey.low < survey.high:
         noise = _noise(source, survey, settings, modality)
+        if (levels := levels_shown(source, noise, settings, modality)) is not None:
+            source, noise = of_levels(source, noise, levels)
+            survey = source.survey()
     noise = noise or CONSTANT
     if survey.levels is not None and noise.method != CONSTANT.method:
         noise = of_map(noise, survey.levels)
@@ -203,11 +209,13 @@ def _scale(plan: Plan, survey: Survey) -> Scale:
 
 
 def _gain(plan: Plan) -> float:
-    """Return the expected gain in dB, for one noise level."""
-    block = middle_block(plan.source.shape)
-    task = plan.task(plan.background.continued(block[2])[block[:2]], plan.noise.sigma)
+    """Return the expected gain in dB, for noise that is even in the units of the network."""
+    *block, planes = middle_block(plan.source.shape)
+    level = plan.level(planes)
+    level = level[tuple(block)] if isinstance(level, np.ndarray) else level
+    task = plan.task(plan.background.continued(planes)[tuple(block)], level)
     start = torch.from_numpy(task.scale.normalise(task.values))
-    sigma = float(torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale)
+    sigma = float(plan.sigma(planes, task.scale))
 
     def run(noisy: torch.Tensor) -> torch.Tensor:
         with in_full(plan.denoiser.network):  # differences of a narrow precision are its rounding
@@ -220,11 +228,8 @@ def _leave(source: Source, put: Put, settings: Settings, findings: Findings) -> 
     """Put the volume out as it is."""
     for planes in source.steps():
         values = source.read(planes)
-        put(
-            Part(planes.start, values, values, np.zeros_like(values))
-            if settings.uncertainty
-            else Part(planes.start, values, values)
-        )
+        doubt = np.zeros_like(values) if settings.uncertainty else None
+        put(Part(planes.start, values, values, findings.noise.sigma, doubt))
     return findings
 
 
@@ -242,7 +247,7 @@ def _change(
         volume, task, found, kept = bounded
         counts += np.array([found.bounded, found.broad]) * volume.size
         looked.add(planes, bounded)
-        result, spread = restore(task, found, plan.noise, limits)
+        result, spread = restore(task, found, plan.noise, limits, plan.settings.floor)
         if change < 1:
             result = np.asarray(volume + change * (result - volume), np.float32)
         result[kept] = volume[kept]
@@ -250,7 +255,7 @@ def _change(
             spread[kept] = 0
         largest = max(largest, float(np.abs(result - volume).max()))
         level = max(level, float(np.max(task.level)))
-        put(Part(planes.start, volume, result, spread))
+        put(Part(planes.start, volume, result, task.level, spread))
         scratch.release(*(one for one in made if one is not None))
     shares = counts / np.prod(source.shape)
     return measure(
@@ -281,7 +286,7 @@ class _Looked:
             return
         there = slice(low - self.middle.start, high - self.middle.start)
         here = slice(low - planes.start, high - planes.start)
-        level = np.broadcast_to(np.float32(made.task.level), made.volume.shape)
+        level = np.broadcast_to(np.float32(made.task.even), made.volume.shape)
         self.noisy[..., there] = made.task.values[..., here]
         self.estimate[..., there] = made.found.values[..., here]
         self.changed[..., there] = ~made.kept[..., here]

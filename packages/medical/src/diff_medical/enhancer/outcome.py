@@ -24,6 +24,7 @@ class VolumeOutcome:
     distribution: str
     method: str
     correlation: float | None
+    varies: tuple[float, float] | None
     shared: bool
     unchanged: str
     checks: Checks | None
@@ -33,8 +34,8 @@ class VolumeOutcome:
 class Outcome:
     """The record of what was done to one file; `--json` prints it.
 
-    sigma, distribution, coils, correlation, method: the noise, in the units of the scan (`Noise`);
-                   of a series, that of its first volume
+    sigma, distribution, coils, correlation, varies, method: the noise, in the units of the scan
+                   (`Noise`); of a series, that of its first volume
     dtype, policy: datatype written, and why
     quality, planes: what was asked for, and in which planes the scan was looked at
     unchanged:     why the scan was left as it is, "" if it was not
@@ -57,6 +58,7 @@ class Outcome:
     distribution: str
     coils: int
     correlation: float | None
+    varies: tuple[float, float] | None
     method: str
     dtype: str
     policy: str

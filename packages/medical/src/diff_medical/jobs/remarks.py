@@ -109,6 +109,12 @@ def _of_volume(
             "removed; start from the scan before it was interpolated or filtered, or give its "
             "level with --sigma"
         )
+    if noise.varies is not None:
+        low, high = noise.varies
+        yield (
+            f"its noise varies from {low:.3g} to {high:.3g}, as parallel imaging makes it: each "
+            "voxel has its own level; --noise-map FILE writes them, --sigma sets one for all"
+        )
     full = settings.change == 1
     fine = noise.correlation is not None and noise.correlation < SHARP
     if full and fine and result.modality == "ct":

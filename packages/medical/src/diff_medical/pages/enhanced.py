@@ -144,7 +144,10 @@ def _cards(result: Enhanced, contrast: float) -> Iterator[Card]:
     noise, checks = result.noise, result.checks
     kind = f"{noise.distribution}, {noise.coils} coils" if noise.coils > 1 else noise.distribution
     share = f", {noise.sigma / contrast:.1%} of the grey levels" if contrast > 0 else ""
-    yield Card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}")
+    between = ""
+    if noise.varies is not None:
+        between = f"; {noise.varies[0]:.3g} to {noise.varies[1]:.3g} over the scan"
+    yield Card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}{between}")
     if checks is None:
         return
     if checks.gain is not None:

@@ -38,6 +38,8 @@ class Outcome:
                    (`Noise`); of a series, that of its first volume
     dtype, policy: datatype written, and why
     quality, planes: what was asked for, and in which planes the scan was looked at
+    measured:      samples along each axis that were measured, of a scan that was filled with
+                   zeros in k-space; None for another scan
     unchanged:     why the scan was left as it is, "" if it was not
     strength:      share of the change that was made
     dose:          share of a full dose whose noise was left in, None if none was
@@ -64,6 +66,7 @@ class Outcome:
     policy: str
     quality: str
     planes: str
+    measured: tuple[int, int, int] | None
     unchanged: str
     strength: float
     dose: float | None

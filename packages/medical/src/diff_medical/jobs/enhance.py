@@ -355,6 +355,7 @@ def _outcome(
         policy=policy(scan, ready.float32),
         quality=settings.quality,
         planes=str(passes),
+        measured=first.measured,
         unchanged=first.unchanged if len(reasons) == 1 else "",
         strength=settings.change,
         dose=settings.dose,

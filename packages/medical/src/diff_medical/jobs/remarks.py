@@ -92,6 +92,12 @@ def _of_volume(
     scan: Scan, result: Findings, settings: Settings, *, float32: bool
 ) -> Iterator[str]:
     noise = result.noise
+    if result.measured is not None:
+        grid = " x ".join(map(str, result.measured))
+        yield (
+            f"its outer frequencies are empty (zero filling or interpolation): {grid} samples "
+            "were measured, and noise is estimated and removed on that grid"
+        )
     step = abs(scan.scaling[0])
     is_nifti = not isinstance(scan, SeriesScan)
     if result.unchanged:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 
-from diff_medical.enhancer.engine import Findings, noise_shown
+from diff_medical.enhancer.engine import Findings
 from diff_medical.enhancer.outcome import VolumeOutcome
 from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.shown import noise_shown
 from diff_medical.enhancer.steps import Source
 from diff_medical.noise.local import LocalLevels, local_levels, pooled
 from diff_medical.noise.model import Noise

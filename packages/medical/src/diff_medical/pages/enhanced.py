@@ -161,6 +161,13 @@ def _cards(result: Enhanced, contrast: float) -> Iterator[Card]:
     yield Card("Removed: edges", edges, f"correlation; {most}", _mood(checks.edges))
     spread = f"{checks.spread:.2f}"
     yield Card("Removed: strength", spread, "standard deviation in units of noise")
+    if checks.blobs:
+        places = ", ".join(str(blob.place) for blob in checks.blobs[:5])
+        more = ", ..." if checks.blob_count > 5 else ""
+        yield Card(
+            "Removed: small structures?", str(checks.blob_count),
+            f"places to look at, by voxel: {places}{more}",
+        )  # fmt: skip
     yield Card(
         "Held back", f"{checks.bounded:.2%} / {checks.broad:.2%}",
         "of voxels, by the bounds on single voxels / on broad changes",
@@ -176,6 +183,8 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "Output", outcome.output
     yield "Voxels", " × ".join(map(str, outcome.shape))
     yield "Voxel size", " × ".join(f"{s:.3g}" for s in outcome.spacing) + " mm"
+    if outcome.measured is not None:
+        yield "Voxels measured", " × ".join(map(str, outcome.measured))
     yield "Taken for", {"mr": "MR", "ct": "CT"}[outcome.modality]
     if outcome.correlation is not None:
         yield "Noise of neighbours", f"correlation {outcome.correlation:.2f}"

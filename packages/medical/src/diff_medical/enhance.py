@@ -16,7 +16,7 @@ from diff_medical.enhancer.settings import Settings
 from diff_medical.jobs.bids_app import BidsApp, bids_app
 from diff_medical.jobs.choice import distinct, magnitudes
 from diff_medical.jobs.inputs import find_inputs, plan_series
-from diff_medical.jobs.options import alone, level
+from diff_medical.jobs.options import alone, are_scans, level
 from diff_medical.restore.outcome import Profile, Restored, Wish
 from diff_medical.scan.bids import is_derivative, named
 from diff_medical.scan.kinds import SCANS, is_alone, single
@@ -243,9 +243,7 @@ def enhance(
         raise typer.BadParameter("--nan-to-zero and --keep-nan exclude each other")
     missing = "keep" if keep_nan else "zero" if nan_to_zero else "refuse"
     maps = {"uncertainty": uncertainty, "noise-map": noise_map}
-    for name, path in maps.items():
-        if path is not None and not SCANS.matches(path):
-            raise typer.BadParameter(f"--{name} is {path}; expected a .nii.gz file")
+    are_scans(maps)
     with usage():
         settings = Settings(
             modality=modality, noise=noise, sigma=value, percent=percent, strength=strength,

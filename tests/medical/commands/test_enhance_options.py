@@ -63,6 +63,35 @@ def test_map_denoises_where_the_noise_is(
     assert moved[4:, :11].mean() > 2 * moved[4:, 11:].mean() > 0
 
 
+def test_the_map_that_was_assumed_is_written(
+    make_head: Make, write_scan: Write, tmp_path: Path, capsys: Out
+) -> None:
+    clean = make_head((72, 80, 24))
+    x, y = np.linspace(-1, 1, 72)[:, None, None], np.linspace(-1, 1, 80)[:, None]
+    sigma = 25 * (1 + 2 * np.exp(-(x**2 + y**2) / 0.3)) * np.ones(clean.shape)
+    scan = clean + sigma * np.random.default_rng(0).standard_normal(clean.shape)
+    common = ("--quality", "draft", "--json", "--overwrite")
+    for name, array in (("one", scan), ("series", np.stack([scan] * 3, -1))):
+        source = write_scan(array.astype(np.float32), f"{name}.nii")
+        levels, page = tmp_path / f"{name}_map.nii.gz", tmp_path / "page.html"
+        assert run(source, *common, "-o", tmp_path / "out.nii", "--noise-map", levels,
+                   "--report", page) == 0  # fmt: skip
+        said = json.loads(capsys.readouterr().out)
+        assert said["method"] == "local fine detail"
+        assert 25 < said["varies"][0] < 40 < 60 < said["varies"][1] < 85
+        assert any("its noise varies from" in note for note in said["notes"])
+        assert str(levels) in said["products"]
+        assert "over the scan" in page.read_text()
+        found = data(levels)
+        assert found.shape == array.shape
+        inner = found[20:52, 20:60, 6:18]
+        np.testing.assert_allclose(np.median(inner), np.median(sigma[20:52, 20:60]), rtol=0.1)
+    assert run(source, *common, "--sigma", 30, "-o", tmp_path / "out.nii",
+               "--noise-map", levels) == 0  # fmt: skip
+    assert (data(levels) == 30).all()
+    assert json.loads(capsys.readouterr().out)["varies"] is None
+
+
 def test_levels_span_the_map_and_meet_between() -> None:
     sigma = torch.linspace(0.05, 0.3, 64).reshape(4, 4, 4)
     nodes = levels(float(sigma.min()), float(sigma.max()))
@@ -107,6 +136,27 @@ def test_multichannel_background_is_emptied(
     sd = data(tmp_path / "sd.nii")
     assert (sd >= 0).all()
     assert 0 < sd[clean > 8].mean() < sd.max() < 3 * 40
+
+
+def test_magnitudes_never_become_zero_and_may_keep_their_floor(
+    make_head: Make, write_scan: Write, tmp_path: Path, capsys: Out
+) -> None:
+    clean = make_head(SHAPE)
+    real, imaginary = 60 * np.random.default_rng(0).standard_normal((2, *SHAPE))
+    before = np.hypot(clean + real, imaginary).astype(np.float32)
+    source = write_scan(np.rint(before).astype(np.int16))
+    common = ("--quality", "draft", "--noise", "rician", "--sigma", 60)
+    outside = clean == 0
+    for floor in ("remove", "keep"):
+        target = tmp_path / f"{floor}.nii"
+        assert run(source, *common, "--floor", floor, "-o", target) == 0
+        assert data(target).min() > 0
+        if floor == "keep":  # the mean of Rayleigh noise
+            assert data(target)[outside].mean() == pytest.approx(60 * (np.pi / 2) ** 0.5, rel=0.1)
+    low = data(tmp_path / "remove.nii")
+    assert low[outside].mean() < 0.5 * before[outside].mean()
+    assert run(source, *common, "--floor", "keep", "--upsample", 2) == 2
+    capsys.readouterr()
 
 
 def test_strength_is_the_share_of_the_change(

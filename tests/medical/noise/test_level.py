@@ -137,3 +137,16 @@ def test_thick_axis_is_not_differenced() -> None:
 
 def test_soft_tissue_needs_tissue() -> None:
     assert soft_tissue(np.full((64, 64, 4), -1000.0), (0, 1)) is None
+
+
+@pytest.mark.parametrize("snr", [1, 1.5, 2, 3, 8])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_rician_level_of_low_signal_is_within_three_percent(
+    make_head: Make, snr: float, seed: int
+) -> None:
+    clean = make_head((72, 72, 48))
+    sigma = float(clean[clean > 300].mean()) / snr
+    real, imaginary = np.random.default_rng(seed).standard_normal((2, *clean.shape))
+    found = estimate(np.hypot(clean + sigma * real, sigma * imaginary), ISO)
+    assert found.distribution == "rician"
+    assert found.sigma == pytest.approx(sigma, rel=0.03)

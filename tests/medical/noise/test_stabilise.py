@@ -55,3 +55,15 @@ def test_below_the_noise_floor_the_amplitude_is_zero() -> None:
 def test_sigma_must_be_positive() -> None:
     with pytest.raises(ValueError, match="sigma must be positive, got 0"):
         stabiliser().forward(np.ones(3), 0.0)
+
+
+@pytest.mark.parametrize("coils", [1, 4])
+def test_mean_of_magnitudes_is_that_of_draws(coils: int) -> None:
+    amplitude = np.array([0.0, 0.5, 1.0, 2.0, 5.0, 55.0 * coils**0.5, 200.0])
+    rng = np.random.default_rng(0)
+    squares = np.square(3.0 * amplitude + 3.0 * rng.standard_normal((100_000, 1)))
+    for _ in range(2 * coils - 1):
+        squares = squares + np.square(3.0 * rng.standard_normal((100_000, 1)))
+    expected = np.sqrt(squares).mean(0)
+    found = stabiliser(coils).mean_of(3.0 * amplitude, 3.0)
+    np.testing.assert_allclose(found, expected, rtol=0.01)

@@ -16,7 +16,7 @@ from diff_medical.enhancer.settings import Settings
 from diff_medical.jobs.bids_app import BidsApp, bids_app
 from diff_medical.jobs.choice import distinct, magnitudes
 from diff_medical.jobs.inputs import find_inputs, plan_series
-from diff_medical.jobs.options import alone, level
+from diff_medical.jobs.options import alone, are_scans, level
 from diff_medical.restore.outcome import Profile, Restored, Wish
 from diff_medical.scan.bids import is_derivative, named
 from diff_medical.scan.kinds import SCANS, is_alone, single
@@ -115,6 +115,13 @@ def enhance(
             rich_help_panel=NOISE,
         ),
     ] = None,
+    floor: Annotated[
+        Literal["remove", "keep"],
+        typer.Option(
+            help="The noise floor of magnitudes (Rician, ncchi:N) where there is little signal.",
+            rich_help_panel=NOISE,
+        ),
+    ] = "remove",
     mask: Annotated[
         Path | None,
         typer.Option(
@@ -180,6 +187,13 @@ def enhance(
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
+    noise_map: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write the noise level of each voxel, as it was assumed (a NIfTI file).",
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
     report: Annotated[
         Path | None,
         typer.Option(help="Write a page on the result (HTML, one file).", rich_help_panel=OUTPUTS),
@@ -228,12 +242,12 @@ def enhance(
     if nan_to_zero and keep_nan:
         raise typer.BadParameter("--nan-to-zero and --keep-nan exclude each other")
     missing = "keep" if keep_nan else "zero" if nan_to_zero else "refuse"
-    if uncertainty is not None and not SCANS.matches(uncertainty):
-        raise typer.BadParameter(f"--uncertainty is {uncertainty}; expected a .nii.gz file")
+    maps = {"uncertainty": uncertainty, "noise-map": noise_map}
+    are_scans(maps)
     with usage():
         settings = Settings(
             modality=modality, noise=noise, sigma=value, percent=percent, strength=strength,
-            dose=dose, samples=samples, seed=seed, quality=quality,
+            dose=dose, floor=floor, samples=samples, seed=seed, quality=quality,
             uncertainty=uncertainty is not None,
         )  # fmt: skip
         settings.check_map(given=sigma_map is not None)
@@ -241,9 +255,9 @@ def enhance(
         {"upsample": upsample, "spacing": spacing, "inpaint": inpaint},
         {
             "sigma MAP": sigma_map, "mask": mask, "samples": samples, "residual": residual,
-            "uncertainty": uncertainty, "report": report is not None and inpaint is None,
+            **maps, "report": report is not None and inpaint is None,
             "picture": picture, "strength": strength != 1, "dose": dose,
-            "quality": quality != "default", "keep-nan": keep_nan,
+            "floor keep": floor == "keep", "quality": quality != "default", "keep-nan": keep_nan,
             "noise poisson-ct": noise == "poisson-ct",
         },
     )  # fmt: skip
@@ -255,7 +269,7 @@ def enhance(
         inputs, output, recursive = [str(app_run.dataset)], app_run.output, True
     jobs = _jobs(inputs, output, tag, failures, recursive=recursive, app_run=app_run)
     if len(jobs) > 1:
-        single = {"picture": picture, "report": report, "uncertainty": uncertainty}
+        single = {"picture": picture, "report": report, **maps}
         for name in (name for name, given in single.items() if given is not None):
             raise typer.BadParameter(f"--{name} is for one scan, but several are given")
     if not jobs:
@@ -273,7 +287,7 @@ def enhance(
         failures.add("the model", error)
         return 1
     wish = Wish(upsample, spacing, inpaint, profile)
-    products = Products(residual, uncertainty, picture, report)
+    products = Products(residual, uncertainty, noise_map, picture, report)
 
     def do(job: Job, advance: Progress) -> Outcome | Restored:
         if restoring:

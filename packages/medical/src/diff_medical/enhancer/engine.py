@@ -17,27 +17,28 @@ from diff_core.progress import Progress
 from diff_medical.enhancer.background import Background
 from diff_medical.enhancer.bounds import BOUND, LEAST_GAIN, nothing_to_do, too_little
 from diff_medical.enhancer.checks import Checks, looked_at, measure
+from diff_medical.enhancer.grid import between, measured_grid, removed_from, unfilled
+from diff_medical.enhancer.levels import levels_shown, of_levels
 from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.shown import CONSTANT, modality_of, noise_in
 from diff_medical.enhancer.steps import Bounded, Plan, Source, Survey
-from diff_medical.enhancer.task import Array, restore
+from diff_medical.enhancer.task import LEAST, Array, restore
 from diff_medical.enhancer.uncertainty import expected_gain, middle_block
 from diff_medical.noise.ct import NoiseMap
-from diff_medical.noise.level import estimate, probed
+from diff_medical.noise.level import fine_axes, probed
 from diff_medical.noise.model import Noise
 from diff_medical.noise.stabilise import stabiliser
 from diff_medical.scan import scratch
 from diff_medical.scan.background import background_values, is_solid
-from diff_medical.scan.intensity import Modality, Scale, recognise, scale
+from diff_medical.scan.intensity import Modality, Scale, scale
 from diff_medical.scan.patterns import not_intensities
-from diff_medical.scan.spacing import Spacing
 from diff_medical.slices.mean import mean_over
 from diff_medical.slices.network import in_full
 from diff_medical.slices.uneven import at_least, of_map
 
-__all__ = ["Findings", "Part", "enhance", "noise_of", "noise_shown"]
+__all__ = ["Findings", "Part", "enhance"]
 
 Put = Callable[["Part"], None]
-CONSTANT = Noise(0.0, "gaussian", "constant volume")
 UNMEASURED = Noise(0.0, "gaussian", "not measured")
 
 
@@ -48,12 +49,14 @@ class Part:
     first:  their first plane along Z
     before: as they were
     after:  as they are after the enhancement
+    level:  the noise level that was assumed, of each voxel or of all
     doubt:  the standard deviation of the error of each voxel, if it was asked for
     """
 
     first: int
     before: Array
     after: Array
+    level: float | Array
     doubt: Array | None = None
 
 
@@ -65,12 +68,15 @@ class Findings:
     modality:  "mr" or "ct"
     unchanged: why the volume was left as it is, "" if it was not
     checks:    the measurements of the change, None where nothing was computed
+    measured:  of a scan that was filled with zeros in k-space, the samples along each axis that
+               were measured: noise and checks are those of that grid; None for another scan
     """
 
     noise: Noise
     modality: Modality
     unchanged: str = ""
     checks: Checks | None = None
+    measured: tuple[int, int, int] | None = None
 
 
 def enhance(
@@ -94,7 +100,7 @@ def enhance(
     """
     settings.check_map(given=source.sigma_map is not None)
     survey = source.survey()
-    modality = _modality(source, survey, settings)
+    modality = modality_of(source, survey, settings)
     settings.check_values(survey.low, modality)
     if noise is not None and noise.is_magnitude and survey.low < 0:
         raise ValueError(
@@ -105,10 +111,15 @@ def enhance(
         reason = not_intensities(_measured(source, probed(source.shape)))
         if reason:
             return _leave(source, put, settings, Findings(UNMEASURED, modality, reason))
+    if (counts := measured_grid(source, survey, settings, modality)) is not None:
+        return _enhance_unfilled(denoiser, source, put, settings, noise, progress, survey, counts)
     is_given = settings.declares_level or source.sigma_map is not None
     is_known = is_given or noise is not None
     if noise is None and survey.low < survey.high:
-        noise = _noise(source, survey, settings, modality)
+        noise = noise_in(source, survey, settings, modality)
+        if (levels := levels_shown(source, noise, settings, modality)) is not None:
+            source, noise = of_levels(source, noise, levels)
+            survey = source.survey()
     noise = noise or CONSTANT
     if survey.levels is not None and noise.method != CONSTANT.method:
         noise = of_map(noise, survey.levels)
@@ -132,37 +143,53 @@ def enhance(
     return Findings(noise, modality, "", checks)
 
 
-def noise_of(volume: Array, spacing: Spacing, settings: Settings, modality: Modality) -> Noise:
-    """Return the noise that the settings declare or that the volume (X, Y, Z) shows."""
-    distribution = settings.distribution
-    sigma = settings.sigma
+def _enhance_unfilled(
+    denoiser: Denoiser,
+    source: Source,
+    put: Put,
+    settings: Settings,
+    noise: Noise | None,
+    progress: Progress | None,
+    survey: Survey,
+    counts: tuple[int, int, int],
+) -> Findings:
+    """Enhance a zero-filled volume on the grid of `counts` samples on which it was measured."""
+    small = unfilled(source, counts, positive=survey.low >= 0)
+    removed, level = small.array(), small.array()
+    doubt = small.array() if settings.uncertainty else None
+
+    def collect(part: Part) -> None:
+        planes = slice(part.first, part.first + part.after.shape[2])
+        removed[:, :, planes] = part.before - part.after
+        level[:, :, planes] = part.level
+        if doubt is not None and part.doubt is not None:
+            doubt[:, :, planes] = part.doubt
+        scratch.release(removed, level)
+
     if settings.percent is not None:
-        sigma = settings.percent / 100 * float(np.max(volume))
-    if sigma is not None and distribution not in ("auto", "poisson-ct"):
-        return Noise(sigma, distribution, "declared", coils=settings.coils)
-    found = estimate(
-        volume, spacing, modality=modality, distribution=distribution, coils=settings.coils
+        sigma = settings.percent / 100 * survey.high
+        settings = replace(settings, sigma=sigma, percent=None)
+    if settings.modality == "auto":
+        settings = replace(settings, modality="mr")
+    found = replace(
+        enhance(denoiser, small, collect, settings, noise=noise, progress=progress),
+        measured=counts,
     )
-    return found if sigma is None else replace(found, sigma=sigma, method="declared")
-
-
-def noise_shown(source: Source, settings: Settings) -> tuple[Noise, float]:
-    """Return the noise that the settings declare or that a volume shows, and its least value.
-
-    A volume of one value shows none.
-    """
-    survey = source.survey()
-    if not survey.low < survey.high:
-        return CONSTANT, survey.low
-    modality = _modality(source, survey, settings)
-    return _noise(source, survey, settings, modality), survey.low
-
-
-def _modality(source: Source, survey: Survey, settings: Settings) -> Modality:
-    """Return what is declared, what the file says, or what the values look like."""
-    if settings.modality != "auto":
-        return settings.modality
-    return source.modality or recognise(survey.sample)
+    if found.unchanged:
+        return _leave(source, put, settings, found)
+    least = LEAST * found.noise.sigma if found.noise.is_magnitude else survey.low
+    for planes in source.steps():
+        before = source.read(planes)
+        after = before - removed_from(removed, source.shape, planes)
+        after = np.clip(after, np.minimum(before, np.float32(least)), np.float32(survey.high))
+        spread = None if doubt is None else between(doubt, source.shape, planes)
+        if source.mask is not None:
+            outside = source.mask(planes) == 0
+            after[outside] = before[outside]
+            if spread is not None:
+                spread[outside] = 0
+        put(Part(planes.start, before, after, between(level, source.shape, planes), spread))
+    return found
 
 
 def _measured(source: Source, planes: slice) -> Array:
@@ -184,16 +211,6 @@ def _background(source: Source, survey: Survey, noise: Noise, modality: Modality
     )  # fmt: skip
 
 
-def _noise(source: Source, survey: Survey, settings: Settings, modality: Modality) -> Noise:
-    """Return the noise that the settings declare or that the middle of the volume shows."""
-    if settings.percent is not None:
-        settings = replace(settings, sigma=settings.percent / 100 * survey.high, percent=None)
-    if settings.noise == "auto" and survey.low < 0:  # which the middle need not show
-        settings = replace(settings, noise="gaussian" if modality == "mr" else "auto")
-    middle = source.read(probed(source.shape))
-    return noise_of(middle, source.spacing, settings, modality)
-
-
 def _scale(plan: Plan, survey: Survey) -> Scale:
     """Return the intensity scale, from the sample of the survey."""
     level = plan.noise.sigma
@@ -203,11 +220,13 @@ def _scale(plan: Plan, survey: Survey) -> Scale:
 
 
 def _gain(plan: Plan) -> float:
-    """Return the expected gain in dB, for one noise level."""
-    block = middle_block(plan.source.shape)
-    task = plan.task(plan.background.continued(block[2])[block[:2]], plan.noise.sigma)
+    """Return the expected gain in dB, for noise that is even in the units of the network."""
+    *block, planes = middle_block(plan.source.shape)
+    level = plan.level(planes)
+    level = level[tuple(block)] if isinstance(level, np.ndarray) else level
+    task = plan.task(plan.background.continued(planes)[tuple(block)], level)
     start = torch.from_numpy(task.scale.normalise(task.values))
-    sigma = float(torch.as_tensor(task.level, dtype=torch.float32) / task.scale.scale)
+    sigma = float(plan.sigma(planes, task.scale))
 
     def run(noisy: torch.Tensor) -> torch.Tensor:
         with in_full(plan.denoiser.network):  # differences of a narrow precision are its rounding
@@ -220,11 +239,8 @@ def _leave(source: Source, put: Put, settings: Settings, findings: Findings) -> 
     """Put the volume out as it is."""
     for planes in source.steps():
         values = source.read(planes)
-        put(
-            Part(planes.start, values, values, np.zeros_like(values))
-            if settings.uncertainty
-            else Part(planes.start, values, values)
-        )
+        doubt = np.zeros_like(values) if settings.uncertainty else None
+        put(Part(planes.start, values, values, findings.noise.sigma, doubt))
     return findings
 
 
@@ -242,7 +258,7 @@ def _change(
         volume, task, found, kept = bounded
         counts += np.array([found.bounded, found.broad]) * volume.size
         looked.add(planes, bounded)
-        result, spread = restore(task, found, plan.noise, limits)
+        result, spread = restore(task, found, plan.noise, limits, plan.settings.floor)
         if change < 1:
             result = np.asarray(volume + change * (result - volume), np.float32)
         result[kept] = volume[kept]
@@ -250,13 +266,14 @@ def _change(
             spread[kept] = 0
         largest = max(largest, float(np.abs(result - volume).max()))
         level = max(level, float(np.max(task.level)))
-        put(Part(planes.start, volume, result, spread))
+        put(Part(planes.start, volume, result, task.level, spread))
         scratch.release(*(one for one in made if one is not None))
     shares = counts / np.prod(source.shape)
     return measure(
         looked.noisy, looked.estimate, plan.noise.sigma if plan.uneven is None else looked.level,
         looked.changed, bounded=float(shares[0]), broad=float(shares[1]), largest=largest,
         limit=change * level * _reach(plan.noise), gain=gain,
+        axes=fine_axes(source.shape, source.spacing), first=looked.middle.start,
     )  # fmt: skip
 
 
@@ -281,7 +298,7 @@ class _Looked:
             return
         there = slice(low - self.middle.start, high - self.middle.start)
         here = slice(low - planes.start, high - planes.start)
-        level = np.broadcast_to(np.float32(made.task.level), made.volume.shape)
+        level = np.broadcast_to(np.float32(made.task.even), made.volume.shape)
         self.noisy[..., there] = made.task.values[..., here]
         self.estimate[..., there] = made.found.values[..., here]
         self.changed[..., there] = ~made.kept[..., here]

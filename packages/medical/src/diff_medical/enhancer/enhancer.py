@@ -21,8 +21,9 @@ from diff_core.io import Card, CheckpointError, load
 from diff_core.progress import Progress
 from diff_core.train.precision import narrow_dtype
 from diff_medical.enhancer.checks import Checks
-from diff_medical.enhancer.engine import Part, enhance, noise_of
+from diff_medical.enhancer.engine import Part, enhance
 from diff_medical.enhancer.settings import Settings
+from diff_medical.enhancer.shown import noise_of
 from diff_medical.enhancer.steps import Read, Source
 from diff_medical.noise.model import Noise
 from diff_medical.scan.intensity import Modality, recognise

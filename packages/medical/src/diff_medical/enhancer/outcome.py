@@ -24,6 +24,7 @@ class VolumeOutcome:
     distribution: str
     method: str
     correlation: float | None
+    varies: tuple[float, float] | None
     shared: bool
     unchanged: str
     checks: Checks | None
@@ -33,10 +34,12 @@ class VolumeOutcome:
 class Outcome:
     """The record of what was done to one file; `--json` prints it.
 
-    sigma, distribution, coils, correlation, method: the noise, in the units of the scan (`Noise`);
-                   of a series, that of its first volume
+    sigma, distribution, coils, correlation, varies, method: the noise, in the units of the scan
+                   (`Noise`); of a series, that of its first volume
     dtype, policy: datatype written, and why
     quality, planes: what was asked for, and in which planes the scan was looked at
+    measured:      samples along each axis that were measured, of a scan that was filled with
+                   zeros in k-space; None for another scan
     unchanged:     why the scan was left as it is, "" if it was not
     strength:      share of the change that was made
     dose:          share of a full dose whose noise was left in, None if none was
@@ -57,11 +60,13 @@ class Outcome:
     distribution: str
     coils: int
     correlation: float | None
+    varies: tuple[float, float] | None
     method: str
     dtype: str
     policy: str
     quality: str
     planes: str
+    measured: tuple[int, int, int] | None
     unchanged: str
     strength: float
     dose: float | None

@@ -9,7 +9,9 @@ from typing import Literal
 from diff_medical.noise.model import Distribution, parse_distribution
 from diff_medical.slices.passes import QUALITIES, Quality
 
-__all__ = ["Settings"]
+__all__ = ["Floor", "Settings"]
+
+Floor = Literal["remove", "keep"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +28,8 @@ class Settings:
     strength:    share of the change that is made, 0 to 1
     dose:        of CT: the share of a full dose that the scan was made with, in (0, 1). The noise
                  that a full dose has stays in; None removes all of it
+    floor:       of magnitudes: "remove" gives the amplitude without the bias of the noise, "keep"
+                 the mean of magnitudes of that amplitude, as an average over repeats has it
     samples:     0 gives the posterior mean in one pass; K > 0 the mean of K posterior samples
     steps:       passes for each posterior sample
     seed:        of the noise of the samples, and of the probes of the uncertainty
@@ -42,6 +46,7 @@ class Settings:
     percent: float | None = None
     strength: float = 1.0
     dose: float | None = None
+    floor: Floor = "remove"
     samples: int = 0
     steps: int = 8
     seed: int = 0
@@ -53,6 +58,8 @@ class Settings:
             raise ValueError(f"modality is {self.modality!r}; expected auto, mr or ct")
         if self.quality not in QUALITIES:
             raise ValueError(f"quality is {self.quality!r}; expected draft, default or best")
+        if self.floor not in ("remove", "keep"):
+            raise ValueError(f"floor is {self.floor!r}; expected remove or keep")
         parse_distribution(self.noise)
         for name, value in (("sigma", self.sigma), ("percent", self.percent)):
             if value is not None and not (math.isfinite(value) and value >= 0):

@@ -159,7 +159,9 @@ class Plan:
 
     background: what stays as it is and mixes into nothing
     to:     its intensity scale, None for the sample that it is taken from
-    uneven: planes of a map of levels, None for one level
+    uneven: planes of a map of levels, None for one level. By a map that was estimated values are
+            divided, in one pass; a map that was given may have any shape, and that of CT holds for
+            units that the network knows, so there the volume is denoised at several levels
     """
 
     denoiser: Denoiser
@@ -177,15 +179,24 @@ class Plan:
             return self.noise.sigma
         return at_least(self.uneven(planes), self.noise)
 
+    def unit(self, level: float | Array) -> float | Array:
+        """Return what values of noise of that level are divided by."""
+        if self.noise.varies is None:
+            return 1.0
+        return np.asarray(level / np.float32(self.noise.sigma), np.float32)
+
     def sigma(self, planes: slice, to: Scale) -> Tensor:
         """Return the noise level of some planes on the scale of the network."""
-        return torch.as_tensor(self.level(planes), dtype=torch.float32) / to.scale
+        is_even = self.uneven is None or self.noise.varies is not None
+        level = self.noise.sigma if is_even else self.level(planes)
+        return torch.as_tensor(level, dtype=torch.float32) / to.scale
 
     def task(self, values: Array, level: float | Array) -> Task:
         """Return a part of the volume as the network is given it."""
         return prepare(
             self.denoiser, values, self.source.spacing, self.noise, level, self.modality,
-            shape=self.source.shape, to=self.to, quality=self.settings.quality,
+            unit=self.unit(level), shape=self.source.shape, to=self.to,
+            quality=self.settings.quality,
         )  # fmt: skip
 
     def read(self, planes: slice) -> Task:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diff_core.denoiser import Denoiser
 from diff_medical.enhancer.bounds import TISSUE_HU
+from diff_medical.enhancer.settings import Floor
 from diff_medical.noise.level import fine_axes
 from diff_medical.noise.model import Noise
 from diff_medical.noise.stabilise import stabiliser
@@ -21,21 +23,36 @@ __all__ = ["Array", "Denoised", "Task", "prepare", "restore"]
 
 Array = NDArray[np.float32]
 
+LEAST = 0.1
+"""Of the noise: the least amplitude of magnitudes, so that logarithms, as of diffusion, stay
+finite. Where there is no signal, the error of the best estimate is larger."""
+
 
 @dataclass(frozen=True)
 class Task:
-    """Values with additive noise of standard deviation `level`, one number or one a voxel.
+    """Values with additive noise.
 
-    scale:  their intensity scale
+    values: those of the scan, or what its transform makes of them, over `unit`
+    level:  the standard deviation of the noise in the units of the scan, one number or one a voxel
+    unit:   1, or the noise of each voxel over that of the scan: MR has no scale of its own, so
+            noise that varies is made even by division (H. Xue et al., "SNRAware: improved deep
+            learning MRI denoising with SNR unit training and g-factor map augmentation", 2025)
+    scale:  the intensity scale of the values
     passes: the passes of the network over the volume
     fine:   the axes along which neighbours show the same anatomy
     """
 
     values: Array
     level: float | Array
+    unit: float | Array
     scale: Scale
     passes: Passes
     fine: tuple[int, ...]
+
+    @property
+    def even(self) -> float | Array:
+        """The standard deviation of the noise of the values."""
+        return _over(self.level, self.unit)
 
 
 @dataclass(frozen=True)
@@ -61,6 +78,7 @@ def prepare(
     level: float | Array,
     modality: Modality,
     *,
+    unit: float | Array = 1.0,
     shape: tuple[int, ...] | None = None,
     to: Scale | None = None,
     quality: Quality = "default",
@@ -68,6 +86,7 @@ def prepare(
     """Return the task of denoising `volume`, (X, Y, Z) in the units of the scan.
 
     level:     the noise level, one number or one a voxel
+    unit:      what the values are divided by, see `Task`
     shape, to: shape and intensity scale of the volume of which this is a part; by default its own
     quality:   see `diff_medical.slices.passes`
 
@@ -80,34 +99,54 @@ def prepare(
         table = stabiliser(noise.coils)
         floor = np.float32(table.expected[0])
         values = table.forward(volume, level)
+        even = np.float32(_over(level, unit))
         if to is None:
-            bright = scale(values * np.float32(level), "mr").scale - float(floor) * noise.sigma
+            bright = scale(values * even, "mr").scale - float(floor) * noise.sigma
             to = Scale(0.0, max(bright, noise.sigma))
-        values = (values - floor) * np.float32(level)
+        values = (values - floor) * even
     else:
         # padding and metal are cliffs that the network never saw: it gets air and bone instead
-        values = np.clip(volume, *TISSUE_HU) if modality == "ct" else volume
-        to = to or scale(volume, modality)
-    return Task(values, level, to, passes, fine_axes(shape, spacing))
+        values = np.clip(volume, *TISSUE_HU) if modality == "ct" else _over(volume, unit)
+        to = to or scale(volume if modality == "ct" else values, modality)
+    return Task(values, level, unit, to, passes, fine_axes(shape, spacing))
 
 
 def restore(
-    task: Task, found: Denoised, noise: Noise, limits: tuple[float, float]
+    task: Task,
+    found: Denoised,
+    noise: Noise,
+    limits: tuple[float, float],
+    floor: Floor = "remove",
 ) -> tuple[Array, Array | None]:
     """Return estimate and standard deviation in the units of the scan of which the task was made.
 
-    The estimate lies between the least and the greatest value of the scan, the `limits`.
+    floor: whether magnitudes become amplitudes, or the means that magnitudes of those have
+    Amplitudes of magnitudes are at least LEAST noise levels. The estimate lies between the least
+    and the greatest value of the scan, the `limits`.
     """
+    unit = np.float32(task.unit)
     if not noise.is_magnitude:
         low, high = np.float32(limits[0]), np.float32(limits[1])
-        return np.clip(found.values, low, high), found.spread
+        spread = None if found.spread is None else found.spread * unit
+        return np.clip(found.values * unit, low, high), spread
     table = stabiliser(noise.coils)
-    stable = found.values / np.float32(task.level) + np.float32(table.expected[0])
-    result = np.clip(table.inverse(stable, task.level), 0, np.float32(limits[1]))
-    result = result.astype(np.float32)
+    even = np.float32(task.even)
+    stable = found.values / even + np.float32(table.expected[0])
+
+    def back(values: Array) -> Array:
+        least = np.float32(LEAST) * np.float32(task.level)
+        amplitude = np.maximum(table.inverse(values, task.level), least)
+        return table.mean_of(amplitude, task.level) if floor == "keep" else amplitude
+
+    result = np.clip(back(stable), 0, np.float32(limits[1])).astype(np.float32)
     if found.spread is None:
         return result, None
     # near 0 the inverse is so steep that its slope says nothing of a step as large as this
-    off = found.spread / np.float32(task.level)
-    ends = [table.inverse(stable + sign * off, task.level) for sign in (1, -1)]
+    off = found.spread / even
+    ends = [back(stable + sign * off) for sign in (1, -1)]
     return result, ((ends[0] - ends[1]) / 2).astype(np.float32)
+
+
+def _over(values: Any, unit: float | Array) -> Any:
+    """Return values over a unit; the same values where that is 1."""
+    return values if isinstance(unit, float) and unit == 1 else values / np.float32(unit)

@@ -106,4 +106,4 @@ def expected_gain(estimate: Estimate, noisy: Tensor, sigma: float, seed: int) ->
 def middle_block(shape: tuple[int, ...]) -> tuple[slice, ...]:
     """Return the block of a volume on which the gain is estimated."""
     starts = [max(0, (n - BLOCK) // 2) for n in shape]
-    return tuple(slice(start, start + BLOCK) for start in starts)
+    return tuple(slice(s, min(s + BLOCK, n)) for s, n in zip(starts, shape, strict=True))

@@ -21,13 +21,14 @@ from diff_core.files import file_job, refuse_existing, replacing
 from diff_core.progress import Progress, parts
 from diff_medical.enhancer.engine import Findings, Part, enhance
 from diff_medical.enhancer.enhancer import Enhanced, Enhancer
+from diff_medical.enhancer.levels import of_levels
 from diff_medical.enhancer.outcome import Outcome
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.steps import Source
 from diff_medical.enhancer.uncertainty import PROBES
 from diff_medical.jobs.products import Products
 from diff_medical.jobs.remarks import advised, policy, remarks
-from diff_medical.jobs.series import noise_of_volumes, record_of_volumes
+from diff_medical.jobs.series import levels_of_volumes, noise_of_volumes, record_of_volumes
 from diff_medical.marks.descent import mark_descendant, record, unmarkable, write_records
 from diff_medical.marks.told import Told
 from diff_medical.scan import bids
@@ -119,6 +120,7 @@ class Results:
         self.written = Voxels(scan, ready.dtype)
         self.removed = Voxels(scan, FLOAT32) if products.residual else None
         self.doubt = Voxels(scan, FLOAT32) if products.uncertainty else None
+        self.levels = Voxels(scan, FLOAT32) if products.noise_map else None
         shown = 2 + ready.settings.uncertainty if products.picture or products.report else 0
         self.shown = [empty(scan.grid, np.float32, large=scan.is_large) for _ in range(shown)]
         """Before, after and uncertainty of the first volume, for pages and pictures."""
@@ -137,6 +139,9 @@ class Results:
             self.removed.put(index, removed, first=part.first)
         if self.doubt and part.doubt is not None:
             self.doubt.put(index, part.doubt, first=part.first)
+        if self.levels:
+            level = np.broadcast_to(np.float32(part.level), part.after.shape)
+            self.levels.put(index, level, first=part.first)
         if index == 0:
             planes = slice(part.first, part.first + part.after.shape[2])
             given = (part.before, part.after, part.doubt)
@@ -147,7 +152,8 @@ class Results:
 
     def release(self) -> None:
         """Give back the memory of what lies on the disk."""
-        further = [one.stored for one in (self.removed, self.doubt) if one is not None]
+        beside = (self.removed, self.doubt, self.levels)
+        further = [one.stored for one in beside if one is not None]
         release(self.written.stored, self.ready.scan.stored, *further, *self.shown)
 
     def write(self, code: str) -> None:
@@ -165,6 +171,8 @@ class Results:
             write(beside(ready.target, "residual"), self.removed, note=f"{label} residual")
         if self.doubt and ready.products.uncertainty:
             write(ready.products.uncertainty, self.doubt, note=f"{label} uncertainty")
+        if self.levels and ready.products.noise_map:
+            write(ready.products.noise_map, self.levels, note=f"{label} noise level")
         for given, copy in ready.companions:
             with replacing(copy) as temporary:
                 shutil.copyfile(given, temporary)
@@ -305,10 +313,14 @@ def run(enhancer: Enhancer, ready: Ready, progress: Progress | None = None) -> R
     """Enhance all volumes of a scan."""
     results = Results(ready)
     noises = noise_of_volumes(ready.scan, ready.source, ready.settings)
+    maps = levels_of_volumes(noises, ready.source, ready.settings)
     for index, report in enumerate(parts(progress, ready.scan.volumes)):
+        source, noise, levels = ready.source(index), noises[index], maps[index]
+        if noise is not None and levels is not None:
+            source, noise = of_levels(source, noise, levels)
         found = enhance(
-            enhancer.denoiser, ready.source(index), partial(results.put, index), ready.settings,
-            noise=noises[index], progress=report,
+            enhancer.denoiser, source, partial(results.put, index), ready.settings,
+            noise=noise, progress=report,
         )  # fmt: skip
         results.findings.append(found)
         results.shared.append(noises[index] is not None)
@@ -337,11 +349,13 @@ def _outcome(
         distribution=noise.distribution,
         coils=noise.coils,
         correlation=noise.correlation,
+        varies=noise.varies,
         method=noise.method,
         dtype=str(ready.dtype if ready.stack is None else scan.dtype),
         policy=policy(scan, ready.float32),
         quality=settings.quality,
         planes=str(passes),
+        measured=first.measured,
         unchanged=first.unchanged if len(reasons) == 1 else "",
         strength=settings.change,
         dose=settings.dose,

@@ -9,7 +9,7 @@ import typer
 
 from diff_medical.scan.kinds import SCANS
 
-__all__ = ["alone", "level"]
+__all__ = ["alone", "are_scans", "level"]
 
 
 def level(text: str) -> tuple[float | None, float | None, Path | None]:
@@ -28,6 +28,13 @@ def level(text: str) -> tuple[float | None, float | None, Path | None]:
             "% for percent of its maximum, or a NIfTI file"
         )
     return (None, value, None) if text.endswith("%") else (value, None, None)
+
+
+def are_scans(files: Mapping[str, Path | None]) -> None:
+    """Raise typer.BadParameter for a file that is not named as a scan; by name of its option."""
+    for name, path in files.items():
+        if path is not None and not SCANS.matches(path):
+            raise typer.BadParameter(f"--{name} is {path}; expected a .nii.gz file")
 
 
 def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:

@@ -16,17 +16,19 @@ class Products:
 
     residual:    whether to write input - output, beside the output
     uncertainty: file for the standard deviation of the error of each voxel (NIfTI, float32)
+    noise_map:   file for the noise level of each voxel, as it was assumed (NIfTI, float32)
     picture:     file for three planes before and after (PNG, PDF, SVG)
     report:      file for a page on what was done (HTML)
     """
 
     residual: bool = False
     uncertainty: Path | None = None
+    noise_map: Path | None = None
     picture: Path | None = None
     report: Path | None = None
 
     def paths(self, target: Path) -> tuple[Path, ...]:
         """The files that will be written beside the output `target`."""
         residual = beside(target, "residual") if self.residual else None
-        chosen = (residual, self.uncertainty, self.picture, self.report)
+        chosen = (residual, self.uncertainty, self.noise_map, self.picture, self.report)
         return tuple(path for path in chosen if path is not None)

@@ -92,6 +92,12 @@ def _of_volume(
     scan: Scan, result: Findings, settings: Settings, *, float32: bool
 ) -> Iterator[str]:
     noise = result.noise
+    if result.measured is not None:
+        grid = " x ".join(map(str, result.measured))
+        yield (
+            f"its outer frequencies are empty (zero filling or interpolation): {grid} samples "
+            "were measured, and noise is estimated and removed on that grid"
+        )
     step = abs(scan.scaling[0])
     is_nifti = not isinstance(scan, SeriesScan)
     if result.unchanged:
@@ -108,6 +114,12 @@ def _of_volume(
             f"its noise is correlated between voxels ({noise.correlation:.2f}): less of it is "
             "removed; start from the scan before it was interpolated or filtered, or give its "
             "level with --sigma"
+        )
+    if noise.varies is not None:
+        low, high = noise.varies
+        yield (
+            f"its noise varies from {low:.3g} to {high:.3g}, as parallel imaging makes it: each "
+            "voxel has its own level; --noise-map FILE writes them, --sigma sets one for all"
         )
     full = settings.change == 1
     fine = noise.correlation is not None and noise.correlation < SHARP

@@ -27,10 +27,13 @@ from diff_medical.scan.spacing import THICK, Spacing
 __all__ = [
     "Noise",
     "background",
+    "clear_of_padding",
     "detail_sigma",
     "estimate",
     "fine_axes",
+    "fine_detail",
     "probed",
+    "steepness",
 ]
 
 Array = NDArray[np.floating]
@@ -39,6 +42,7 @@ Mask = NDArray[np.bool_]
 _SECOND_DIFFERENCE = np.array([1.0, -2.0, 1.0]) / np.sqrt(6)
 _PROBE_VOXELS = 1 << 24
 _WHITE = 0.4  # correlation of neighbours below which a background counts as white
+_LOW = 6.0  # times the noise: the 99th percentile of a scan of low signal
 _TOO_SMOOTH = 0.75  # correlation of neighbours above which a "background" is anatomy
 
 
@@ -86,8 +90,11 @@ def estimate(
         if empty.correlation < _TOO_SMOOTH and 0.5 * rician < empty.sigma < 2 * rician:
             if empty.correlation < _WHITE and 0.85 * rician < empty.sigma < 1.15 * rician:
                 # two independent measurements: fine anatomy raises the one, masking or parallel
-                # imaging lower the other
+                # imaging lower the other; where signal is low there is little fine anatomy, and
+                # what there is looks like noise
                 both = float(np.sqrt(rician * empty.sigma))
+                if float(np.quantile(volume[::3, ::3], 0.99)) < _LOW * empty.sigma:
+                    both = min(both, empty.sigma)
                 return Noise(both, "rician", "fine detail and background", empty.correlation)
             return Noise(rician, "rician", "fine detail", empty.correlation)
     return Noise(sigma, "gaussian", "fine detail")
@@ -105,31 +112,41 @@ def detail_sigma(volume: Array, axes: tuple[int, ...]) -> float:
     """Return the noise standard deviation from second differences along `axes`, over the flattest
     30 % of the foreground.
     """
-    from scipy.ndimage import convolve1d, gaussian_filter1d, uniform_filter1d
-
     if not axes:
         return 0.0
     values = volume.astype(np.float32, copy=False)
     usable = _foreground(values, axes)
     if usable.sum() < 64:
         return 0.0
+    steep = steepness(values, axes)[usable]
+    detail = np.abs(fine_detail(values, axes)[usable])
+    if usable.sum() > 4096:
+        detail = detail[steep <= np.quantile(steep, 0.3)]
+    return float(np.median(detail) * MAD_TO_SD)
+
+
+def fine_detail(values: Array, axes: tuple[int, ...]) -> Array:
+    """Return the second differences along all of `axes`; of white noise they have its level."""
+    from scipy.ndimage import convolve1d
+
+    for axis in axes:
+        values = convolve1d(values, _SECOND_DIFFERENCE, axis=axis, mode="nearest")
+    return values
+
+
+def steepness(values: Array, axes: tuple[int, ...]) -> Array:
+    """Return the squared slope of the smoothed values around each voxel."""
+    from scipy.ndimage import gaussian_filter1d, uniform_filter1d
+
     smooth = values
     for axis in axes:
         smooth = gaussian_filter1d(smooth, 1.5, axis=axis)
-    steepness = np.zeros_like(values)
+    steep = np.zeros_like(values)
     for axis in axes:
-        steepness += np.square(np.gradient(smooth, axis=axis))
-    del smooth
+        steep += np.square(np.gradient(smooth, axis=axis))
     for axis in axes:  # thin sheets have no slope at their middle, but all around it
-        steepness = uniform_filter1d(steepness, 5, axis=axis)
-    steepness = steepness[usable]
-    detail = values
-    for axis in axes:
-        detail = convolve1d(detail, _SECOND_DIFFERENCE, axis=axis, mode="nearest")
-    detail = np.abs(detail[usable])
-    if usable.sum() > 4096:
-        detail = detail[steepness <= np.quantile(steepness, 0.3)]
-    return float(np.median(detail) * MAD_TO_SD)
+        steep = uniform_filter1d(steep, 5, axis=axis)
+    return steep
 
 
 def background(volume: Array) -> Region | None:
@@ -144,12 +161,11 @@ def background(volume: Array) -> Region | None:
     if min(counts) == 0:
         return None
     blocks = volume[: counts[0] * size, : counts[1] * size].astype(np.float32)
-    blocks = (
-        blocks.reshape(counts[0], size, counts[1], size, -1)
-        .transpose(0, 2, 4, 1, 3)
-        .reshape(-1, size, size)
-    )
-    blocks = blocks[(blocks == 0).mean(axis=(1, 2)) < 0.15]
+    blocks = blocks.reshape(counts[0], size, counts[1], size, -1).transpose(0, 2, 4, 1, 3)
+    grid = blocks.shape[:3]
+    blocks = blocks.reshape(-1, size, size)
+    usable = (blocks == 0).mean(axis=(1, 2)) < 0.15
+    blocks = blocks[usable]
     if len(blocks) < 30:
         return None
     mean, sd = blocks.mean(axis=(1, 2)), blocks.std(axis=(1, 2))
@@ -165,6 +181,12 @@ def background(volume: Array) -> Region | None:
     chosen = rayleigh & (levels > 0.6 * sigma) & (levels < 1.4 * sigma)
     if chosen.sum() < max(30, 0.01 * len(blocks)):
         return None
+    inside = np.zeros(usable.size, bool)
+    inside[usable] = chosen
+    power = np.zeros(usable.size)
+    power[inside] = np.square(levels[chosen])
+    around = _average(power.reshape(grid), inside.reshape(grid)).ravel()[usable]
+    sigma, chosen = _darkest(around, chosen, sigma)
     # |rho|^2 of the complex noise is the autocorrelation of the power M^2
     power = np.square(blocks[chosen])
     power -= power.mean()
@@ -174,6 +196,31 @@ def background(volume: Array) -> Region | None:
         / total
     )
     return Region(sigma, float(np.sqrt(max(lag_one, 0.0))), float(chosen.mean()))
+
+
+def _average(values: Array, inside: Mask) -> Array:
+    """Return the average of the values inside over about two blocks in each direction: an
+    amplitude of half the noise raises the root of the power by 6 %, and chance by 1 %.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    widths = [w if n > 1 else 0.0 for w, n in zip((0.7, 0.7, 1.0), values.shape, strict=True)]
+    weight = gaussian_filter(inside.astype(float), widths)
+    return gaussian_filter(values, widths) / np.maximum(weight, 1e-12)
+
+
+def _darkest(around: Array, chosen: Mask, sigma: float) -> tuple[float, Mask]:
+    """Return level and blocks of the darkest even part of a background, in which there is no
+    faint anatomy; all of it where that part is small.
+    """
+    level = np.sqrt(around)
+    least = float(np.quantile(level[chosen], 0.05))
+    for _ in range(20):
+        near = chosen & (np.abs(level - least) < 0.05 * least)
+        least = float(np.sqrt(around[near].mean()))
+    if near.sum() < max(30, 0.2 * chosen.sum()):
+        return sigma, chosen
+    return least, near
 
 
 def _self_consistent(volume: Array, axes: tuple[int, ...], sigma: float, coils: int = 1) -> float:
@@ -207,11 +254,29 @@ def _foreground(values: Array, axes: tuple[int, ...]) -> Mask:
     """Voxels above a fifth of the bright level whose stencil lies inside the volume and outside
     any padding.
     """
-    from scipy.ndimage import binary_dilation, uniform_filter1d
+    from scipy.ndimage import uniform_filter1d
 
+    usable = clear_of_padding(values, axes)
+    if not usable.any():
+        return usable
     smooth = values
     for axis in axes:
         smooth = uniform_filter1d(smooth, 5, axis=axis)
+    dark, bright = np.quantile(smooth[usable][::7], [0.01, 0.99])
+    bright_enough = usable & (smooth > dark + 0.2 * (bright - dark))
+    return bright_enough if bright_enough.sum() >= 64 else usable
+
+
+def clear_of_padding(
+    values: Array, axes: tuple[int, ...], *, ends: tuple[bool, bool] = (True, True)
+) -> Mask:
+    """Return the voxels whose stencil along `axes` lies inside the volume and outside any padding
+    and clipping.
+
+    ends: whether the first and the last plane along Z are the ends of the volume
+    """
+    from scipy.ndimage import binary_dilation
+
     usable = np.ones(values.shape, dtype=bool)
     reach = np.zeros((3, 3, 3), dtype=bool)
     reach[tuple(slice(None) if a in axes else 1 for a in range(3))] = True
@@ -221,9 +286,6 @@ def _foreground(values: Array, axes: tuple[int, ...]) -> Mask:
         if padding.mean() > 0.001:
             usable &= np.logical_not(binary_dilation(padding, reach))
     for axis in axes:
-        np.moveaxis(usable, axis, 0)[[0, -1]] = False
-    if not usable.any():
-        return usable
-    dark, bright = np.quantile(smooth[usable][::7], [0.01, 0.99])
-    bright_enough = usable & (smooth > dark + 0.2 * (bright - dark))
-    return bright_enough if bright_enough.sum() >= 64 else usable
+        sides = [end for end, is_end in zip((0, -1), ends, strict=True) if is_end or axis != 2]
+        np.moveaxis(usable, axis, 0)[sides] = False
+    return usable

@@ -23,10 +23,12 @@ class Noise:
                   magnitude images from NMR phased arrays, 1997); with one coil that is Rician.
                   "poisson-ct": Gaussian, its level the map of `diff_medical.noise.ct.noise_map`
     method:       where sigma comes from: "declared", "map", "fine detail" (and "background"),
-                  "soft tissue"
+                  "local fine detail" (a map that was estimated), "soft tissue"
     correlation:  correlation of the noise between neighbouring voxels, None where it could not be
                   measured (it needs a signal-free background in MR, soft tissue in CT)
     coils:        of "ncchi", else 1
+    varies:       of a map that was estimated, the range of the level where there is signal (3rd
+                  and 97th percentile), None for one level
     """
 
     sigma: float
@@ -34,6 +36,7 @@ class Noise:
     method: str
     correlation: float | None = None
     coils: int = 1
+    varies: tuple[float, float] | None = None
 
     @property
     def is_magnitude(self) -> bool:

@@ -40,12 +40,14 @@ class Stabiliser:
 
     m, f:         nodes of f; linear with slope 1 beyond the last
     expected, a:  nodes of E[f(M) | A] -> A; 0 below the first, slope 1 beyond the last
+    mean:         E[M | A] at the nodes a
     """
 
     m: Array
     f: Array
     expected: Array
     a: Array
+    mean: Array
 
     def forward(self, magnitude: Array, sigma: float | Array) -> Array:
         """Return f(magnitude / sigma), float32, same shape; magnitude in scanner units, >= 0;
@@ -62,6 +64,12 @@ class Stabiliser:
         _check(sigma)
         a = _interpolate(np.asarray(stabilised, dtype=np.float32), self.expected, self.a)
         return a * np.asarray(sigma, dtype=np.float32)
+
+    def mean_of(self, amplitude: Array, sigma: float | Array) -> Array:
+        """Return the mean E[M | A] of magnitudes of an amplitude, in scanner units, float32."""
+        _check(sigma)
+        scaled = np.asarray(amplitude, np.float32) / np.asarray(sigma, np.float32)
+        return _interpolate(scaled, self.a, self.mean) * np.asarray(sigma, np.float32)
 
     def reach(self, change: float) -> float:
         """Return the most that a value moves, in units of sigma, whose stabilised value moves by
@@ -119,6 +127,7 @@ def stabiliser(coils: int = 1) -> Stabiliser:
     sd = np.sqrt(density @ np.square(centres) - np.square(mean))
     edge = a > last - 8  # the upper tail of these leaves the table
     sd[edge] = 1.0
+    mean_of_m = np.where(edge, a + (2 * coils - 1) / (2 * np.maximum(a, 1)), mean)
 
     slope = 1 / np.interp(centres, mean, sd)
     for _ in range(_REFINEMENTS):
@@ -131,7 +140,7 @@ def stabiliser(coils: int = 1) -> Stabiliser:
         slope[centres > knee] = 1 / np.interp(centres[centres > knee], mean, sd)
     f = np.concatenate([[0.0], np.cumsum(slope * widths)])
     expected = density @ ((f[1:] + f[:-1]) / 2)
-    return Stabiliser(m=nodes, f=f, expected=expected, a=a)
+    return Stabiliser(m=nodes, f=f, expected=expected, a=a, mean=mean_of_m)
 
 
 def _density(m: Array, a: Array, coils: int) -> Array:

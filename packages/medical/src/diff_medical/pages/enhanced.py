@@ -144,7 +144,10 @@ def _cards(result: Enhanced, contrast: float) -> Iterator[Card]:
     noise, checks = result.noise, result.checks
     kind = f"{noise.distribution}, {noise.coils} coils" if noise.coils > 1 else noise.distribution
     share = f", {noise.sigma / contrast:.1%} of the grey levels" if contrast > 0 else ""
-    yield Card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}")
+    between = ""
+    if noise.varies is not None:
+        between = f"; {noise.varies[0]:.3g} to {noise.varies[1]:.3g} over the scan"
+    yield Card("Noise level", f"{noise.sigma:.4g}", f"{kind}; {noise.method}{share}{between}")
     if checks is None:
         return
     if checks.gain is not None:
@@ -158,6 +161,13 @@ def _cards(result: Enhanced, contrast: float) -> Iterator[Card]:
     yield Card("Removed: edges", edges, f"correlation; {most}", _mood(checks.edges))
     spread = f"{checks.spread:.2f}"
     yield Card("Removed: strength", spread, "standard deviation in units of noise")
+    if checks.blobs:
+        places = ", ".join(str(blob.place) for blob in checks.blobs[:5])
+        more = ", ..." if checks.blob_count > 5 else ""
+        yield Card(
+            "Removed: small structures?", str(checks.blob_count),
+            f"places to look at, by voxel: {places}{more}",
+        )  # fmt: skip
     yield Card(
         "Held back", f"{checks.bounded:.2%} / {checks.broad:.2%}",
         "of voxels, by the bounds on single voxels / on broad changes",
@@ -173,6 +183,8 @@ def _facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     yield "Output", outcome.output
     yield "Voxels", " × ".join(map(str, outcome.shape))
     yield "Voxel size", " × ".join(f"{s:.3g}" for s in outcome.spacing) + " mm"
+    if outcome.measured is not None:
+        yield "Voxels measured", " × ".join(map(str, outcome.measured))
     yield "Taken for", {"mr": "MR", "ct": "CT"}[outcome.modality]
     if outcome.correlation is not None:
         yield "Noise of neighbours", f"correlation {outcome.correlation:.2f}"

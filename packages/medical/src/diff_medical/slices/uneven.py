@@ -34,12 +34,16 @@ def of_map(noise: Noise, sample: Array) -> Noise:
     """Return the noise whose level is the median of the values above 0 in a `sample` of a map."""
     above = sample[sample > 0]
     sigma = float(np.median(above)) if above.size else noise.sigma
-    return replace(noise, sigma=sigma, method="map")
+    return replace(noise, sigma=sigma, method=noise.method if noise.varies else "map")
 
 
 def at_least(levels: Array, noise: Noise) -> Array:
-    """A map of levels, or a part of one, for the network: where it is 0 voxels stay anyway."""
-    return np.maximum(levels, np.float32(LEAST * noise.sigma))
+    """A map of levels, or a part of one, for the network.
+
+    Where it is 0 voxels stay anyway; they count as having the level of the scan.
+    """
+    filled = np.where(levels > 0, levels, np.float32(noise.sigma))
+    return np.maximum(filled, np.float32(LEAST * noise.sigma))
 
 
 def levels(low: float, high: float) -> tuple[float, ...]:

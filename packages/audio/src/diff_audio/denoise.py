@@ -78,6 +78,14 @@ Mix = Annotated[
         metavar="SHARE", help="Share of the result in the output, 0 to 1; the rest is the input."
     ),
 ]
+Room = Annotated[
+    float,
+    typer.Option(
+        metavar="SHARE",
+        help="Share of the input that stays where a room echoes, 0 to 1; 0 removes more of the "
+        "echo, and words with it.",
+    ),
+]
 Separate = Annotated[
     bool,
     typer.Option(
@@ -178,6 +186,7 @@ def denoise(
     seed: options.Seed = 0,
     limit: Limit = None,
     mix: Mix = 1.0,
+    room: Room = 0.4,
     separate: Separate = False,
     loudness: Loudness = None,
     peak: Peak = None,
@@ -207,7 +216,7 @@ def denoise(
         steps = 1 if samples == 1 else SAMPLE_STEPS
     with usage():
         settings = Settings.of(
-            quality, steps=steps, samples=samples, seed=seed, limit_db=limit, mix=mix,
+            quality, steps=steps, samples=samples, seed=seed, limit_db=limit, mix=mix, room=room,
             linked=not (separate or level_speakers),
         )  # fmt: skip
         delivery = Delivery(loudness, peak, level_speakers)

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diff_audio.denoiser import steady, upper_band
+from diff_audio.denoiser.echo import Echo
 from diff_audio.denoiser.estimate import estimate
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
@@ -172,21 +173,36 @@ class Denoiser:
         pieces = windows(length, max(length, 1), 0)
         if context is not None:
             pieces = windows(length, max(_piece(rate, channels), 2 * context), context, bands.cell)
+        echo = Echo()
         for piece, seen in cut(blocks, pieces):
-            yield self.one(torch.from_numpy(seen), piece, bands, gain, settings)
+            yield self.one(torch.from_numpy(seen), piece, bands, gain, settings, echo)
 
     def one(
-        self, seen: Tensor, piece: Window, bands: BandSplit, gain: Gain, settings: Settings
+        self,
+        seen: Tensor,
+        piece: Window,
+        bands: BandSplit,
+        gain: Gain,
+        settings: Settings,
+        echo: Echo,
     ) -> Part:
-        """Return one denoised piece, from the samples (C, high - low) that it sees."""
+        """Return one denoised piece, from the samples (C, high - low) that it sees.
+
+        echo: of the pieces before, to which this one is added
+        """
         before = seen[:, piece.kept]
         if not seen.any():
             return Part(piece, before.numpy(), before.numpy().copy(), None)
         factor = gain.at(piece.low, piece.low + seen.shape[-1], bands.ratio)
         clean, heard = self._enhance(seen * factor, factor, bands, piece, settings)
-        after = settings.dry * seen + (1.0 - settings.dry) * clean / factor
+        kept = torch.zeros(before.shape[-1], dtype=torch.float64)
+        if settings.room:
+            echo.add(heard.noisy, heard.clean)
+            kept = echo.kept(settings.room, before.shape[-1], bands.rate)
+        away = (1.0 - settings.dry) * (1.0 - kept)  # 1 takes all away that the network does
+        after = (1.0 - away) * before + away * (clean / factor)[:, piece.kept]
         core = gain.at(heard.first, heard.first + heard.noisy.shape[-1])
-        return Part(piece, before.numpy(), after[:, piece.kept].numpy(), heard.over(core))
+        return Part(piece, before.numpy(), after.numpy(), heard.over(core), float(kept.mean()))
 
     def predict(self, seconds: float, settings: Settings) -> float:
         """Return the seconds that so much sound, of all channels together, will take on this

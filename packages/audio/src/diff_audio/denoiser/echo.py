@@ -3,14 +3,14 @@
 The network removes noise and late reverberation alike. Noise does not know when the voice speaks,
 but the echo of a room follows it: its power is that of the voice before, which decays (K. Lebart,
 J. M. Boucher and P. N. Denbigh, "A new method based on spectral subtraction for speech
-dereverberation", 2001, equations 3 to 8). In bands of the spectrum, the removed power r_t is fitted
-by the voice's c_t,
+dereverberation", 2001). In bands of the spectrum, the removed power r_t is fitted by the voice's
+c_t,
 
     r_t = a e_t + n + error,   e_t = e_(t-1) 10^(-6 hop / T) + c_(t-d),   a, n >= 0,
 
 for several decay times T. The share of the variance of r_t that the best of them explains, beyond
-the constant n, is about 0.01 for dry speech in noise and 0.15, 0.25 and 0.32 in simulated rooms of
-0.25, 0.5 and 0.8 s (`benchmarks/audio/real.py`).
+the constant n, is about 0.01 for dry speech in noise and 0.14, 0.23 and 0.32 in simulated rooms of
+0.25, 0.5 and 0.8 s.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from torch import Tensor
 
 from diff_audio.sound.resample import CORE_RATE
 
-__all__ = ["Echo", "fullness"]
+__all__ = ["Echo"]
 
 SIZE, HOP = 512, 128  # of the spectra, samples
 EDGES = (0, 4, 8, 12, 16, 22, 28, 36, 46, 60, 80, 110, 160, 257)  # bins: the bands
@@ -31,24 +31,47 @@ DECAYS = (0.15, 0.25, 0.4, 0.6, 0.9, 1.3)  # s, the decay times tried
 LATE = 5  # frames d after which an echo is late: 40 ms
 LEAST = 0.1  # of the mean power: frames below all weigh the same
 DRY, FULL = 0.04, 0.22  # explained shares: no room, and a room beyond doubt
+ENOUGH = 3 * CORE_RATE  # samples that tell a room: less may do so by chance
+HALF = 30 * CORE_RATE  # samples after which what was heard counts half
+FADE = 1.0  # s
 
 Array = NDArray[np.float64]
 
 
-def fullness(echo: float) -> float:
-    """Return how far a recording counts as one in a room, 0 to 1, from `Echo.share`."""
-    return min(1.0, max(0.0, (echo - DRY) / (FULL - DRY)))
-
-
 class Echo:
-    """The echo of a recording, gathered from parts of it."""
+    """The echo of a recording, gathered from consecutive parts of it; the last half minute counts
+    most.
+    """
 
     def __init__(self) -> None:
         # sums over frames of the products of (r, e, 1), by decay time and band
         self._sums = np.zeros((len(DECAYS), len(EDGES) - 1, 3, 3))
+        self._waiting: list[tuple[Tensor, Tensor]] = []
+        self._kept: float | None = None
 
     def add(self, before: Tensor, after: Tensor) -> None:
-        """Take in a part: 16 kHz waves (C, M) before and after the network."""
+        """Take in the next part: 16 kHz waves (C, M) before and after the network."""
+        self._waiting.append((before, after))
+        count = sum(part.shape[-1] for part, _ in self._waiting)
+        if count >= ENOUGH:
+            before, after = (torch.cat(parts, 1) for parts in zip(*self._waiting, strict=True))
+            self._waiting.clear()
+            self._sums *= 0.5 ** (count / HALF)
+            self._take(before, after)
+
+    def kept(self, room: float, count: int, rate: int) -> Tensor:
+        """Return the share of the input to keep in the next `count` samples, (count,).
+
+        It is `room` in a room beyond doubt and 0 in none, and reaches a new value in a second.
+        """
+        target = room * min(1.0, max(0.0, (self.share - DRY) / (FULL - DRY)))
+        start = target if self._kept is None else self._kept
+        ramp = (torch.arange(1, count + 1, dtype=torch.float64) / (FADE * rate)).clamp(max=1.0)
+        path = start + (target - start) * ramp
+        self._kept = float(path[-1])
+        return path
+
+    def _take(self, before: Tensor, after: Tensor) -> None:
         voice, removed = _bands(after), _bands(before - after)  # (C, B, N)
         level = removed.mean(-1, keepdims=True)
         weight = 1.0 / np.maximum(removed + LEAST * level, 1e-30)
@@ -62,7 +85,9 @@ class Echo:
 
     @property
     def share(self) -> float:
-        """Return the explained share of the removed power's variance, mean of the bands, 0 to 1."""
+        """Return the share of the removed power's variance that is explained, 0 to 1: the mean of
+        the bands.
+        """
         best = np.zeros(len(EDGES) - 1)
         for sums in self._sums:
             best = np.maximum(best, [_explained(band) for band in sums])

@@ -22,6 +22,7 @@ class Outcome:
     noise:    file of what was taken away, if it was to be kept
     views:    estimates averaged; draft: with half-precision arithmetic; linked: one mask for all
               channels
+    room:     share of the input that stays because the recording was made in a room that echoes
     notes:    what is odd about the input, and what the output does not hold of it
     delivered: its loudness, gains and limit, where a level was set
     """
@@ -47,5 +48,6 @@ class Outcome:
     views: int = 1
     draft: bool = False
     linked: bool = True
+    room: float = 0.0
     notes: tuple[str, ...] = ()
     delivered: Delivered | None = None

@@ -7,6 +7,7 @@ from typing import Protocol
 
 from torch import Tensor
 
+from diff_audio.denoiser.echo import Echo
 from diff_audio.denoiser.settings import Settings
 from diff_audio.sound.level import Gain
 from diff_audio.sound.resample import BandSplit
@@ -19,7 +20,7 @@ __all__ = ["Heard", "Part", "Piecewise"]
 @dataclass(frozen=True)
 class Heard:
     """The network's view of a piece: 16 kHz waves (C, m) in the recording's units, before
-    `limit_db` and `mix`.
+    `limit_db`, `mix` and `room`.
 
     first:    place of their first sample in the recording at 16 kHz
     variance: variance of the posterior samples at each value; None without samples
@@ -38,12 +39,16 @@ class Heard:
 
 @dataclass(frozen=True)
 class Part:
-    """A denoised piece: `before` and `after` (C, stop - start); `heard` is None for silence."""
+    """A denoised piece: `before` and `after` (C, stop - start); `heard` is None for silence.
+
+    kept: share of the input that stays because of a room, mean of the piece
+    """
 
     window: Window
     before: Array
     after: Array
     heard: Heard | None
+    kept: float = 0.0
 
 
 class Piecewise(Protocol):
@@ -62,7 +67,15 @@ class Piecewise(Protocol):
         ...
 
     def one(
-        self, seen: Tensor, piece: Window, bands: BandSplit, gain: Gain, settings: Settings
+        self,
+        seen: Tensor,
+        piece: Window,
+        bands: BandSplit,
+        gain: Gain,
+        settings: Settings,
+        echo: Echo,
     ) -> Part:
-        """Return a denoised piece, from the samples (C, high - low) that it sees."""
+        """Return a denoised piece, from the samples (C, high - low) that it sees, and add it to
+        the echo of those before.
+        """
         ...

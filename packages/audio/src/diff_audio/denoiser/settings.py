@@ -44,6 +44,8 @@ class Settings:
     seed:     the seed of the samples' noise
     limit_db: the most to remove, dB >= 0; None sets no limit
     mix:      share of the result in the output, 0 to 1; the rest is the input
+    room:     share of the input that stays in a recording made in a room that echoes, 0 to 1: the
+              network removes late reverberation, and words with it. Elsewhere it has no effect
     views:    estimates to average, 1 to 64, on frame grids in between; more than 1 needs 1 sample
     draft:    compute the network in bfloat16 where the processor is fast at it: less time, and a
               result that differs by about -58 dB
@@ -56,6 +58,7 @@ class Settings:
     seed: int = 0
     limit_db: float | None = None
     mix: float = 1.0
+    room: float = 0.4
     views: int = 1
     draft: bool = False
     linked: bool = True
@@ -78,6 +81,8 @@ class Settings:
             raise ValueError(f"limit_db must be a number of dB, 0 or more, got {self.limit_db}")
         if not 0 <= self.mix <= 1:
             raise ValueError(f"mix must be a share, 0 to 1, got {self.mix}")
+        if not 0 <= self.room <= 1:
+            raise ValueError(f"room must be a share, 0 to 1, got {self.room}")
 
     @classmethod
     def of(cls, quality: str, **others: Any) -> Settings:
@@ -100,6 +105,6 @@ class Settings:
 
     @property
     def dry(self) -> float:
-        """Return the share of the input in the output, 0 to 1."""
+        """Return the share of the input in the output, 0 to 1, outside of rooms."""
         floor = 0.0 if self.limit_db is None else 10.0 ** (-self.limit_db / 20.0)
         return 1.0 - self.mix * (1.0 - floor)

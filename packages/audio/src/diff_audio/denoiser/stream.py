@@ -15,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diff_audio.denoiser.echo import Echo
 from diff_audio.denoiser.part import Piecewise
 from diff_audio.denoiser.settings import Settings
 from diff_audio.sound.level import FRAME, STEP, TARGET_DB, Gain, levels
@@ -41,7 +42,9 @@ class Stream:
               from the sound of the last 30 s as far as it has come: one level, or for a network
               that was trained on followed levels (`Denoiser.follow`) the level of each place, of
               all channels together or, if they are separate, of each. A file's level is taken from
-              all of it, so only a given level repeats a file's result exactly.
+              all of it, so only a given level repeats a file's result exactly. In a room, what is
+              kept of it (`Settings.room`) follows the last half minute of a stream and of a file,
+              in their own steps.
     block:    s computed at once, more than 0; longer costs less and is later
     Raises ValueError for an impossible rate or block, and for a network without bounded context.
     """
@@ -85,6 +88,7 @@ class Stream:
         self._tail = torch.zeros(self.channels, 0)
         self._first = self._measured = 0
         self._ready = torch.zeros(self.channels, self.latency, dtype=torch.float64)
+        self._echo = Echo()
 
     @property
     def latency(self) -> int:
@@ -129,7 +133,7 @@ class Stream:
         seen = self._seen[:, : high - low]
         gain = self._gain(seen, high)
         piece = Window(self._start, stop, low, high)
-        part = self.denoiser.one(seen, piece, self._bands, gain, self.settings)
+        part = self.denoiser.one(seen, piece, self._bands, gain, self.settings, self._echo)
         self._ready = torch.cat((self._ready, torch.from_numpy(part.after)), dim=1)
         self._start = stop
 

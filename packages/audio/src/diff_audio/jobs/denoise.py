@@ -21,7 +21,7 @@ from diff_audio.jobs.removed import fits_grid, noise_path, within_reach, write_n
 from diff_audio.sound.clipping import Clipping
 from diff_audio.sound.delivery import Delivery
 from diff_audio.sound.level import Gain
-from diff_audio.sound.names import written_name
+from diff_audio.sound.names import sound_alone
 from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
 from diff_audio.sound.wave import Array
 from diff_audio.sound.write import EXACT, Writer, container_for
@@ -32,6 +32,9 @@ __all__ = ["denoise_file"]
 
 # The first reading's share of the work, for the progress bar.
 MEASURING = 0.05
+
+NOTED = 0.05
+"""The share of the input that stays because of a room, from which on a note says so."""
 
 
 @file_job
@@ -67,7 +70,7 @@ def denoise_file(
     noise = noise_path(target, found, subtype) if keep_noise else None
     refuse_existing(target, noise, overwrite=overwrite, source=source)
     exact = noise is not None and fits_grid(found, subtype)
-    shape, moved = (found.channels, found.frames), 0
+    shape, moved, kept = (found.channels, found.frames), 0, 0.0
     report = on_progress or (lambda _share: None)
     with replacing(target) as temporary:
         with (
@@ -84,10 +87,11 @@ def denoise_file(
                     after, count = within_reach(after, part.before, subtype)
                     moved += count
                 way.write(after)
+                kept += part.kept * after.shape[1] / found.frames
                 if on_part:
                     on_part(part)
                 report(MEASURING + (1.0 - MEASURING) * part.window.stop / found.frames)
-        notes = (*_kind_note(source, target), *writer.notes)
+        notes = (*sound_alone(source, target), *writer.notes)
         if _stays(found, (format, subtype), settings, delivery):
             shutil.copyfile(source, temporary)
             notes = ()
@@ -111,16 +115,20 @@ def denoise_file(
         device=model.device.type,
         noise=None if noise is None else str(noise),
         delivered=way.delivered,
-        notes=(*found.notes, *notes, *way.notes),
+        room=kept,
+        notes=(*found.notes, *notes, *way.notes, *_room_note(kept)),
         **_facts(settings),
     )
 
 
-def _kind_note(source: Path, target: Path) -> tuple[str, ...]:
-    """Return a note where only the sound of a video is written."""
-    if written_name(source) == source or written_name(source).suffix != target.suffix:
+def _room_note(kept: float) -> tuple[str, ...]:
+    """Return a note where some of the input stays because of a room."""
+    if kept < NOTED:
         return ()
-    return (f"the sound alone is written, as {target.suffix[1:].upper()}",)
+    return (
+        f"a room echoes: {100 * kept:.0f} % of the input stays, for the words; "
+        "--room 0 removes what it can",
+    )
 
 
 def _stays(

@@ -145,6 +145,8 @@ def _notes(
         amount.append(f"at most {settings.limit_db:g} dB taken away")
     if settings.mix < 1:
         amount.append(f"{100 * settings.mix:g} % of the result, the rest input")
+    if outcome.room:
+        amount.append(f"{100 * outcome.room:.0f} % of the input kept because a room echoes")
     passes = f"{settings.steps} pass{'es' if settings.steps > 1 else ''}"
     if settings.samples > 1:
         passes = f"mean of {settings.samples} samples of {passes}"

@@ -35,22 +35,25 @@ SIZE, SIDE, SMALL = 16, 6, 3
 
 @dataclass(frozen=True)
 class Problem:
-    """A prior, and what is measured of a draw of it; `rows` is the number of equal rows of y."""
+    """A prior, and what is measured of draws of it."""
 
     prior: JointMixture
     operator: Callable[[Tensor], Tensor]
     sigma: float
 
-    def measure(self, rows: int, generator: torch.Generator) -> Measurement | NonlinearMeasurement:
-        """Return a measurement of a draw, the same in every row."""
-        y = self.operator(self.prior.sample(1, generator))
-        y = y + self.sigma * torch.randn(y.shape, generator=generator, dtype=y.dtype)
-        y = y.expand(rows, *y.shape[1:])
+    def measure(self, seeds: int, rows: int) -> Measurement | NonlinearMeasurement:
+        """Return one measurement for each seed, `rows` times in a row."""
+        found: list[Tensor] = []
+        for seed in range(seeds):
+            generator = torch.Generator().manual_seed(seed)
+            y = self.operator(self.prior.sample(1, generator))
+            z = torch.randn(y.shape, generator=generator, dtype=y.dtype)
+            found.append((y + self.sigma * z).expand(rows, *y.shape[1:]))
+        y = torch.cat(found)
         if hasattr(self.operator, "adjoint"):
             return Measurement(self.operator, y, self.sigma)  # type: ignore[arg-type]
-        return NonlinearMeasurement(
-            self.operator, y, (rows, *self.prior.means.shape[1:]), self.sigma
-        )
+        shape = (len(y), *self.prior.means.shape[1:])
+        return NonlinearMeasurement(self.operator, y, shape, self.sigma)
 
     @property
     def deviation(self) -> float:
@@ -62,25 +65,24 @@ class Problem:
 
 
 def posterior_draws(
-    problem: Problem,
-    measurement: Measurement | NonlinearMeasurement,
-    count: int,
-    generator: torch.Generator,
-) -> Tensor:
-    """Return `count` draws of the posterior.
+    problem: Problem, measurement: Measurement | NonlinearMeasurement, row: int, counts: list[int]
+) -> list[Tensor]:
+    """Return sets of draws of the posterior of one row.
 
     Exact for a linear measurement; for another one, two million draws of the prior drawn again by
-    their likelihood, of which at least fifty times `count` must bear weight.
+    their likelihood, of which many more than are asked for must bear weight.
     """
+    generator = torch.Generator().manual_seed(row)
     if isinstance(measurement, Measurement):
-        return problem.prior.posterior(measurement).sample(count, generator)
+        posterior = problem.prior.posterior(measurement, row)
+        return [posterior.sample(count, generator) for count in counts]
     drawn = torch.cat([problem.prior.sample(500_000, generator) for _ in range(4)])
-    misfit = (measurement.y[:1] - measurement.operator(drawn)).flatten(1).square().sum(1)
+    misfit = (measurement.y[row] - measurement.operator(drawn)).flatten(1).square().sum(1)
     weights = (-0.5 * misfit / measurement.sigma**2).softmax(0)
     effective = 1 / float(weights.square().sum())
-    assert effective > 50 * count, f"{effective:.0f} draws bear weight"
-    chosen = torch.multinomial(weights, count, replacement=False, generator=generator)
-    return drawn[chosen]
+    assert effective > 20 * sum(counts), f"{effective:.0f} draws bear weight"
+    chosen = torch.multinomial(weights, sum(counts), replacement=True, generator=generator)
+    return list(drawn[chosen].split(counts))
 
 
 def signals() -> JointMixture:

@@ -87,7 +87,7 @@ def test_a_fan_loses_nothing_in_the_corners(n: int) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"source": 5.0}, "source is 5.0; expected a finite distance above 7.07107"),
+        ({"source": 5.0}, "source is 5.0; expected a finite distance above 7.77817"),
         ({"source": math.inf}, "source is inf"),
         ({"source": 20.0, "pitch": 0.0}, "pitch is 0.0"),
         ({"source": 20.0, "detectors": 0}, "detectors is 0"),

@@ -39,7 +39,7 @@ class FanBeam(Rays):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        radius = self.size / math.sqrt(2)
+        radius = self._radius
         if not radius < self.source < math.inf:
             raise ValueError(
                 f"source is {self.source}; expected a finite distance above {radius:.6g}, outside "
@@ -49,10 +49,15 @@ class FanBeam(Rays):
             raise ValueError(f"pitch is {self.pitch}; expected a number above 0")
 
     @property
+    def _radius(self) -> float:
+        """Distance from the centre up to which bilinear interpolation sees the corner pixels."""
+        return (self.size + 1) / math.sqrt(2)
+
+    @property
     def bins(self) -> int:
         if self.detectors is not None:
             return self.detectors
-        radius = self.size / math.sqrt(2)
+        radius = self._radius
         edge = self.source * radius / math.sqrt(self.source**2 - radius**2)
         return 2 * math.ceil(edge / self.pitch) + self.size % 2
 

@@ -26,7 +26,7 @@ from diff_core import (
 from diff_core.evaluate import energy_distance
 from diff_core.sample import sample
 
-UPDATES, BATCH, RATE, DRAWN = 1500, 64, 2e-3, 400
+UPDATES, BATCH, RATE, DRAWN = 800, 64, 2e-3, 400
 
 
 @dataclass(frozen=True)

@@ -38,11 +38,11 @@ class Adapter(nn.Module):
 
     @abstractmethod
     def is_trained(self, name: str) -> bool:
-        """Whether a tensor of the state dictionary belongs to what is trained."""
+        """Return whether a tensor of the state dictionary belongs to what is trained."""
 
     @abstractmethod
     def network_name(self, name: str) -> str:
-        """The name that a frozen tensor of the state dictionary has in the network alone."""
+        """Return the name that a frozen tensor of the state dictionary has in the network alone."""
 
     def trained_state(self) -> dict[str, Tensor]:
         """The tensors of what is trained, by their names in the state dictionary."""

@@ -42,7 +42,7 @@ class Adapter(nn.Module):
 
     @abstractmethod
     def network_name(self, name: str) -> str:
-        """Return the name that a frozen tensor of the state dictionary has in the network alone."""
+        """Return the name in the network itself of a frozen tensor of the state dictionary."""
 
     def trained_state(self) -> dict[str, Tensor]:
         """The tensors of what is trained, by their names in the state dictionary."""

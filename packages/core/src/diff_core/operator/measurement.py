@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diff_core.coefficients import broadcast
-from diff_core.operator.base import LinearOperator
+from diff_core.operator.base import LinearOperator, check_signal
 from diff_core.solve import conjugate_gradients
 
 __all__ = ["Measurement"]
@@ -89,11 +89,7 @@ class Measurement:
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError unless x has the shape of the signals that were measured."""
-        if tuple(x.shape) != self.shape:
-            raise ValueError(
-                f"x_t has shape {tuple(x.shape)}; expected that of the signal measured, "
-                f"{self.shape}"
-            )
+        check_signal(x, self.shape)
 
     def residual(self, x: Tensor) -> Tensor:
         """y - A x."""

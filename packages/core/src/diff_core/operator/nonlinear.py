@@ -9,6 +9,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from diff_core.operator.base import check_signal
+
 __all__ = ["NonlinearMeasurement"]
 
 
@@ -57,11 +59,7 @@ class NonlinearMeasurement:
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError unless x has the shape of the signals that were measured."""
-        if tuple(x.shape) != self.shape:
-            raise ValueError(
-                f"x_t has shape {tuple(x.shape)}; expected that of the signal measured, "
-                f"{self.shape}"
-            )
+        check_signal(x, self.shape)
 
     def residual(self, x: Tensor) -> Tensor:
         """y - A(x)."""

@@ -34,9 +34,7 @@ class Digits:
     """scikit-learn's digits, 8 by 8, scaled to [-1, 1]: to learn from, and to judge by."""
 
     known: Tensor
-    labels: Tensor
     unseen: Tensor
-    unseen_labels: Tensor
 
     @staticmethod
     def split(seed: int) -> Digits:
@@ -44,18 +42,11 @@ class Digits:
         found = load_digits()
         order = torch.randperm(len(found.data), generator=torch.Generator().manual_seed(seed))
         rows = torch.tensor(found.data, dtype=torch.float32)[order] / 8 - 1
-        labels = torch.tensor(found.target)[order]
-        return Digits(rows[500:], labels[500:], rows[:500], labels[:500])
+        return Digits(rows[500:], rows[:500])
 
     def score(self, made: Tensor) -> float:
         """Return the energy distance to the digits that were not learned from."""
         return energy_distance(made, self.unseen)
-
-    def classes(self, made: Tensor) -> Tensor:
-        """Return the class of each row's nearest digit of all that there are."""
-        rows = torch.cat([self.known, self.unseen])
-        labels = torch.cat([self.labels, self.unseen_labels])
-        return labels[torch.cdist(made, rows).argmin(1)]
 
     def missed(self, made: Tensor) -> float:
         """Return how many of 20 groups of digits have less than a quarter of their share."""

@@ -58,7 +58,7 @@ CLAIMS = (
         "Rare patterns are missed",
         claim_sampling.rare,
         ("share in the data", "share in the samples"),
-        "per cent of one digit",
+        "per cent of inverted digits",
     ),
     Claim(
         "More sampling steps are better",

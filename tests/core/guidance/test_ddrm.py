@@ -11,7 +11,7 @@ from torch import Tensor
 from diff_core import VariancePreserving, uniform, uniform_log_snr
 from diff_core.exact import ExactDenoiser, Gaussian
 from diff_core.guidance import Ddrm
-from diff_core.operator import Blur, Dense, Mask, Measurement
+from diff_core.operator import Blur, Dense, Downsample, Mask, Measurement, gaussian_kernel
 from diff_core.sample import sample
 from linear_gaussian import (
     CORRELATED,
@@ -127,21 +127,33 @@ def test_ddrm_in_another_basis_is_ddrm_on_a_mask() -> None:
     torch.testing.assert_close(a, b @ turn.mT)
 
 
-def test_a_periodic_blur_agrees_with_its_matrix() -> None:
+@pytest.mark.parametrize(
+    "operator",
+    [
+        Blur(tensor([0.2, 0.5, 0.1]), "periodic"),
+        Downsample(-1, 2),
+        Downsample(-1, 2, gaussian_kernel((2.0,), (4,))),
+    ],
+    ids=["blur", "blocks", "thick slices"],
+)
+def test_an_operator_with_a_spectrum_agrees_with_its_matrix(operator: Blur | Downsample) -> None:
     """In its own spectrum, and in that of `Dense`: the same walk where nothing is drawn."""
-    blur = Blur(tensor([0.2, 0.5, 0.1]), "periodic")
-    matrix = blur(EYE[:, None])[:, 0].mT
-    y = torch.randn(3, 1, SIZE, dtype=F64)
+    matrix = operator(EYE[:, None])[:, 0].mT
+    y = torch.randn(3, 1, len(matrix), dtype=F64)
     denoiser = ExactDenoiser(CORRELATED_LINE, VariancePreserving())
     x = torch.randn(3, 1, SIZE, dtype=F64)
     times = uniform(8, start=0.95)
     found = [
         sample(denoiser, Ddrm(measurement, eta=0.0), x, times, noise=Silence())
         for measurement in (
-            Measurement(blur, y, sigma=0.3),
+            Measurement(operator, y, sigma=0.3),
             Measurement(Dense(matrix, (1, SIZE)), y.flatten(1), sigma=0.3),
         )
     ]
     torch.testing.assert_close(*found)
+
+
+def test_a_blur_with_ends_has_no_spectrum() -> None:
+    y = torch.zeros(1, 1, SIZE, dtype=F64)
     with pytest.raises(ValueError, match="expected 'periodic'"):
         Ddrm(Measurement(Blur(tensor([0.2, 0.5, 0.1])), y, sigma=0.3))

@@ -25,7 +25,7 @@ from diff_core import (
 )
 from diff_core.exact import ExactDenoiser, Mixture
 from diff_core.guidance import Ddrm, DiffPir, Dps, Mmps, PiGdm, Renoise, RePaint
-from diff_core.operator import Downsample, Mask, Measurement, gaussian_kernel
+from diff_core.operator import Compose, Downsample, Mask, Measurement, gaussian_kernel
 from diff_core.sample import sample
 
 F64 = torch.float64
@@ -199,8 +199,8 @@ ERRORS: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "ddrm eta": (lambda: Ddrm(quiet(), eta=2.0), "eta is 2.0"),
     "ddrm operator": (
-        lambda: Ddrm(Measurement(Downsample(-1, 2), torch.zeros(1, 1, 2))),
-        "operator is Downsample.*SpectralOperator",
+        lambda: Ddrm(Measurement(Compose((Mask(OBSERVED),)), torch.zeros(1, 1, SIZE))),
+        "operator is Compose.*SpectralOperator",
     ),
     "ddrm shape": (
         lambda: sample(exact(), Ddrm(quiet()), X.expand(2, 1, 4), uniform(2), noise=Silence()),

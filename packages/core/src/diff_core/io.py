@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diff_core.checkpoint.adapter import load_adapter, save_adapter
 from diff_core.checkpoint.model import (
     Card,
     as_checkpoint_error,
@@ -18,8 +19,10 @@ __all__ = [
     "CheckpointError",
     "as_checkpoint_error",
     "load",
+    "load_adapter",
     "open_checkpoint",
     "parse_card",
     "read_card",
     "save",
+    "save_adapter",
 ]

@@ -1,3 +1,7 @@
+from .adapter import (
+    load_adapter as load_adapter,
+    save_adapter as save_adapter,
+)
 from .description import (
     Json as Json,
     build as build,

@@ -14,6 +14,7 @@ from diff_core.checkpoint.tensors import CheckpointError
 __all__ = ["Json", "build", "describe", "parse_description"]
 
 Json = None | bool | int | float | str | list["Json"] | dict[str, "Json"]
+"""A value that a JSON text can hold."""
 
 
 def describe(thing: object) -> Json:

@@ -28,7 +28,9 @@ __all__ = [
     "Card",
     "CheckpointError",
     "as_checkpoint_error",
+    "core_types",
     "load",
+    "metadata_of",
     "open_checkpoint",
     "parse_card",
     "read_card",
@@ -69,7 +71,8 @@ class Card:
 
 
 @cache
-def _core_types() -> dict[str, type]:
+def core_types() -> dict[str, type]:
+    """The classes of the core that a description may name."""
     from diff_core import bridge, denoiser, flow_map, nn, schedule, variance
     from diff_core.discrete import denoiser as categorical
     from diff_core.discrete import jumps, rates
@@ -111,12 +114,16 @@ def save(
         .contiguous()
         for name, tensor in denoiser.state_dict().items()
     }
-    metadata = {
+    write_tensors(Path(path), tensors, metadata_of(denoiser, card))
+
+
+def metadata_of(model: nn.Module, card: Card) -> dict[str, str]:
+    """The entries of a file that say what it holds."""
+    return {
         "format": f"diff_core/{FORMAT}",
-        "model": json.dumps(describe(denoiser)),
+        "model": json.dumps(describe(model)),
         "card": json.dumps(dataclasses.asdict(card)),
     }
-    write_tensors(Path(path), tensors, metadata)
 
 
 def _open(path: Path, *, only_metadata: bool = False) -> tuple[dict[str, str], dict[str, Tensor]]:
@@ -228,7 +235,7 @@ def load(
     """
     card, description, tensors = open_checkpoint(path)
     with as_checkpoint_error(path):
-        model = rebuild(description, {**_core_types(), **(types or {})}, tensors)
+        model = rebuild(description, {**core_types(), **(types or {})}, tensors)
         model.load_state_dict(
             {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
         )

@@ -39,15 +39,18 @@ Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="Replace outputs that exist.", rich_help_panel=FILES),
 ]
+"""The option --overwrite."""
 SkipExisting = Annotated[
     bool,
     typer.Option(
         "--skip-existing", help="Leave out inputs whose output exists.", rich_help_panel=FILES
     ),
 ]
+"""The option --skip-existing."""
 Recursive = Annotated[
     bool, typer.Option("--recursive", help="Search subfolders too.", rich_help_panel=FILES)
 ]
+"""The option --recursive."""
 Strict = Annotated[
     bool,
     typer.Option(
@@ -56,23 +59,31 @@ Strict = Annotated[
         rich_help_panel=FILES,
     ),
 ]
+"""The option --strict."""
 Device = Annotated[Place, typer.Option(help="Where to compute.", rich_help_panel=MACHINE)]
+"""The option --device."""
 Threads = Annotated[
     int | None,
     typer.Option(min=1, help="CPU threads; default: all.", rich_help_panel=MACHINE),
 ]
+"""The option --threads."""
 Weights = Annotated[
     Path | None,
     typer.Option(help="A model of your own training (.safetensors).", rich_help_panel=MACHINE),
 ]
+"""The option --weights."""
 Seed = Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")]
+"""The option --seed."""
 Json = Annotated[
     bool, typer.Option("--json", help="One line of JSON for each file.", rich_help_panel=MESSAGES)
 ]
+"""The option --json."""
 Quiet = Annotated[
     bool, typer.Option("--quiet", help="Only warnings and errors.", rich_help_panel=MESSAGES)
 ]
+"""The option --quiet."""
 Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks.", rich_help_panel=MESSAGES)]
+"""The option --debug."""
 
 
 PICTURES = (".png", ".pdf", ".svg", ".jpg", ".webp")

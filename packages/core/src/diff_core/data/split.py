@@ -14,7 +14,9 @@ from typing import Literal
 __all__ = ["SPLITS", "Split", "assign", "refuse_shared"]
 
 Split = Literal["train", "val", "test"]
+"""The split that a recording or scan belongs to."""
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
+"""The names of the three splits."""
 
 
 def assign(

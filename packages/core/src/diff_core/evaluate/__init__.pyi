@@ -15,6 +15,9 @@ from .interval import (
     mean_interval as mean_interval,
     summarise as summarise,
 )
+from .joint import (
+    JointMixture as JointMixture,
+)
 from .likelihood import (
     log_likelihood as log_likelihood,
 )

@@ -1,7 +1,8 @@
 r"""Distributions whose diffusion is known in closed form: the yardstick of samplers and networks.
 
 `Gaussian` and `Mixture` give E[x_0 | x_t], the exact probability-flow map between two times,
-samples and log-densities. All are meant for float64; signals are x (B, *S).
+samples and log-densities; `JointMixture` has correlations and several modes, and no such map. All
+are meant for float64; signals are x (B, *S).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from torch import Tensor
 from diff_core.coefficients import broadcast, check_time
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
+from diff_core.evaluate.joint import JointMixture
 from diff_core.schedule import Schedule
 
 __all__ = ["ExactDenoiser", "Gaussian", "Mixture"]
@@ -24,7 +26,9 @@ __all__ = ["ExactDenoiser", "Gaussian", "Mixture"]
 class ExactDenoiser(Denoiser):
     """E[x_0 | x_t] of a known distribution, on any schedule; conditions are ignored."""
 
-    def __init__(self, distribution: Gaussian | Mixture, schedule: Schedule) -> None:
+    def __init__(
+        self, distribution: Gaussian | Mixture | JointMixture, schedule: Schedule
+    ) -> None:
         super().__init__(schedule)
         self.distribution = distribution
         self.config = {"distribution": distribution, "schedule": schedule}

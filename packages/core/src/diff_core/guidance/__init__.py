@@ -7,7 +7,9 @@ Towards a measurement y = A x_0 + noise (`diff_core.operator.Measurement`):
     Denoiser -> Denoiser, any sampler   `PiGdm`, `Mmps`, `Dps` (gradients of the denoiser),
                                         `DiffPir` (none)
     samplers, any denoiser              `RePaint` (around a sampler; masks), `Ddrm` (an operator
-                                        with a singular value decomposition)
+                                        with a singular value decomposition), `Daps`
+
+`Dps` and `Daps` take nonlinear measurements too (`diff_core.operator.NonlinearMeasurement`).
 
 All run through the ordinary loop, with thick slices made thin for example by
 
@@ -31,6 +33,7 @@ from diff_core.guidance.autoguidance import Autoguidance
 from diff_core.guidance.cfg import Cfg
 from diff_core.guidance.cfg_pp import CfgPP
 from diff_core.guidance.cfg_zero import CfgZero
+from diff_core.guidance.daps import Daps
 from diff_core.guidance.ddrm import Ddrm
 from diff_core.guidance.diffpir import DiffPir, Renoise
 from diff_core.guidance.dps import Dps
@@ -46,6 +49,7 @@ __all__ = [
     "Cfg",
     "CfgPP",
     "CfgZero",
+    "Daps",
     "Ddrm",
     "DiffPir",
     "Dps",

@@ -12,6 +12,7 @@ covariance.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import ClassVar, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -19,20 +20,33 @@ from torch import Tensor
 from diff_core.coefficients import broadcast
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.operator import Measurement
+from diff_core.operator import Measurement, NonlinearMeasurement
 from diff_core.schedule import Schedule
 
-__all__ = ["GradientGuided", "MeasurementGuided", "estimate_variance"]
+__all__ = ["AnyMeasurement", "GradientGuided", "MeasurementGuided", "estimate_variance"]
+
+AnyMeasurement = Measurement | NonlinearMeasurement
+"""A measurement, linear or not."""
+_Kind = TypeVar("_Kind", bound=AnyMeasurement)
 
 
-class MeasurementGuided(Denoiser):
+class MeasurementGuided(Denoiser, Generic[_Kind]):
     """Base: `denoiser` and the `measurement` that it is to agree with.
 
     It exists for the length of one sampling, with the y of that batch, and is not saved.
+    Raises ValueError for a nonlinear measurement, unless the class says linear = False.
     """
 
-    def __init__(self, denoiser: Denoiser, measurement: Measurement) -> None:
+    linear: ClassVar[bool] = True
+    measurement: _Kind
+
+    def __init__(self, denoiser: Denoiser, measurement: _Kind) -> None:
         super().__init__(denoiser.schedule)
+        if self.linear and isinstance(measurement, NonlinearMeasurement):
+            raise ValueError(
+                f"measurement is a NonlinearMeasurement; {type(self).__name__} solves a linear "
+                "system and expects a Measurement (Dps and Daps take both)"
+            )
         self.denoiser = denoiser
         self.measurement = measurement
 
@@ -40,7 +54,7 @@ class MeasurementGuided(Denoiser):
         self.denoiser.check(times)
 
 
-class GradientGuided(MeasurementGuided):
+class GradientGuided(MeasurementGuided[_Kind]):
     """Base of those that differentiate the denoiser; defined where alpha and sigma are above 0."""
 
     def check(self, times: Tensor) -> None:

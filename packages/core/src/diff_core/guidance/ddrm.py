@@ -35,7 +35,7 @@ __all__ = ["Ddrm"]
 class Ddrm:
     """A sampler of p(x_0 | y) for an operator that knows its singular values.
 
-    These are `Mask`, `Dense`, a periodic `Blur` and `Fourier` without coils.
+    These are `Mask`, `Dense`, a periodic `Blur`, `Downsample` and `Fourier` without coils.
 
     eta, eta_b: 0 to 1; the paper's are 0.85 and 1. `start` draws the state to start from.
     Raises ValueError for others, or for an operator without a decomposition; when called, if x has

@@ -35,7 +35,7 @@ from diff_core.schedule import Schedule
 __all__ = ["DiffPir", "Renoise"]
 
 
-class DiffPir(MeasurementGuided):
+class DiffPir(MeasurementGuided[Measurement]):
     """D' above.
 
     sigma_data: s, the standard deviation of x_0, or None for the paper's r_t^2.

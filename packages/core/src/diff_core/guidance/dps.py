@@ -25,24 +25,26 @@ from torch import Tensor
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.guidance.base import GradientGuided
-from diff_core.operator import Measurement
+from diff_core.guidance.base import AnyMeasurement, GradientGuided
 
 __all__ = ["Dps"]
 
 
-class Dps(GradientGuided):
+class Dps(GradientGuided[AnyMeasurement]):
     """D' above, with one backward pass a call.
 
     scale: a number above 0 for the normalised step; or None for theorem 1, which needs
         measurement.sigma > 0, and more steps the smaller that is: with too few it diverges. No
         value suits all measurements. Begin with 10 to 30: the paper's 0.3 to 1, which are of
         another axis, hardly heed y here
+    The measurement may be nonlinear: A'(D)^T then takes the place of A^T in the gradient.
     Raises ValueError if scale is None without noise, or not above 0.
     """
 
+    linear = False
+
     def __init__(
-        self, denoiser: Denoiser, measurement: Measurement, *, scale: float | None
+        self, denoiser: Denoiser, measurement: AnyMeasurement, *, scale: float | None
     ) -> None:
         super().__init__(denoiser, measurement)
         if scale is None and measurement.sigma == 0:
@@ -55,10 +57,10 @@ class Dps(GradientGuided):
 
     def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
         estimate, covariance = self.tweedie(x_t, t, cond)
-        residual = self.measurement.residual(estimate)
-        # minus half the gradient of |y - A D|^2 is J^T A^T (y - A D)
-        pull = covariance(self.measurement.operator.adjoint(residual))
+        # minus half the gradient of |y - A D|^2 by x_t is J^T A^T (y - A D)
+        pull = covariance(self.measurement.pull(estimate))
         if self.scale is None:
             return estimate + pull / self.measurement.sigma**2
+        residual = self.measurement.residual(estimate)
         norm = residual.flatten(1).norm(dim=1).reshape(-1, *(1,) * (x_t.ndim - 1))
         return estimate + torch.where(norm > 0, 2 * self.scale * pull / norm, 0.0)

@@ -22,7 +22,7 @@ from diff_core.solve import conjugate_gradients
 __all__ = ["Mmps"]
 
 
-class Mmps(GradientGuided):
+class Mmps(GradientGuided[Measurement]):
     """D' above, with at most max_steps + 1 backward passes a call.
 
     The Jacobian of a network is only nearly symmetric and positive: the few steps of the paper (1

@@ -22,7 +22,7 @@ from diff_core.operator import Measurement
 __all__ = ["PiGdm"]
 
 
-class PiGdm(GradientGuided):
+class PiGdm(GradientGuided[Measurement]):
     """D' above, with one backward pass a call and a linear solve with A only.
 
     sigma_data: s, the standard deviation of x_0. Raises ValueError unless it is above 0.

@@ -8,6 +8,7 @@ Billion Parameters, 2023), and cross-attention to tokens as in Chen et al., PixA
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from diff_core.nn.layers import conv, conv_transpose
 from diff_core.nn.lengths import blank, extend, valid_cells, valid_tokens
 from diff_core.nn.rotary import Rotary
 
-__all__ = ["DiT"]
+__all__ = ["DiT", "DiTInputs"]
 
 
 class _RmsNorm(nn.Module):
@@ -102,6 +103,21 @@ class _Cross(nn.Module):
         return self.out(attend(self.query_norm(query), self.key_norm(key), value, keys=keys))
 
 
+class DiTInputs(NamedTuple):
+    """The inputs of a transformer's blocks.
+
+    x:     (B, N, width), the patches
+    given: further inputs of a block: embedding, rotary angles, keys, tokens, keys of tokens
+    grid:  patches along each axis; size: S of the result; lengths: (B,) or None
+    """
+
+    x: Tensor
+    given: tuple[Tensor, Tensor, Tensor | None, Tensor | None, Tensor | None]
+    grid: torch.Size
+    size: torch.Size
+    lengths: Tensor | None
+
+
 class DiT(nn.Module):
     """A diffusion transformer over 1, 2 or 3 axes, taking the same conditions as `UNet`.
 
@@ -177,6 +193,10 @@ class DiT(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x (B, in_channels, *S), time () or (B,) -> (B, out_channels, *S)."""
+        return self.run(self.enter(x, time, cond))
+
+    def enter(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> DiTInputs:
+        """Check and prepare what the blocks take."""
         check_condition(cond)
         cond = cond or Condition()
         self.inputs.check(x, time, cond, next(self.parameters()))
@@ -192,14 +212,22 @@ class DiT(nn.Module):
         keys = None
         if lengths is not None:
             keys = keys_of(valid_cells(lengths, self.patch[-1], grid[-1], x.ndim), grid)
-        angles = self.rotary(grid, x)
-        x = x.flatten(2).transpose(1, 2)
-        for block in self.blocks:
-            given = (x, embedding, angles, keys, tokens, token_keys)
-            if self.checkpoint and torch.is_grad_enabled():
-                x = recompute(block, *given, use_reentrant=False)
-            else:
-                x = block(*given)
+        given = (embedding, self.rotary(grid, x), keys, tokens, token_keys)
+        return DiTInputs(x.flatten(2).transpose(1, 2), given, grid, size, lengths)
+
+    def block(self, i: int, x: Tensor, entered: DiTInputs) -> Tensor:
+        """Return the result of block i on patches x (B, N, width)."""
+        if self.checkpoint and torch.is_grad_enabled():
+            return recompute(self.blocks[i], x, *entered.given, use_reentrant=False)  # type: ignore[return-value]
+        return self.blocks[i](x, *entered.given)
+
+    def run(self, entered: DiTInputs, hints: Sequence[Tensor] = ()) -> Tensor:
+        """Return the result (B, out_channels, *S); hints are added after the first blocks."""
+        x, (embedding, *_), grid, size, lengths = entered
+        for i in range(len(self.blocks)):
+            x = self.block(i, x, entered)
+            if i < len(hints):
+                x = x + hints[i]
         scale, shift = self.modulation(embedding)[:, None].chunk(2, dim=-1)
         x = self.norm(x) * (1 + scale) + shift
         x = self.head(x.transpose(1, 2).unflatten(-1, grid))[(..., *(slice(n) for n in size))]

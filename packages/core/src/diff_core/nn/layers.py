@@ -21,9 +21,12 @@ __all__ = [
 ]
 
 Activation = Literal["silu", "relu", "gelu"]
+"""The name of an activation, see `make_activation`."""
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
+"""A convolution over one, two or three axes."""
 ConvTranspose = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
+"""A transposed convolution over one, two or three axes."""
 
 _CONV: tuple[Callable[..., Conv], ...] = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _CONV_TRANSPOSE: tuple[Callable[..., ConvTranspose], ...] = (

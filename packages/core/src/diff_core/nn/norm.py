@@ -12,6 +12,7 @@ from diff_core.nn.lengths import blank
 __all__ = ["FrameNorm", "GroupNorm", "Identity", "Norm", "make_norm"]
 
 Norm = Literal["group", "frame", "none"]
+"""The name of a norm, see `make_norm`."""
 
 
 class GroupNorm(nn.GroupNorm):

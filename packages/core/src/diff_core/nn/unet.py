@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -22,7 +23,7 @@ from diff_core.nn.magnitude import normalise_weights
 from diff_core.nn.norm import Norm
 from diff_core.nn.parts import MagnitudeParts, Parts, UsualParts
 
-__all__ = ["UNet"]
+__all__ = ["UNet", "UNetInputs"]
 
 
 class _Level(nn.Module):
@@ -70,6 +71,25 @@ class _Level(nn.Module):
             if len(self.cross):
                 x = self.cross[i](x, tokens, mask, keys)
         return x
+
+
+class UNetInputs(NamedTuple):
+    """The inputs of a U-Net's levels.
+
+    x:         (B, C, *S), conditions concatenated, padded to whole cells of the coarsest level
+    embedding: (B, E), of time and vector
+    masks:     for each level the cells that a signal reaches, or None
+    tokens:    (B, L, D) and keys (B, L), valid tokens, or None
+    size:      S of the result; lengths: (B,) or None
+    """
+
+    x: Tensor
+    embedding: Tensor
+    masks: list[Tensor | None]
+    tokens: Tensor | None
+    keys: Tensor | None
+    size: torch.Size
+    lengths: Tensor | None
 
 
 class UNet(nn.Module):
@@ -204,6 +224,11 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
         """x (B, in_channels, *S), time () or (B,) -> (B, out_channels, *S)."""
+        entered = self.enter(x, time, cond)
+        return self.decode(self.encode(entered), entered)
+
+    def enter(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> UNetInputs:
+        """Check and prepare what the levels take."""
         check_condition(cond)
         cond = cond or Condition()
         self.inputs.check(x, time, cond, next(self.parameters()))
@@ -215,17 +240,27 @@ class UNet(nn.Module):
         tokens, keys = valid_tokens(cond.tokens, cond.token_lengths, x)
         size = x.shape[2:]
         x = extend(x, self.multiple, lengths)
-        masks = self._masks(x, lengths)
         embedding = self.embedding(time.expand(x.shape[0]), cond.vector)
+        return UNetInputs(x, embedding, self._masks(x, lengths), tokens, keys, size, lengths)
 
+    def encode(self, entered: UNetInputs, hint: Tensor | None = None) -> list[Tensor]:
+        """Return the features of every level, finest first; `hint` is added to the stem's."""
+        x, embedding, masks, tokens, keys, _, _ = entered
         x = self.stem(blank(self.parts.enter(x), masks[0]))
-        skips: list[Tensor] = []
+        if hint is not None:
+            x = x + hint
+        features: list[Tensor] = []
         for i, encode in enumerate(self.encoder):
             if i > 0:
                 x = self.down[i - 1](x)
             x = encode(x, embedding, masks[i], tokens, keys)
-            skips.append(x)
-        skips.pop()
+            features.append(x)
+        return features
+
+    def decode(self, features: Sequence[Tensor], entered: UNetInputs) -> Tensor:
+        """Return the result (B, out_channels, *S) from the features of every level."""
+        _, embedding, masks, tokens, keys, size, lengths = entered
+        *skips, x = features
         for i in reversed(range(len(self.decoder))):
             x = self.merge[i](self.parts.join(self.up[i](x), skips[i]))
             x = self.decoder[i](x, embedding, masks[i], tokens, keys)

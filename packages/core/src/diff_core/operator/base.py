@@ -7,7 +7,7 @@ from typing import Protocol, runtime_checkable
 
 from torch import Tensor
 
-__all__ = ["Compose", "LinearOperator", "SpectralOperator", "check_mask"]
+__all__ = ["Compose", "LinearOperator", "SpectralOperator", "check_mask", "check_signal"]
 
 
 class LinearOperator(Protocol):
@@ -78,3 +78,11 @@ def check_mask(name: str, mask: Tensor) -> Tensor:
             "only 0 and 1 (1 = observed)"
         )
     return mask.bool()
+
+
+def check_signal(x: Tensor, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless x has the shape of the signals that were measured."""
+    if tuple(x.shape) != shape:
+        raise ValueError(
+            f"x_t has shape {tuple(x.shape)}; expected that of the signal measured, {shape}"
+        )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -78,6 +80,36 @@ class Downsample:
         spread = F.conv_transpose1d(rows, kernel, stride=self.factor)
         return self._back(F.pad(spread, (-self._margin, -self._margin)), y)
 
+    def singular_values(self, x: Tensor) -> Tensor:
+        """Those of the matrix along the axis, N of them of which N / factor are above 0.
+
+        V turns the signals along the axis: a matrix (N, N), found once for each N.
+        """
+        shape = [1] * x.ndim
+        shape[self.axis] = x.shape[self.axis]
+        return self._svd(x.shape[self.axis])[1].to(x).reshape(shape)
+
+    def analyse(self, x: Tensor) -> Tensor:
+        return self._turn(x, self._svd(x.shape[self.axis])[2])
+
+    def synthesise(self, spectrum: Tensor) -> Tensor:
+        return self._turn(spectrum, self._svd(spectrum.shape[self.axis])[2].mT)
+
+    def invert(self, y: Tensor) -> Tensor:
+        left, singular, _ = self._svd(y.shape[self.axis] * self.factor)
+        rank = left.shape[1]
+        spectrum = self._turn(y, left.mT / singular[:rank, None])
+        rest = list(spectrum.shape)
+        rest[self.axis] = len(singular) - rank
+        return torch.cat([spectrum, spectrum.new_zeros(rest)], self.axis)
+
+    def _svd(self, length: int) -> tuple[Tensor, Tensor, Tensor]:
+        return _svd(self.factor, tuple(self._weights.double().tolist()), length)
+
+    def _turn(self, x: Tensor, matrix: Tensor) -> Tensor:
+        """`matrix` (N', N) times x along the axis."""
+        return (x.movedim(self.axis, -1) @ matrix.to(x).mT).movedim(-1, self.axis)
+
     def _strided(self, rows: Tensor) -> Tensor:
         padded = F.pad(rows, (self._margin, self._margin))
         return F.conv1d(padded, self._weights.to(rows)[None, None], stride=self.factor)
@@ -98,3 +130,15 @@ class Downsample:
     def _back(self, rows: Tensor, like: Tensor) -> Tensor:
         shape = like.movedim(self.axis, -1).shape[:-1]
         return rows.reshape(*shape, rows.shape[-1]).movedim(-1, self.axis)
+
+
+@lru_cache(maxsize=16)
+def _svd(factor: int, profile: tuple[float, ...], length: int) -> tuple[Tensor, Tensor, Tensor]:
+    """U (N / factor, R), s (N,) with zeros after the R that are not, V^T (N, N); float64."""
+    operator = Downsample(-1, factor, torch.tensor(profile, dtype=torch.float64))
+    matrix = operator(torch.eye(length, dtype=torch.float64)[:, None])[:, 0].mT
+    svd = torch.linalg.svd  # pyright: ignore[reportUnknownVariableType]
+    u, s, vt = cast("tuple[Tensor, Tensor, Tensor]", svd(matrix, full_matrices=True))
+    noise = s.max() * length * torch.finfo(s.dtype).eps
+    rank = int((s > noise).sum())
+    return u[:, :rank], torch.cat([s[:rank], s.new_zeros(length - rank)]), vt

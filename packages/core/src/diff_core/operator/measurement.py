@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from diff_core.coefficients import broadcast
-from diff_core.operator.base import LinearOperator
+from diff_core.operator.base import LinearOperator, check_signal
 from diff_core.solve import conjugate_gradients
 
 __all__ = ["Measurement"]
@@ -44,6 +44,11 @@ class Measurement:
             )
         if not 0 <= self.sigma < math.inf:
             raise ValueError(f"sigma is {self.sigma}; expected a finite number from 0 up")
+        if not hasattr(self.operator, "adjoint"):
+            raise ValueError(
+                f"operator is {type(self.operator).__name__}, which has no adjoint; expected a "
+                "linear operator, or NonlinearMeasurement"
+            )
         # a row of A that is not 0 gives exactly 0 for a random x with probability 0
         generator = torch.Generator().manual_seed(0)
         probe = torch.randn(self.shape, generator=generator, dtype=torch.float64).to(y)
@@ -73,7 +78,8 @@ class Measurement:
         if not bool(((both - expected).abs() <= within).all()):
             raise ValueError(
                 f"operator is {type(self.operator).__name__}, which is not linear: A (u - 2 v) "
-                f"differs from A u - 2 A v by up to {float((both - expected).abs().max()):.3g}"
+                f"differs from A u - 2 A v by up to {float((both - expected).abs().max()):.3g}; "
+                "expected a linear one, or NonlinearMeasurement"
             )
 
     @cached_property
@@ -83,15 +89,15 @@ class Measurement:
 
     def check(self, x: Tensor) -> None:
         """Raise ValueError unless x has the shape of the signals that were measured."""
-        if tuple(x.shape) != self.shape:
-            raise ValueError(
-                f"x_t has shape {tuple(x.shape)}; expected that of the signal measured, "
-                f"{self.shape}"
-            )
+        check_signal(x, self.shape)
 
     def residual(self, x: Tensor) -> Tensor:
         """y - A x."""
         return self.y - self.operator(x)
+
+    def pull(self, x: Tensor) -> Tensor:
+        """A^T (y - A x): minus half the gradient of |y - A x|^2."""
+        return self.operator.adjoint(self.residual(x))
 
     def correction(self, x: Tensor, ratio: Tensor) -> Tensor:
         """A^T (A A^T + ratio I)^-1 (y - A x): add it to x, and x agrees with y.
@@ -100,8 +106,21 @@ class Measurement:
         makes A x = y as nearly as A can. By conjugate gradients on (A^T A + ratio I) d = A^T (y -
         A x), the same d: this system is consistent even where A A^T is singular.
         """
-        operator, ratio = self.operator, broadcast(ratio, x)
-        return conjugate_gradients(
-            lambda d: operator.adjoint(operator(d)) + ratio * d,
-            operator.adjoint(self.residual(x)),
-        ).x
+        return self._solve(self.residual(x), ratio)
+
+    def draw(self, x: Tensor, variance: Tensor, z: Tensor, n: Tensor) -> Tensor:
+        """A draw of x_0 given y, if x_0 is N(x, variance I) without it.
+
+        variance: () or (B,); z and n: standard normal noise of the shapes of x and of y. A draw
+        without y, corrected towards y with noise of its own, is exact: Gaussian Sampling by Local
+        Perturbations (Papandreou and Yuille, 2010).
+        """
+        x = x + broadcast(variance, x).sqrt() * z
+        residual = self.residual(x) + self.sigma * n
+        return x + self._solve(residual, self.sigma**2 / variance)
+
+    def _solve(self, residual: Tensor, ratio: Tensor) -> Tensor:
+        """A^T (A A^T + ratio I)^-1 residual."""
+        operator, right = self.operator, self.operator.adjoint(residual)
+        ratio = broadcast(ratio, right)
+        return conjugate_gradients(lambda d: operator.adjoint(operator(d)) + ratio * d, right).x

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
+
+from diff_core.operator.rays import Rays
 
 __all__ = ["Radon"]
 
-_CHUNK = 16
-"""Angles in flight at once: bounds the memory at that many rotated images."""
-
 
 @dataclass(frozen=True, eq=False)
-class Radon:
+class Radon(Rays):
     """A x: sums of x (B, C, N, N) along parallel rays; y is (B, C, angles, detectors).
 
     With column coordinate u, row coordinate v (down), both 0 at the centre and in pixels,
 
         y[a, s] = int x(s cos a - r sin a, s sin a + r cos a) dr :
 
-    angle 0 sums the rows, pi/2 the columns. The image is turned by bilinear interpolation and
-    summed, and is 0 outside; the adjoint is the transpose of the same sum (automatic
-    differentiation of a linear map), exact to rounding. Integrals are in pixels: multiply by the
-    pixel's size for physical units.
+    angle 0 sums the rows, pi/2 the columns. The sum and its exact adjoint are those of `Rays`.
 
     angles: (A,) in radians
     size: N
@@ -35,57 +29,7 @@ class Radon:
     Raises ValueError for other shapes.
     """
 
-    angles: Tensor
-    size: int
-    detectors: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.angles.ndim != 1 or self.angles.numel() == 0:
-            raise ValueError(f"angles has shape {tuple(self.angles.shape)}; expected (A,), A >= 1")
-        if self.size < 1:
-            raise ValueError(f"size is {self.size}; expected at least 1")
-        if self.detectors is not None and self.detectors < 1:
-            raise ValueError(f"detectors is {self.detectors}; expected at least 1")
-
-    @property
-    def _diagonal(self) -> int:
-        """Samples that hold the diagonal, with those of the rows among them at angle 0."""
-        length = math.ceil(math.sqrt(2) * self.size)
-        return length + (length - self.size) % 2
-
-    @property
-    def _bins(self) -> int:
-        return self._diagonal if self.detectors is None else self.detectors
-
-    def __call__(self, x: Tensor) -> Tensor:
-        if x.ndim != 4 or tuple(x.shape[2:]) != (self.size, self.size):
-            raise ValueError(
-                f"x has shape {tuple(x.shape)}; expected (B, C, {self.size}, {self.size})"
-            )
-        images = x.reshape(1, -1, self.size, self.size)
-        sums = [
-            F.grid_sample(
-                images.expand(len(some), -1, -1, -1), self._points(some, x), align_corners=False
-            ).sum(2)
-            for some in self.angles.split(_CHUNK)
-        ]
-        return torch.cat(sums).movedim(0, 1).reshape(*x.shape[:2], len(self.angles), self._bins)
-
-    def adjoint(self, y: Tensor) -> Tensor:
-        if y.ndim != 4 or tuple(y.shape[2:]) != (len(self.angles), self._bins):
-            raise ValueError(
-                f"y has shape {tuple(y.shape)}; expected (B, C, {len(self.angles)}, {self._bins})"
-            )
-        with torch.enable_grad():
-            x = y.new_zeros(*y.shape[:2], self.size, self.size).requires_grad_()
-            (transposed,) = torch.autograd.grad(self(x), x, y)
-        return transposed
-
-    def _points(self, angles: Tensor, like: Tensor) -> Tensor:
-        """Where the rays are sampled, (A, diagonal, detectors, 2), with +-1 the image's edges."""
-        angles = angles.to(like.device, torch.float64)[:, None, None]
-        cosine, sine = angles.cos(), angles.sin()
-        s = torch.arange(self._bins).to(angles) - (self._bins - 1) / 2
-        r = (torch.arange(self._diagonal).to(angles) - (self._diagonal - 1) / 2)[:, None]
-        points = torch.stack([s * cosine - r * sine, s * sine + r * cosine], -1)
-        return (points * (2 / self.size)).to(like.dtype)
+    def lines(self, angles: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        across = torch.stack([angles.cos(), angles.sin()], -1)
+        along = torch.stack([-angles.sin(), angles.cos()], -1)
+        return places[:, None] * across, along.expand(-1, len(places), -1)

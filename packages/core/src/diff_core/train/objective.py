@@ -48,6 +48,7 @@ __all__ = [
 ]
 
 Weight = Callable[[Tensor], Tensor]
+"""A weight for each row of a loss, from its log-SNR (B,)."""
 
 
 class Objective(Protocol):

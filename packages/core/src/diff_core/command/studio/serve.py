@@ -20,6 +20,7 @@ from .tasks import Tasks, Work
 __all__ = ["HOST", "serve"]
 
 HOST = "127.0.0.1"
+"""The only address that is served: this machine itself."""
 
 
 def serve(page: Page, work: Work, *, port: int, browser: bool, most_bytes: int, name: str) -> None:

@@ -50,7 +50,7 @@ def unfilled(source: Source, counts: tuple[int, int, int], *, positive: bool) ->
     positive: whether it has no value below 0, which cropping may make
     """
     shape = (counts[0], counts[1], source.shape[2])
-    kept = scratch.empty(shape, np.float32, large=np.prod(shape) > scratch.LARGE)
+    kept = scratch.empty(shape, np.float32, large=bool(np.prod(shape) > scratch.LARGE))
     for planes in source.steps():
         count = planes.stop - planes.start
         kept[:, :, planes] = cropped(source.read(planes), (*counts[:2], count))

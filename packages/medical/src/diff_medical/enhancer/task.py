@@ -143,7 +143,7 @@ def restore(
         return result, None
     # near 0 the inverse is so steep that its slope says nothing of a step as large as this
     off = found.spread / even
-    ends = [back(stable + sign * off) for sign in (1, -1)]
+    ends = [back((stable + sign * off).astype(np.float32)) for sign in (1, -1)]
     return result, ((ends[0] - ends[1]) / 2).astype(np.float32)
 
 

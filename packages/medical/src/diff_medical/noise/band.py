@@ -97,8 +97,8 @@ def _resampled(volume: Array, shape: Sequence[int]) -> NDArray[np.float32]:
     """Return a volume with other numbers of samples, by its frequencies."""
     from scipy.signal import resample
 
-    made = np.asarray(volume, np.float32)
+    made: NDArray[np.float32] = np.asarray(volume, np.float32)
     for axis, count in enumerate(shape):
         if count != made.shape[axis]:
-            made = resample(made, count, axis=axis)
-    return made.astype(np.float32)
+            made = np.asarray(resample(made, count, axis=axis), np.float32)
+    return made

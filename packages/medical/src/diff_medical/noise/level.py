@@ -215,6 +215,7 @@ def _darkest(around: Array, chosen: Mask, sigma: float) -> tuple[float, Mask]:
     """
     level = np.sqrt(around)
     least = float(np.quantile(level[chosen], 0.05))
+    near = chosen
     for _ in range(20):
         near = chosen & (np.abs(level - least) < 0.05 * least)
         least = float(np.sqrt(around[near].mean()))

@@ -121,7 +121,7 @@ class _Blocks:
         usable = bright_enough if bright_enough.sum() >= FEWEST else usable
         flattest = usable & (steep <= np.quantile(steep[usable], FLAT))
         steepest = usable & (steep >= np.quantile(steep[usable], 1 - FLAT))
-        level, _ = _smooth(detail, flattest, self.axes)
+        level, weight = _smooth(detail, flattest, self.axes)
         for _ in range(ROUNDS):
             # what steep anatomy adds to fine detail, in proportion to its steepness
             excess = np.square(detail[steepest]) - np.square(level[steepest])

@@ -179,3 +179,20 @@ def test_own_checkpoint_and_its_faults(weights, tmp_path, speechlike):
         Denoiser.from_pretrained(tmp_path / "none.safetensors")
     with pytest.raises(ValueError, match="device is 'abacus'"):
         Denoiser.from_pretrained(weights, device="abacus")
+
+
+def test_rumble_far_stronger_than_speech_neither_stays_nor_changes_the_level(speechlike):
+    wave, t = speechlike(3.0), np.arange(48_000) / 16_000
+    rumble = 30 * np.std(wave) * np.sin(2 * np.pi * 14.0 * t)
+    heard = []
+
+    class Listening(Scale):
+        def forward(self, x, time, cond=None):
+            heard.append(float(cond.channels.square().mean()))
+            return super().forward(x, time, cond)
+
+    denoiser = Denoiser(FromX0(Listening(1.0), SchroedingerBridge()), device="cpu")
+    outs = [denoiser(part, 16_000) for part in (wave, wave + rumble)]
+    assert heard[1] == pytest.approx(heard[0], rel=0.05)
+    inner = slice(4000, -4000)
+    assert np.std((outs[1] - wave)[:, inner]) < 0.05 * np.std(wave)

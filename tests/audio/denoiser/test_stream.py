@@ -115,8 +115,8 @@ def test_a_stream_measures_each_frame_once(speechlike):
     stream = denoiser.stream(44_100)
     gains = []
     inner = stream.denoiser.one
-    stream.denoiser.one = lambda seen, piece, bands, gain, settings: (
-        gains.append(gain) or inner(seen, piece, bands, gain, settings)
+    stream.denoiser.one = lambda seen, piece, bands, gain, settings, echo: (
+        gains.append(gain) or inner(seen, piece, bands, gain, settings, echo)
     )
     streamed(stream, wave, [441] * 4030)
     whole = denoiser.measure([wave], wave.shape, 44_100)

@@ -27,6 +27,8 @@ from diff_audio.denoiser.settings import Settings
 from diff_audio.denoiser.stream import Stream
 from diff_audio.sound.level import FRAME, Gain, levels
 from diff_audio.sound.resample import CORE_RATE, BandSplit
+from diff_audio.sound.rumble import FILTER_REACH, highpass, without_rumble
+from diff_audio.sound.rumble import REACH as RUMBLE_REACH
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.spectra.stft import Spectral
@@ -144,15 +146,16 @@ class Denoiser:
         # One array for all: small ones kept between large ones would break the memory to pieces.
         frames = -(-math.ceil(length / bands.ratio) // FRAME)
         power = torch.zeros(1 if linked else channels, frames, dtype=torch.float64)
+        around = bands.context + math.ceil(FILTER_REACH * bands.ratio)
         for piece, seen in cut(
-            blocks, windows(length, _piece(rate, channels), bands.context, bands.cell)
+            blocks, windows(length, _piece(rate, channels), around, bands.cell)
         ):
             if not seen.any():
                 continue
             core = bands.down(torch.from_numpy(seen).float())
             low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
             stop = int(piece.stop / bands.ratio) if piece.stop < length else low + core.shape[-1]
-            found = levels(core[:, start - low : stop - low], linked=linked)
+            found = levels(highpass(core)[:, start - low : stop - low], linked=linked)
             power[:, start // FRAME :][:, : found.shape[1]] = found
         if not torch.isfinite(power).all():
             raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
@@ -240,7 +243,8 @@ class Denoiser:
         spectrum = self.spectral.n_fft + steps * int(frames) * self.spectral.hop
         spectrum += self.spectral.hop  # a view begins up to one later
         gain = upper_band.WINDOW + (upper_band.REACH_FRAMES + 2) * self.spectral.hop
-        below = math.ceil((spectrum + gain) * bands.ratio)
+        rumble = math.ceil(RUMBLE_REACH * bands.ratio)
+        below = math.ceil((spectrum + gain) * bands.ratio) + rumble
         above = steady.reach(bands.rate) if bands.ratio > 1 else 0
         return max(below, above) + bands.context
 
@@ -256,8 +260,9 @@ class Denoiser:
         core = bands.down(whole.float())
         low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
         first = low // self.spectral.hop
+        speech = without_rumble(core)
         clean, variance = estimate(
-            self.denoiser, self.spectral, core.to(self.device), first, settings
+            self.denoiser, self.spectral, speech.to(self.device), first, settings
         )
         if not torch.isfinite(clean).all():
             raise RuntimeError("the network returned NaN or Inf")
@@ -267,7 +272,7 @@ class Denoiser:
         kept = slice(start - low, stop)
         heard = Heard(
             start,
-            core[:, kept].double(),
+            speech[:, kept].double(),
             clean[:, kept].double(),
             None if variance is None else variance[:, kept].double(),
         )

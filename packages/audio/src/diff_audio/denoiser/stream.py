@@ -20,6 +20,7 @@ from diff_audio.denoiser.part import Piecewise
 from diff_audio.denoiser.settings import Settings
 from diff_audio.sound.level import FRAME, STEP, TARGET_DB, Gain, levels
 from diff_audio.sound.resample import BandSplit
+from diff_audio.sound.rumble import FILTER_REACH, highpass
 from diff_audio.sound.windows import Window
 
 __all__ = ["Stream"]
@@ -81,12 +82,13 @@ class Stream:
         self._seen = torch.zeros(self.channels, 0, dtype=torch.float64)
         # `_seen` begins at sample _low, the next block at _start; _heard samples have come.
         self._low = self._start = self._heard = 0
-        # At 16 kHz: the frames of `_power` begin at sample _first, the samples of `_tail` follow.
-        # Together they hold the sound up to sample _measured of the stream's rate.
+        # At 16 kHz: the frames of `_power` begin at sample _first; the samples of `_tail` from
+        # `_known` on follow. Together they hold the sound up to sample _measured of the stream's
+        # rate.
         rows = 1 if self.settings.linked else self.channels
         self._power = torch.zeros(rows, 0, dtype=torch.float64)
         self._tail = torch.zeros(self.channels, 0)
-        self._first = self._measured = 0
+        self._first = self._measured = self._known = 0
         self._ready = torch.zeros(self.channels, self.latency, dtype=torch.float64)
         self._echo = Echo()
 
@@ -146,12 +148,18 @@ class Stream:
             core = self._bands.down(seen[:, -fresh:].float())
             self._tail = torch.cat((self._tail, core), dim=1)
             self._measured = high
-        linked, whole = self.settings.linked, self._tail.shape[1] // FRAME * FRAME
-        self._power = torch.cat((self._power, levels(self._tail[:, :whole], linked=linked)), 1)
-        self._tail = self._tail[:, whole:]
+        linked, known = self.settings.linked, self._known
+        voice = highpass(self._tail)
+        # what the filter may still change is measured now, and again when more has come
+        whole = max(0, voice.shape[1] - known - FILTER_REACH) // FRAME * FRAME
+        done = levels(voice[:, known : known + whole], linked=linked)
+        self._power = torch.cat((self._power, done), 1)
+        power = torch.cat((self._power, levels(voice[:, known + whole :], linked=linked)), 1)
+        old = max(0, known + whole - FILTER_REACH) // FRAME * FRAME
+        self._tail, self._known = self._tail[:, old:], known + whole - old
         forgotten = max(0, self._power.shape[1] - MEMORY) // STEP * STEP
         self._power, self._first = self._power[:, forgotten:], self._first + forgotten * FRAME
-        power = torch.cat((self._power, levels(self._tail, linked=linked)), 1)
+        power = power[:, forgotten:]
         power = power[0] if linked else power
         return Gain.of(power, following=self.denoiser.follow, first=self._first)
 

@@ -36,6 +36,7 @@ from scipy.signal import butter, fftconvolve, sosfiltfilt
 
 from diff_audio.data.rooms import RoomBank, Rooms
 from diff_audio.denoiser.denoiser import Denoiser
+from diff_audio.denoiser.settings import Settings
 from diff_audio.metrics import RATE, si_sdr
 from diff_audio.metrics.words import Recogniser, WordErrors, word_errors
 from diff_audio.sound.read import read
@@ -86,6 +87,7 @@ def main() -> None:
     model = Denoiser.from_pretrained(options.weights, device="cpu")
     methods: dict[str, Method] = {"input": lambda wave: wave}
     methods["**diff_audio**"] = lambda wave: model(wave, RATE)
+    methods["diff_audio --room 0"] = lambda wave: model(wave, RATE, Settings(room=0.0))
     if not options.ours:
         methods |= dict(peers())
     tables = {

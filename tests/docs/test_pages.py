@@ -225,8 +225,10 @@ def other(words: list[str]) -> None:
         exec(compile(words[2].replace("128000", "16000"), "python -c", "exec"), {})
         return
     assert any(re.search(pattern, shlex.join(words)) for pattern in PLANNED), words
-    core = ROOT / "packages/core/src" / words[2].replace(".", "/")
-    known = set(constants(core.with_suffix(".py") if words[1] == "-m" else ROOT / words[1]))
+    source = ROOT / words[1]
+    if words[1] == "-m":
+        source = ROOT / "packages/core/src" / f"{words[2].replace('.', '/')}.py"
+    known = set(constants(source))
     assert {word for word in words[2:] if word.startswith("--")} <= known, words
 
 

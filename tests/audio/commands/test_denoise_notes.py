@@ -49,7 +49,7 @@ def test_every_warning_of_the_command_says_what_to_try():
 def test_every_warning_of_the_report_says_what_to_try():
     doubtful = Second(0, -20.0, -20.0, 1.0, 1.0, doubtful=True)
     tracks = SimpleNamespace(kept=np.ones((1, 4)), removed=np.ones((1, 4)))
-    loud = {"rate": 16_000, "flat": 50, "clipped": 3, "replaced": 2}
+    loud = {"rate": 16_000, "flat": 50, "clipped": 3, "replaced": 2, "room": 0.0}
     notes = [
         *_notes(SimpleNamespace(level_db=None, **loud), Settings(), tracks, []),  # type: ignore[arg-type]
         *_notes(SimpleNamespace(level_db=-20.0, **loud), Settings(), tracks, [doubtful]),  # type: ignore[arg-type]

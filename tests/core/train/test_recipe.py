@@ -113,7 +113,8 @@ def test_a_model_stands_for_the_recipe_in_its_card(tmp_path: Path) -> None:
     model = FromX0(nn.Identity(), Cosine())
     model.network.config = {}
     held = dump_recipe(recipe)
-    save(path, model, Card("m", recipe=held | {"start": dump_recipe(Recipe(TrainConfig(1)))}))
+    past = {"start": dump_recipe(Recipe(TrainConfig(1))), "blend": {"share": 0.5}}
+    save(path, model, Card("m", recipe=held | past))
     assert read_recipe(Recipe, path) == recipe
     assert read_recipe(Recipe, path, ["train.steps=2"]).train.steps == 2
     save(path, model, Card("m", recipe=held | {"rome": None}))

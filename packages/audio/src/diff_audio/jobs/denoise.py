@@ -115,9 +115,8 @@ def denoise_file(
         device=model.device.type,
         noise=None if noise is None else str(noise),
         delivered=way.delivered,
-        room=kept,
         notes=(*found.notes, *notes, *way.notes, *_room_note(kept)),
-        **_facts(settings),
+        **_facts(settings, kept),
     )
 
 
@@ -139,10 +138,10 @@ def _stays(
     return unchanged and found.subtype not in EXACT and kind == (found.format, found.subtype)
 
 
-def _facts(settings: Settings) -> dict[str, Any]:
-    """Return what an `Outcome` holds of the settings."""
+def _facts(settings: Settings, kept: float) -> dict[str, Any]:
+    """Return what an `Outcome` holds of the settings, and of the room."""
     names = ("steps", "samples", "seed", "views", "draft", "linked")
-    return {name: getattr(settings, name) for name in names}
+    return {name: getattr(settings, name) for name in names} | {"room": kept}
 
 
 class _Checked:

@@ -53,7 +53,8 @@ def _of_card(path: Path) -> dict[str, Any]:
     """Return the recipe in a model's card; of a model that began with another, its own part."""
     from diff_core.checkpoint import read_card
 
-    return {name: value for name, value in read_card(path).recipe.items() if name != "start"}
+    past = ("start", "blend")  # how the weights came about, not how to train
+    return {name: value for name, value in read_card(path).recipe.items() if name not in past}
 
 
 def make_recipe(kind: type[R], settings: Mapping[str, Any], where: str = "") -> R:

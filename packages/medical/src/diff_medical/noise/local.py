@@ -44,7 +44,7 @@ ROUGHER = 1.15  # times the level around it: no block counts for more
 HALO = 10  # planes that the steepness of a plane depends on, on either side
 CHUNK = 1 << 22  # voxels that are worked on at once
 ENDS = (0.03, 0.97)
-LIMITS = (0.2, 5.0)  # times the level of the scan: the range of a map
+LIMITS = (0.2, 2.0)  # times the median level: more is rather texture, such as trabecular bone
 MEAN_TO_SD = float(np.sqrt(np.pi / 2))
 
 

@@ -75,7 +75,7 @@ def test_the_map_that_was_assumed_is_written(
         source = write_scan(array.astype(np.float32), f"{name}.nii")
         levels, page = tmp_path / f"{name}_map.nii.gz", tmp_path / "page.html"
         assert run(source, *common, "-o", tmp_path / "out.nii", "--noise-map", levels,
-                   "--report", page) == 0  # fmt: skip
+                   "--sigma", "local", "--report", page) == 0  # fmt: skip
         said = json.loads(capsys.readouterr().out)
         assert said["method"] == "local fine detail"
         assert 25 < said["varies"][0] < 40 < 60 < said["varies"][1] < 85
@@ -86,6 +86,9 @@ def test_the_map_that_was_assumed_is_written(
         assert found.shape == array.shape
         inner = found[20:52, 20:60, 6:18]
         np.testing.assert_allclose(np.median(inner), np.median(sigma[20:52, 20:60]), rtol=0.1)
+    assert run(source, *common, "-o", tmp_path / "out.nii", "--noise-map", levels) == 0
+    assert np.ptp(data(levels)) == 0  # one level unless each is asked for
+    capsys.readouterr()
     assert run(source, *common, "--sigma", 30, "-o", tmp_path / "out.nii",
                "--noise-map", levels) == 0  # fmt: skip
     assert (data(levels) == 30).all()

@@ -102,7 +102,7 @@ def test_the_middle_is_enhanced_by_its_own_level(make_head: Make, kind: str) -> 
     def rmse(volume: np.ndarray) -> float:
         return float(np.sqrt(np.mean(np.square(volume - clean)[middle])))
 
-    auto = enhancer(noisy, ISO, Settings())
+    auto = enhancer(noisy, ISO, Settings(local=True))
     assert auto.noise.method == "local fine detail"
     assert auto.noise.varies is not None
     one = enhancer(noisy, ISO, Settings(noise=kind, sigma=estimate(noisy, ISO).sigma))
@@ -117,7 +117,7 @@ def test_even_scans_are_enhanced_as_with_one_level(
 ) -> None:
     enhancer = Enhancer.from_pretrained()
     noisy = with_noise(make_head((56, 56, 24)), 40, "rician")
-    with_map = enhancer(noisy, ISO, Settings())
+    with_map = enhancer(noisy, ISO, Settings(local=True))
     monkeypatch.setattr("diff_medical.enhancer.levels.local_levels", lambda *_: None)
     without = enhancer(noisy, ISO, Settings())
     np.testing.assert_array_equal(with_map.volume, without.volume)

@@ -94,9 +94,9 @@ def enhance(
     sigma: Annotated[
         str,
         typer.Option(
-            metavar="auto|VALUE|P%|MAP",
-            help="The noise level: estimated, in the units of the scan, in percent of its "
-            "maximum, or a NIfTI file with the level of each voxel.",
+            metavar="auto|local|VALUE|P%|MAP",
+            help="The noise level: estimated for the scan or for each voxel (MR), in the units of "
+            "the scan, in percent of its maximum, or a NIfTI file with the level of each voxel.",
             rich_help_panel=NOISE,
         ),
     ] = "auto",
@@ -247,6 +247,7 @@ def enhance(
     with usage():
         settings = Settings(
             modality=modality, noise=noise, sigma=value, percent=percent, strength=strength,
+            local=sigma == "local",
             dose=dose, floor=floor, samples=samples, seed=seed, quality=quality,
             uncertainty=uncertainty is not None,
         )  # fmt: skip

@@ -16,13 +16,13 @@ __all__ = ["levels_shown", "of_levels"]
 def levels_shown(
     source: Source, noise: Noise, settings: Settings, modality: Modality
 ) -> LocalLevels | None:
-    """Return the levels of a volume of that noise; None where one level fits, where the settings
-    or a map declare it, or where it cannot be told.
+    """Return the levels of a volume of that noise; None where they are not asked for, where one
+    level fits or a map is given, or where they cannot be told.
 
     CT has a map of its own, which has to be asked for (`diff_medical.noise.ct.NoiseMap`).
     """
-    declared = settings.declares_level or source.sigma_map is not None
-    if modality == "ct" or declared or settings.samples or not noise.sigma > 0:
+    is_asked_for = settings.local and source.sigma_map is None
+    if modality == "ct" or not is_asked_for or not noise.sigma > 0:
         return None
     found = local_levels(source.read, source.shape, source.spacing, noise)
     return found if found is not None and found.varies else None

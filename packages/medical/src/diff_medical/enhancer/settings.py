@@ -25,6 +25,8 @@ class Settings:
     sigma:       standard deviation of the noise in the units of the scan, for "poisson-ct" of soft
                  tissue; None estimates it
     percent:     the same in percent of the maximum of the scan, instead of `sigma`
+    local:       estimate the level of each voxel of an MR scan, where it varies by more than half
+                 and no map is given
     strength:    share of the change that is made, 0 to 1
     dose:        of CT: the share of a full dose that the scan was made with, in (0, 1). The noise
                  that a full dose has stays in; None removes all of it
@@ -44,6 +46,7 @@ class Settings:
     noise: str = "auto"
     sigma: float | None = None
     percent: float | None = None
+    local: bool = False
     strength: float = 1.0
     dose: float | None = None
     floor: Floor = "remove"
@@ -66,6 +69,9 @@ class Settings:
                 raise ValueError(f"{name} is {value}; expected a number >= 0")
         if self.sigma is not None and self.percent is not None:
             raise ValueError("sigma and percent both give the noise level; expected one of them")
+        if self.local and (self.declares_level or self.samples):
+            other = "samples" if self.samples else "sigma and percent"
+            raise ValueError(f"local gives a noise level for each voxel; it excludes {other}")
         if not 0 <= self.strength <= 1:
             raise ValueError(f"strength is {self.strength}; expected 0 to 1")
         if self.dose is not None and not (0 < self.dose < 1 and self.strength == 1):

@@ -13,8 +13,10 @@ __all__ = ["alone", "are_scans", "level"]
 
 
 def level(text: str) -> tuple[float | None, float | None, Path | None]:
-    """Return (sigma, percent, map) of the option --sigma, of which one at most is not None."""
-    if text == "auto":
+    """Return (sigma, percent, map) of the option --sigma, of which one at most is not None; none
+    of them is for "auto" and "local".
+    """
+    if text in ("auto", "local"):
         return None, None, None
     if SCANS.matches(Path(text)):
         return None, None, Path(text)
@@ -24,8 +26,8 @@ def level(text: str) -> tuple[float | None, float | None, Path | None]:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise typer.BadParameter(
-            f"--sigma is {text!r}; expected auto, a number >= 0 in the scan's units, one with "
-            "% for percent of its maximum, or a NIfTI file"
+            f"--sigma is {text!r}; expected auto, local, a number >= 0 in the scan's units, one "
+            "with % for percent of its maximum, or a NIfTI file"
         )
     return (None, value, None) if text.endswith("%") else (value, None, None)
 

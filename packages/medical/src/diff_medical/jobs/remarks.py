@@ -119,7 +119,7 @@ def _of_volume(
         low, high = noise.varies
         yield (
             f"its noise varies from {low:.3g} to {high:.3g}, as parallel imaging makes it: each "
-            "voxel has its own level; --noise-map FILE writes them, --sigma sets one for all"
+            "voxel has its own level; --noise-map FILE writes them"
         )
     full = settings.change == 1
     fine = noise.correlation is not None and noise.correlation < SHARP

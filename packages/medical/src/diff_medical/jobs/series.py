@@ -55,7 +55,7 @@ def levels_of_volumes(
     for group in groups.values():
         noise = noises[group[0]]
         is_ct = noise is None or noise.method == "soft tissue"
-        if is_ct or noise is None or settings.declares_level or settings.samples:
+        if is_ct or noise is None or not settings.local:
             continue
         chosen = group[:: -(-len(group) // LOOKED_AT)]
         sources = [source(index) for index in chosen]

@@ -105,7 +105,7 @@ Threads = Annotated[
     int,
     typer.Option(
         min=1,
-        help="CPU threads. One is as fast as several, and the same on a busy machine.",
+        help="CPU threads, 1 by default.",
         rich_help_panel=options.MACHINE,
     ),
 ]

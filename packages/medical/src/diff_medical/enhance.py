@@ -247,9 +247,8 @@ def enhance(
     with usage():
         settings = Settings(
             modality=modality, noise=noise, sigma=value, percent=percent, strength=strength,
-            local=sigma == "local",
             dose=dose, floor=floor, samples=samples, seed=seed, quality=quality,
-            uncertainty=uncertainty is not None,
+            local=sigma == "local", uncertainty=uncertainty is not None,
         )  # fmt: skip
         settings.check_map(given=sigma_map is not None)
     restoring = alone(

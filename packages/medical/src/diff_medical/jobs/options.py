@@ -26,8 +26,8 @@ def level(text: str) -> tuple[float | None, float | None, Path | None]:
         value = -1.0
     if not 0 <= value < float("inf"):
         raise typer.BadParameter(
-            f"--sigma is {text!r}; expected auto, local, a number >= 0 in the scan's units, one "
-            "with % for percent of its maximum, or a NIfTI file"
+            f"--sigma is {text!r}; expected auto, a number >= 0 in the scan's units, one with "
+            "% for percent of its maximum, local, or a NIfTI file"
         )
     return (None, value, None) if text.endswith("%") else (value, None, None)
 

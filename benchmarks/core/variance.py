@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -22,38 +23,23 @@ import torch
 from sklearn.datasets import load_digits
 from torch import Tensor
 
-from diff_core import Ancestral, Condition, Cosine, FromV, Keyed, WithVariance, uniform
-from diff_core.coefficients import broadcast
+from diff_core import Ancestral, Cosine, FromV, Keyed, WithVariance, uniform
 from diff_core.distil import Pairs
 from diff_core.evaluate import energy_distance, variational_bound
 from diff_core.exact import Mixture
 from diff_core.nn import UNet
 from diff_core.sample import sample
 from diff_core.train import Denoising, Hybrid, TrainConfig, train, v_weight
-from diff_core.variance import MomentDenoiser
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "support"))
+
+from exact_moments import MixtureMoments  # noqa: E402
 
 COUNTS = (4, 8, 16, 32, 64)
 KINDS = ("small", "large", "learned")
 MIXTURE = Mixture(
     *(torch.tensor(p, dtype=torch.float64) for p in ([0.3, 0.7], [-1.0, 0.8], [0.3, 0.4]))
 )
-
-
-class Moments(MomentDenoiser):
-    """The mean and the variance of x_0 for `MIXTURE`, entry by entry."""
-
-    def moments(
-        self, x_t: Tensor, t: Tensor, cond: Condition | None = None
-    ) -> tuple[Tensor, Tensor]:
-        alpha = broadcast(self.schedule.alpha(t), x_t)[..., None]
-        sigma = broadcast(self.schedule.sigma(t), x_t)[..., None]
-        spread = (alpha * MIXTURE.deviations) ** 2 + sigma**2
-        away = x_t[..., None] - alpha * MIXTURE.means
-        share = (MIXTURE.weights.log() - 0.5 * spread.log() - away**2 / (2 * spread)).softmax(-1)
-        means = MIXTURE.means + alpha * MIXTURE.deviations**2 / spread * away
-        variances = (MIXTURE.deviations * sigma) ** 2 / spread
-        mean = (share * means).sum(-1)
-        return mean, (share * (variances + (means - mean[..., None]) ** 2)).sum(-1)
 
 
 def drawn(k: int, like: Tensor) -> Tensor:
@@ -73,7 +59,7 @@ def mixture() -> None:
     """The first table."""
     x_0 = MIXTURE.sample((20000, 1), torch.Generator().manual_seed(0))
     entropy = -MIXTURE.log_prob(x_0).mean().item()
-    denoiser = Moments(Cosine())
+    denoiser = MixtureMoments(MIXTURE.weights, MIXTURE.means, MIXTURE.deviations, Cosine())
 
     def excess(kind: str, steps: int) -> str:
         bound = variational_bound(denoiser, x_0, uniform(steps), drawn, variance=kind)

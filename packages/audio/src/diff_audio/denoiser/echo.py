@@ -18,7 +18,6 @@ from __future__ import annotations
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 from torch import Tensor
 
 from diff_audio.sound.resample import CORE_RATE
@@ -77,6 +76,8 @@ class Echo:
         return path
 
     def _take(self, before: Tensor, after: Tensor) -> None:
+        from scipy.signal import lfilter
+
         voice, removed = _bands(after), _bands(before - after)  # (C, B, N)
         level = removed.mean(-1, keepdims=True)
         weight = 1.0 / np.maximum(removed + LEAST * level, 1e-30)
@@ -107,13 +108,13 @@ def _share(sums: Array) -> float:
     """Return the explained share of the variance, that of the best decay time, mean of the bands,
     from sums (D, B, 4, 4) of products.
     """
-    found = np.zeros(sums.shape[:2])
-    for place in np.ndindex(*found.shape):
-        gram = sums[place]
-        constant = _left(gram, 2)
+    found = np.zeros(sums.shape[1])
+    for band, grams in enumerate(sums.swapaxes(0, 1)):
+        constant = _left(grams[0], 2)  # without e, all decay times are one
         if constant > 0:
-            found[place] = (_left(gram, 3) - _left(gram, 4)) / constant
-    return float(found.max(0).clip(0.0, 1.0).mean())
+            least = min(_left(gram, 4) for gram in grams)
+            found[band] = (_left(grams[0], 3) - least) / constant
+    return float(found.clip(0.0, 1.0).mean())
 
 
 def _left(gram: Array, count: int) -> float:

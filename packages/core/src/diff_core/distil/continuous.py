@@ -27,7 +27,7 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.distil.consistency import squared
 from diff_core.distil.reflow import flow_weight
-from diff_core.distil.rows import draw_times, frozen, normal, placed
+from diff_core.distil.rows import clean_target, draw_times, frozen, normal
 from diff_core.distil.tangent import along, flow_time
 from diff_core.forward import marginal
 from diff_core.schedule import log_snr
@@ -73,10 +73,7 @@ class ContinuousConsistency:
         x_0, cond, schedule = batch["x_0"], Condition.of(batch), denoiser.schedule
         t = draw_times(self.times, schedule, len(x_0), self.t_min, generator).to(x_0)
         x_t = marginal(schedule, x_0, t, normal(x_0, generator))
-        estimate = x_0
-        if self.teacher is not None:
-            with torch.no_grad():
-                estimate = placed(self.teacher, denoiser, x_0)(x_t, t, cond)
+        estimate = clean_target(self.teacher, denoiser, x_0, x_t, t, cond)
         # in training model(...) is narrowed, or compiled; neither has a forward derivative
         forward = type(denoiser).forward
         _, change = along(

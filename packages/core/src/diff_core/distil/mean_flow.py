@@ -31,7 +31,14 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.distil.consistency import Distance, squared
 from diff_core.distil.reflow import flow_weight
-from diff_core.distil.rows import as_flow_map, draw_times, frozen, normal, placed, subset
+from diff_core.distil.rows import (
+    as_flow_map,
+    clean_target,
+    draw_times,
+    frozen,
+    normal,
+    subset,
+)
 from diff_core.distil.tangent import along, flow_time
 from diff_core.flow_map import FlowMap
 from diff_core.forward import marginal
@@ -87,10 +94,7 @@ class MeanFlow:
         s = torch.where(alike, t, torch.minimum(first, second)).to(x_0)
         t = t.to(x_0)
         x_t = marginal(schedule, x_0, t, normal(x_0, generator))
-        target = x_0
-        if self.teacher is not None:
-            with torch.no_grad():
-                target = placed(self.teacher, denoiser, x_0)(x_t, t, cond)
+        target = clean_target(self.teacher, denoiser, x_0, x_t, t, cond)
         estimate = student.towards(x_t, t, s, cond)
         rows = (s < t).nonzero()[:, 0]
         shift = torch.zeros_like(estimate)

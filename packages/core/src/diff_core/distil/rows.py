@@ -27,6 +27,7 @@ from diff_core.train.times import Times
 
 __all__ = [
     "as_flow_map",
+    "clean_target",
     "ddim_weights",
     "draw_times",
     "follow",
@@ -54,6 +55,21 @@ def placed(teacher: Denoiser, student: Denoiser, x: Tensor) -> Denoiser:
             f"denoiser has schedule {student.schedule}; expected the teacher's, {teacher.schedule}"
         )
     return teacher.to(x.device)
+
+
+def clean_target(
+    teacher: Denoiser | None,
+    student: Denoiser,
+    x_0: Tensor,
+    x_t: Tensor,
+    t: Tensor,
+    cond: Condition,
+) -> Tensor:
+    """E[x_0 | x_t] by the teacher, without gradients; without a teacher x_0, whose mean it is."""
+    if teacher is None:
+        return x_0
+    with torch.no_grad():
+        return placed(teacher, student, x_0)(x_t, t, cond)
 
 
 def as_flow_map(denoiser: Denoiser) -> FlowMap:

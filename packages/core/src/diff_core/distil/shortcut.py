@@ -20,11 +20,11 @@ from diff_core.distil.consistency import Distance, squared
 from diff_core.distil.reflow import flow_weight
 from diff_core.distil.rows import (
     as_flow_map,
+    clean_target,
     draw_times,
     frozen,
     normal,
     pick,
-    placed,
     subset,
     two_steps,
 )
@@ -84,29 +84,19 @@ class Shortcut:
         s = torch.where(doubled, t - length, t)
         time = t.to(x_0)
         x_t = marginal(schedule, x_0, time, normal(x_0, generator))
-        teacher = self.teacher and placed(self.teacher, denoiser, x_0)
-        target = x_0
-        with torch.no_grad():
-            if teacher is not None:
-                target = teacher(x_t, time, cond)
-            rows = doubled.nonzero()[:, 0]
-            if len(rows):
-                parts = Condition.of(subset(batch, rows))
-                target = target.clone()
-                ends = (t[rows], s[rows])
-                here = rows.to(x_t.device)
-                target[here] = self._two_steps(student, teacher, x_t[here], *ends, parts)
+        target = clean_target(self.teacher, denoiser, x_0, x_t, time, cond)
+        rows = doubled.nonzero()[:, 0]
+        if len(rows):
+            parts = Condition.of(subset(batch, rows))
+            target = target.clone()
+            here = rows.to(x_t.device)
+            target[here] = self._two_steps(student, x_t[here], t[rows], s[rows], parts)
         distance = self.distance(student.towards(x_t, time, s.to(x_0), cond), target)
         return self.weight(log_snr(schedule, t)).to(distance) * distance
 
+    @torch.no_grad()
     def _two_steps(
-        self,
-        student: FlowMap,
-        teacher: Denoiser | None,
-        x_t: Tensor,
-        t: Tensor,
-        s: Tensor,
-        cond: Condition,
+        self, student: FlowMap, x_t: Tensor, t: Tensor, s: Tensor, cond: Condition
     ) -> Tensor:
         """The estimate of x_0 whose one step from t to s is two of the student's; times (B,)."""
         shortest = t - s < 3 / self.steps
@@ -114,8 +104,8 @@ class Shortcut:
         def ask(x: Tensor, start: Tensor, end: Tensor) -> Tensor:
             time = start.to(x)
             told = student.towards(x, time, torch.where(shortest, start, end).to(x), cond)
-            if teacher is None:
+            if self.teacher is None:
                 return told
-            return pick(shortest, teacher(x, time, cond), told)
+            return pick(shortest, self.teacher(x, time, cond), told)
 
         return two_steps(student.schedule, ask, x_t, t, 0.5 * (t + s), s)

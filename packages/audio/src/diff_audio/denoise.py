@@ -108,7 +108,7 @@ Loudness = Annotated[
     typer.Option(
         metavar="LUFS",
         help="Bring the output to this loudness (ITU-R BS.1770): -16 for podcasts, -23 for "
-        "broadcasts. Needs the extra `loudness`.",
+        "broadcasts.",
         rich_help_panel=LEVEL,
     ),
 ]
@@ -126,7 +126,7 @@ LevelSpeakers = Annotated[
     typer.Option(
         "--level-speakers",
         help="Raise each channel to the loudness of the loudest, as for one microphone a speaker. "
-        "Includes --separate. Needs the extra `loudness`.",
+        "Includes --separate.",
         rich_help_panel=LEVEL,
     ),
 ]

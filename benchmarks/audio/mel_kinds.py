@@ -45,8 +45,6 @@ DEFINITIONS: dict[str, tuple[int, int, int, int, int, bool, Norm, int, float]] =
     "7.6 kHz": (22_050, 1024, 256, 80, 7600, False, "slaney", 1, np.e),
     "24 kHz": (24_000, 1024, 256, 0, 12_000, False, "slaney", 1, np.e),
     "24 kHz, to 8 kHz": (24_000, 1024, 256, 0, 8000, False, "slaney", 1, np.e),
-    "16 kHz": (16_000, 1024, 256, 0, 8000, False, "slaney", 1, np.e),
-    "16 kHz, hop 200": (16_000, 800, 200, 0, 8000, False, "slaney", 1, np.e),
     "16 kHz, hop 160": (16_000, 400, 160, 0, 8000, False, "slaney", 1, np.e),
 }
 SHRINK = 0.1  # of the covariance towards its diagonal

@@ -9,11 +9,11 @@ import torch
 
 from diff_audio.denoise import main
 from diff_audio.denoiser import confidence
-from diff_audio.sound import measured
 from diff_audio.denoiser.confidence import DOUBTFUL_DB, Tracks, expected_sdr, seconds
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
+from diff_audio.sound import measured
 from diff_audio.sound.windows import Window
 
 

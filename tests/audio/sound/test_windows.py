@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diff_audio.sound import measured
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.settings import Settings
+from diff_audio.sound import measured
 from diff_audio.sound.resample import CELL, BandSplit, resample
 from diff_audio.sound.windows import cut, windows
 from diff_audio.spectra.frame_noise import FrameNoise

@@ -13,6 +13,7 @@ __all__ = ["app", "main"]
 
 COMMANDS = {
     "denoise": "diff_audio.denoise",
+    "live": "diff_audio.live",
     "restore": "diff_audio.restore",
     "say": "diff_audio.say",
     "vocode": "diff_audio.vocode",

@@ -1,4 +1,4 @@
-"""The command `python -m diff_audio.provenance FILE...`, which reports whether sound files bear the
+"""The command `python -m diff_audio.provenance FILE...`: a report on whether sound files bear the
 mark of synthetic speech, in the sound itself or in their tags and sidecars.
 
     from diff_audio.provenance import tell
@@ -40,7 +40,7 @@ class Told:
 
     found:   the stretches that bear the mark in the sound, the surest first
     tag:     the tag that says that the sound is synthetic, "" without one
-    sidecar: FILE.json beside it says so of the file with these samples or another of this name
+    sidecar: FILE.json beside it says so
     """
 
     path: Path

@@ -40,7 +40,7 @@ class _Causal(nn.Module):
         )
 
     def forward(self, x: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the result for x (B, C, N, F) after memory (B, C, past, F), and the new memory."""
+        """Return the result for x (B, C, N, F) after memory (B, C, past, F), and the next one."""
         seen = torch.cat((memory.to(x.dtype), x), dim=2)
         return self.conv(seen), seen[:, :, seen.shape[2] - self.past :].float()
 
@@ -56,9 +56,17 @@ class _Block(nn.Module):
         nn.init.zeros_(self.film.weight)
         nn.init.zeros_(self.film.bias)
 
-    def forward(self, x: Tensor, embedding: Tensor, memory: Tensor) -> tuple[Tensor, Tensor]:
-        gain, shift = self.film(embedding).to(x.dtype)[:, :, None, None].chunk(2, dim=1)
-        h, memory = self.conv(functional.silu(shift + self.norm(x) * (1 + gain)), memory)
+    def modulation(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Return shift and gain (B, C, 1, 1) of an embedding of time."""
+        gain, shift = self.film(embedding)[:, :, None, None].chunk(2, dim=1)
+        return shift, 1 + gain
+
+    def forward(
+        self, x: Tensor, modulation: tuple[Tensor, Tensor], memory: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        shift, gain = modulation
+        h = torch.addcmul(shift.to(x.dtype), self.norm(x), gain.to(x.dtype))
+        h, memory = self.conv(functional.silu(h), memory)
         return x + h, memory
 
 
@@ -108,17 +116,13 @@ class LiveNet(nn.Module):
             FourierFeatures(_EMBEDDING), nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU()
         )
         self.stem = _Causal(5, channels[0], 2, 7, _STRIDE)
-        self.encoder = nn.ModuleList(
-            _Block(c, f, 1) for c, f in zip(channels, bands, strict=True)
-        )
+        self.encoder = nn.ModuleList(_Block(c, f, 1) for c, f in zip(channels, bands, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 2), (1, 2)) for a, b in pairs)
         flat = channels[-1] * bands[-1]
         self.enter = nn.Linear(flat, width)
         self.recurrent = nn.GRU(width, width, depth, batch_first=True)
         self.leave = nn.Linear(width, flat)
-        self.decoder = nn.ModuleList(
-            _Block(c, f, 1) for c, f in zip(channels, bands, strict=True)
-        )
+        self.decoder = nn.ModuleList(_Block(c, f, 1) for c, f in zip(channels, bands, strict=True))
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 2), (1, 2)) for a, b in pairs)
         self.last = BandNorm(channels[0], bands[0])
         self.head = nn.ConvTranspose2d(
@@ -147,18 +151,24 @@ class LiveNet(nn.Module):
             )
         if x.ndim != 4 or x.shape[1:3] != (2, self.bins):
             raise ValueError(f"x must have shape (B, 2, {self.bins}, N), got {tuple(x.shape)}")
-        return self.advance(x, cond.channels, self.time(time), self.initial(len(x)))[0]
+        return self.advance(x, cond.channels, self.modulation(time), self.initial(len(x)))[0]
+
+    def modulation(self, time: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return what the blocks have to know of times (B,)."""
+        embedding = self.time(time)
+        return [block.modulation(embedding) for block in (*self.encoder, *self.decoder)]
 
     def advance(
-        self, x: Tensor, y: Tensor, embedding: Tensor, state: State
+        self, x: Tensor, y: Tensor, modulation: list[tuple[Tensor, Tensor]], state: State
     ) -> tuple[Tensor, State]:
         """Return D of the next frames x = x_t and y (B, 2, F, N), and the state behind them.
 
-        embedding: `time` of t, (B, 64) or (1, 64)
+        modulation: of t, from `modulation`
         """
         level, stem, *pasts, hidden = state
         unit, level = self._level(y, level)
-        x_unit, y_unit = x / unit, y / unit
+        y_unit = y / unit
+        x_unit = y_unit if x is y else x / unit  # live sound begins at y: t = 1
         power = y_unit.square().sum(1, keepdim=True)
         features = torch.cat((x_unit, y_unit, 0.25 * (power + FLOOR).log()), dim=1)
         h, stem = self.stem(features.transpose(2, 3), stem)
@@ -167,19 +177,22 @@ class LiveNet(nn.Module):
         levels = len(self.encoder)
         for number, block in enumerate(self.encoder):
             h = self.down[number - 1](h) if number else h
-            h, memory = block(h, embedding, pasts[number])
+            h, memory = block(h, modulation[number], pasts[number])
             memories.append(memory)
             skips.append(h)
         h, hidden = self._bottom(h, hidden)
         decoded: dict[int, Tensor] = {}
         for number in reversed(range(levels)):
             h, decoded[number] = self.decoder[number](
-                h + skips[number], embedding, pasts[levels + number]
+                h + skips[number], modulation[levels + number], pasts[levels + number]
             )
             h = self.up[number - 1](h) if number else h
         memories += [decoded[number] for number in range(levels)]
         out = self.head(functional.silu(self.last(h))).transpose(2, 3).float()
-        clean = y + rotate(out[:, :2], y) + rotate(out[:, 2:4], x) + unit * out[:, 4:]
+        if x is y:
+            clean = torch.addcmul(y + rotate(out[:, :2] + out[:, 2:4], y), unit, out[:, 4:])
+        else:
+            clean = y + rotate(out[:, :2], y) + rotate(out[:, 2:4], x) + unit * out[:, 4:]
         return clean, [level, stem, *memories, hidden]
 
     def _bottom(self, h: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:

@@ -133,7 +133,7 @@ def test_pesq_of_equal_recordings_is_the_top_of_the_scale(speechlike):
     assert metrics.pesq_wb(wave, wave + 0.1 * noise(1, len(wave))) < 4
 
 
-@pytest.mark.parametrize("name", [n for n in metrics.METRICS if n not in metrics.NEEDS])
+@pytest.mark.parametrize("name", [n for n in metrics.METRICS if n not in ("pesq", "dnsmos")])
 def test_a_silent_reference_has_no_score(name):
     assert np.isnan(metrics.score(np.zeros(16_000), noise(0), [name])[name])
 

@@ -33,6 +33,7 @@ __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.evaluate"
 MISSING = "{} is left out: it needs the library {} (pip install '{}')"
+TOGETHER = "{} are left out: they need further libraries (pip install '{}')"
 
 app = App()
 
@@ -240,8 +241,15 @@ def _names(scores: str | None) -> tuple[str, ...]:
     wanted = METRICS if scores is None else tuple(scores.split(","))
     check_names(wanted)
     names = tuple(name for name in wanted if name in available())
-    for name in set(wanted) - set(names):
-        print(f"{COMMAND}: {MISSING.format(name.upper(), *NEEDS[name])}", file=sys.stderr)
+    lacking: dict[str, list[str]] = {}
+    for name in wanted:
+        if name not in names:
+            lacking.setdefault(NEEDS[name][1], []).append(name)
+    for extra, of in lacking.items():
+        line = MISSING.format(of[0].upper(), *NEEDS[of[0]])
+        if len(of) > 1:
+            line = TOGETHER.format(", ".join(of).upper(), extra)
+        print(f"{COMMAND}: {line}", file=sys.stderr)
     return names
 
 

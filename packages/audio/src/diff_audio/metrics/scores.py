@@ -83,7 +83,17 @@ BOUNDS = {"si_sdr": (-100.0, 100.0), "psnr": (-math.inf, 100.0)}
 WORST = {"si_sdr": -100.0, "pesq": 1.04, "estoi": 0.0, "stoi": 0.0, "dnsmos": 1.0}
 """What an estimate without a score gets, if it is the estimate's fault: it is silent."""
 
-NEEDS = {"pesq": ("pesq", "diff-audio[pesq]"), "dnsmos": ("speechmos", "diff-audio[dnsmos]")}
+SCORES = "diff-audio[scores]"
+"""What to install for the scores whose libraries all have wheels."""
+
+NEEDS = {
+    "pesq": ("pesq", "diff-audio[pesq]"),
+    "estoi": ("pystoi", SCORES),
+    "stoi": ("pystoi", SCORES),
+    "dnsmos": ("speechmos", "diff-audio[dnsmos]"),
+    "psnr": ("librosa", SCORES),
+    "ssim": ("librosa", SCORES),
+}
 """Module of a score whose library is optional, and what to install."""
 
 METRICS = tuple(name for name in DEFINITIONS if name != WER)
@@ -140,7 +150,7 @@ def _intelligibility(
 ) -> float:
     import warnings
 
-    pystoi = library("pystoi", "pystoi")
+    pystoi = library("pystoi", SCORES)
     ref, est = checked_pair(reference, estimate)
     if not ref.any():
         return float("nan")

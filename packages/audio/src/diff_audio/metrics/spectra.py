@@ -77,9 +77,8 @@ def mr_stft(reference: ArrayLike, estimate: ArrayLike) -> float:
 
 @functools.cache
 def _filters() -> Array:
-    import librosa
-
-    return np.asarray(librosa.filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MELS), np.float64)
+    filters = library("librosa.filters", "diff-audio[scores]")
+    return np.asarray(filters.mel(sr=RATE, n_fft=WINDOW, n_mels=MELS), np.float64)
 
 
 def mel_psnr_ssim(reference: ArrayLike, estimate: ArrayLike) -> tuple[float, float]:
@@ -88,7 +87,7 @@ def mel_psnr_ssim(reference: ArrayLike, estimate: ArrayLike) -> tuple[float, flo
 
     SSIM by scikit-image with its defaults (7 x 7 window); `nan` for both under seven frames.
     """
-    metrics = library("skimage.metrics", "scikit-image")
+    metrics = library("skimage.metrics", "diff-audio[scores]")
     waves = checked_pair(reference, estimate)
     spectra = _decibels(*(_filters() @ _power(wave, WINDOW, HOP, WINDOW) for wave in waves))
     if spectra is None or min(spectra[0].shape) < 7:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Literal
 
+from diff_core.command.extras import extras, missing, needs
 from diff_core.command.failures import explain
 from diff_core.command.weights import find_weights
 
@@ -83,37 +82,16 @@ def _show(check: Check) -> None:
 
 def _libraries(distribution: str) -> Iterator[Check]:
     """Check the requirements of the distribution and of its extras."""
-    missing: list[str] = []
-    found: list[str] = []
-    extras: dict[str, list[str]] = {}
-    for line in metadata.requires(distribution) or ():
-        name = re.match(r"[\w.-]+", line)
-        extra = re.search(r"extra\s*==\s*['\"]([\w-]+)", line)
-        if name is None:
-            continue
-        there = _version(name[0])
-        if extra:
-            extras.setdefault(extra[1], []).extend([] if there else [name[0]])
-        elif there:
-            found.append(f"{name[0]} {there}")
-        else:
-            missing.append(name[0])
+    found = [f"{need.name} {need.version}" for need in needs(distribution) if need.version]
     yield Check("libraries", "good", ", ".join(found))
-    for name in missing:
+    for name in missing(distribution):
         yield Check(name, "bad", "is not installed", f"pip install {name}")
-    for extra, lacking in extras.items():
-        if lacking:
+    for extra in extras(distribution):
+        if lacking := missing(distribution, extra):
             advice = f'for it: pip install "{distribution}[{extra}]"'
             yield Check(f"extra {extra}", "note", f"without {', '.join(lacking)}", advice)
         else:
             yield Check(f"extra {extra}", "good", "installed")
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _device() -> Check:

@@ -23,6 +23,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from diff_core.command import Device, explain
+from diff_core.command.extras import missing
 from diff_core.command.options import MACHINE, Debug
 from diff_core.command.team import is_first, rank
 from diff_core.lines import log_lines, print_line
@@ -128,6 +129,12 @@ class Task:
         prefix = self.command if is_first() else f"{self.command}, process {rank()}"
         log_lines(prefix)
         choices.check()
+        distribution = self.command.partition(".")[0].replace("_", "-")
+        if lacking := missing(distribution, "train") or missing("diff-core", "train"):
+            names = ", ".join(lacking)
+            advice = f"pip install '{distribution}[train]'"
+            print_line(f"{prefix}: training needs {names}; {advice}", sys.stderr)
+            return 1
         from diff_core.train.distributed import leave
         from diff_core.train.run import RECIPE, Options, run_job
         from diff_core.train.stop import Stopped, TrainingError

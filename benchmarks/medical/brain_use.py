@@ -66,8 +66,8 @@ def main() -> None:
     options = parser.parse_args()
     real, held = people(options.real, "train"), people(options.real, "val")
     made = samples(options.samples)
-    print(f"{len(real.scans)} people, {len(made.scans)} samples, {len(held.scans)} held out; "
-          f"{options.runs} trainings of {options.steps} steps of {BATCH} crops of {SIDE}^3")  # fmt: skip
+    counts = f"{len(real.scans)} people, {len(made.scans)} samples, {len(held.scans)} held out"
+    print(f"{counts}; {options.runs} trainings of {options.steps} steps of {BATCH} crops")
     arms = {"real": real, "samples": made, "real and samples": real + made}
     for count in options.people:
         arms |= {

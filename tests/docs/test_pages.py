@@ -40,6 +40,7 @@ ELSEWHERE = {
     r"pip install|-m venv": "installs: .ci/run and `nox -s build` do it",
     r"^flite ": "another project's program, which spoke the example",
     r"brain-prepare": "needs template and atlas: test_preparation.py makes small ones",
+    r"--from scan": "needs a head that the model knows: tests/medical/brain/test_relatives.py",
     r"monai\.bundle": "needs `fire`; test_bundle.py runs the bundle through MONAI's parser",
 }
 """What no test here runs, and what does: pages with a language, else the words of a command."""

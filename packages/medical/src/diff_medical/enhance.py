@@ -44,6 +44,7 @@ app = App()
         "quarter of the full dose, and write a page on it.",
     },
     renamed={"percent": "sigma", "sigma_map": "sigma", "float32": "--dtype float32"},
+    remote=True,
 )
 def enhance(
     inputs: Annotated[
@@ -68,6 +69,8 @@ def enhance(
     skip_existing: options.SkipExisting = False,
     recursive: options.Recursive = False,
     strict: options.Strict = False,
+    shard: options.ShardOf = None,
+    summary: options.SummaryFile = None,
     participant_label: Annotated[
         list[str],
         typer.Option(
@@ -239,7 +242,7 @@ def enhance(
     Grid, orientation, units, header and datatype stay as they are; HU stay HU; the volumes of a
     series (4-D) are enhanced together. A DICOM series stays DICOM, with new UIDs, unless -o names
     a NIfTI file. Scans of a BIDS dataset go into its derivatives. Nothing is uploaded or
-    downloaded. For research; not a medical device.
+    downloaded but what you name by an address (s3://...). For research; not a medical device.
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -313,7 +316,7 @@ def enhance(
 
     return process(
         jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
-        skip_existing=skip_existing,
+        skip_existing=skip_existing, shard=shard, summary=summary,
     )  # fmt: skip
 
 

@@ -35,6 +35,7 @@ from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.spectra.stft import Spectral
 from diff_audio.weights import path_of
 from diff_core.device import pick_device
+from diff_core.hub import Pretrained, locate
 from diff_core.progress import Progress
 
 __all__ = ["Denoiser"]
@@ -45,7 +46,7 @@ MOST_CHANNELS = 64  # that are believed where there are more of them than sample
 Sound = TypeVar("Sound", Tensor, NDArray[Any])
 
 
-class Denoiser:
+class Denoiser(Pretrained):
     """A denoiser of speech: `Denoiser.from_pretrained()(wave, rate)`.
 
     denoiser: a core denoiser D(x_t, t, Condition(channels=y)) on compressed spectra (B, 2, F, N),
@@ -54,6 +55,8 @@ class Denoiser:
     spectral: the spectra that it was trained on
     follow:   it was trained on recordings whose level is followed place by place
     """
+
+    library, task = "diff_audio", "audio-to-audio"
 
     def __init__(
         self,
@@ -82,7 +85,7 @@ class Denoiser:
         from diff_core import io
 
         pick_device(device)
-        path = path_of("denoise") if path is None else path
+        path = path_of("denoise") if path is None else locate(path)
         model, card = io.load(path, types={"BandUNet": BandUNet})
         with io.as_checkpoint_error(path):
             if not isinstance(model, CoreDenoiser):
@@ -91,7 +94,8 @@ class Denoiser:
             if trained := card.recipe.get("objective"):  # a card must not contradict itself
                 spectral.check({"spectrum": cast("dict[str, Any]", trained).get("spectral")})
             follow = followed(card.signal)
-        return cls(model, spectral=spectral, follow=follow, device=device)
+        made = cls(model, spectral=spectral, follow=follow, device=device)
+        return made.of_checkpoint(path)
 
     def __call__(
         self,

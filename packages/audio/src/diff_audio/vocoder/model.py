@@ -19,6 +19,7 @@ from diff_audio.weights import path_of
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser, FromX0
 from diff_core.device import pick_device
+from diff_core.hub import Pretrained, locate
 from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 from diff_core.progress import Progress
 from diff_core.sample import Consistency, sample
@@ -111,7 +112,7 @@ class _ComplexNoise:
         return self.frames(k, like) * 0.5**0.5
 
 
-class Vocoder:
+class Vocoder(Pretrained):
     """A maker of speech from log-mel spectrograms: `Vocoder.from_pretrained()(log_mel)`.
 
     denoiser: D(x_t, t, Condition(channels=known)) of whitened spectra (B, 2F, N) on a flow from
@@ -119,6 +120,8 @@ class Vocoder:
     mel:      the definition that it was trained on
     card:     its model card
     """
+
+    library, task = "diff_audio", "audio-to-audio"
 
     def __init__(
         self,
@@ -142,13 +145,13 @@ class Vocoder:
         Raises ValueError for a checkpoint that cannot be used or a device that is not there.
         """
         pick_device(device)
-        path = path_of("vocoder") if path is None else path
+        path = path_of("vocoder") if path is None else locate(path)
         model, card = load(path, types={"FrameNet": FrameNet})
         if not isinstance(model, FromX0) or not isinstance(model.network, FrameNet):
             raise CheckpointError(f"{path}: holds {card.name}, expected a vocoder")
         with as_checkpoint_error(path):
             mel = Mel.of(card.signal)
-        return cls(model, mel, card=card, device=device)
+        return cls(model, mel, card=card, device=device).of_checkpoint(path)
 
     def __call__(
         self,

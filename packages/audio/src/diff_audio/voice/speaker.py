@@ -27,6 +27,7 @@ from diff_audio.voice.parts import Ahead, Part, cut, parts_of
 from diff_audio.voice.timing import Timed, timed
 from diff_audio.weights import path_of
 from diff_core.device import pick_device
+from diff_core.hub import Pretrained, locate
 from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 from diff_core.noise import Keyed
 
@@ -55,12 +56,14 @@ class Piece:
     words: tuple[Timed, ...]
 
 
-class Speaker:
+class Speaker(Pretrained):
     """A speaker of text: `wave, rate = Speaker.from_pretrained()("Hello.")`.
 
     voice:    a trained `Voice`, and the card that came with it
     vocoder:  of the same mel
     """
+
+    library, task = "diff_audio", "text-to-speech"
 
     def __init__(
         self, voice: Voice, card: Card, vocoder: Vocoder, *, device: str = "auto"
@@ -92,13 +95,13 @@ class Speaker:
         Raises ValueError for a checkpoint that cannot be used, two that do not fit together, or a
         device that is not there.
         """
-        path = path_of("voice") if voice is None else voice
+        path = path_of("voice") if voice is None else locate(voice)
         model, card = load(path, types={"Voice": Voice})
         if not isinstance(model, Voice):
             raise CheckpointError(f"{path}: holds a {type(model).__name__}, expected a Voice")
         spoken = Vocoder.from_pretrained(vocoder, device=device)
         with as_checkpoint_error(path):
-            return cls(model, card, spoken, device=device)
+            return cls(model, card, spoken, device=device).of_checkpoint(path)
 
     @property
     def sample_rate(self) -> int:

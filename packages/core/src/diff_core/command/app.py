@@ -11,6 +11,7 @@ import typer
 from typer.core import TyperArgument, TyperCommand, TyperOption
 
 from diff_core.command.naming import option_names
+from diff_core.command.remote import with_addresses
 from diff_core.files import writing
 
 __all__ = ["App", "Command"]
@@ -46,6 +47,7 @@ class App(typer.Typer):
         *,
         examples: Mapping[str, str] | None = None,
         renamed: Mapping[str, str] | None = None,
+        remote: bool = False,
         **given: Any,
     ) -> Callable[[F], F]:
         """Register a command; further arguments are typer's.
@@ -53,8 +55,9 @@ class App(typer.Typer):
         examples: arguments of the command and what they do, one sentence: {"in.wav": "Write ..."}
         renamed:  the command's parameter by a name that errors of the library use instead, or the
                   option itself: {"limit_db": "limit", "float32": "--dtype float32"}
+        remote:   whether its parameters `inputs` and `output` may be addresses (s3://...)
         """
-        kind: Any = partial(Command, examples=examples or {}, renamed=renamed or {})
+        kind: Any = partial(Command, examples=examples or {}, renamed=renamed or {}, remote=remote)
         settings: dict[str, Any] = {"cls": kind, "context_settings": HELP}
         return super().command(name, **settings | given)
 
@@ -66,10 +69,15 @@ class Command(TyperCommand):
     """
 
     def __init__(
-        self, *args: Any, examples: Mapping[str, str], renamed: Mapping[str, str], **given: Any
+        self,
+        *args: Any,
+        examples: Mapping[str, str],
+        renamed: Mapping[str, str],
+        remote: bool = False,
+        **given: Any,
     ) -> None:
         super().__init__(*args, **given)
-        self._examples, self._renamed = examples, renamed
+        self._examples, self._renamed, self._remote = examples, renamed, remote
         if self.help:  # typer joins the lines of the first paragraph alone
             self.help = "\n\n".join(map(_joined, self.help.split("\n\n")))
         for parameter in self.params:
@@ -84,7 +92,8 @@ class Command(TyperCommand):
         own = {name: names.get(to, to) for name, to in self._renamed.items()}
         options = {str(name): option for name, option in {**names, **own}.items()}
         with option_names(options), writing(overwrite=ctx.params.get("overwrite")):
-            return super().invoke(ctx)
+            work = partial(super().invoke, ctx)
+            return with_addresses(ctx.params, options, work) if self._remote else work()
 
     def get_params(self, ctx: Any) -> Any:
         """Return the parameters; the option --help is one of them."""

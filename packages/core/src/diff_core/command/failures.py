@@ -8,6 +8,7 @@ import traceback
 from collections.abc import Sequence
 
 from diff_core.command.naming import as_options
+from diff_core.command.remote import as_given
 from diff_core.command.team import is_first
 from diff_core.lines import print_line
 
@@ -44,6 +45,7 @@ class Failures:
         """strict: whether what a folder or pattern leaves out makes the exit code 1."""
         self.command, self.debug, self.strict = command, debug, strict
         self.names: list[str] = []
+        self.texts: dict[str, str] = {}
         self._is_short = False
         self._silent = not is_first()
 
@@ -60,6 +62,7 @@ class Failures:
         text = text.removeprefix(f"{name}: ")
         self.warn(name, text)
         self.names.append(name)
+        self.texts[name] = text
         return text
 
     def warn(self, name: str, text: str) -> None:
@@ -83,4 +86,4 @@ class Failures:
 
     def _say(self, text: str) -> None:
         if not self._silent:
-            print_line(f"{self.command}: {text}", sys.stderr)
+            print_line(f"{self.command}: {as_given(text)}", sys.stderr)

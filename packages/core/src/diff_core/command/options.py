@@ -12,6 +12,7 @@ import typer
 
 from diff_core.command.run import Device as Place
 from diff_core.command.run import version_of
+from diff_core.command.shard import Shard, parse_shard
 
 __all__ = [
     "FILES",
@@ -24,8 +25,10 @@ __all__ = [
     "Quiet",
     "Recursive",
     "Seed",
+    "ShardOf",
     "SkipExisting",
     "Strict",
+    "SummaryFile",
     "Threads",
     "Weights",
     "picture",
@@ -60,6 +63,27 @@ Strict = Annotated[
     ),
 ]
 """The option --strict."""
+ShardOf = Annotated[
+    Shard | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        parser=parse_shard,
+        help="Do only part I of N of the inputs, for array jobs: 3/8.",
+        rich_help_panel=FILES,
+    ),
+]
+"""The option --shard."""
+SummaryFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--summary",
+        metavar="JSONL",
+        help="Add one line of JSON for each input to this file.",
+        rich_help_panel=FILES,
+    ),
+]
+"""The option --summary."""
 Device = Annotated[Place, typer.Option(help="Where to compute.", rich_help_panel=MACHINE)]
 """The option --device."""
 Threads = Annotated[

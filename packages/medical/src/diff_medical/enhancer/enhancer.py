@@ -8,8 +8,8 @@ to the units that came in.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from diff_core.denoiser import Denoiser
 from diff_core.device import pick_device
+from diff_core.hub import Pretrained, locate
 from diff_core.io import Card, CheckpointError, load
 from diff_core.progress import Progress
 from diff_core.train.precision import narrow_dtype
@@ -55,26 +56,30 @@ class Enhanced:
     uncertainty: NDArray[np.float32] | None = None
 
 
-class Enhancer:
+class Enhancer(Pretrained):
     """Removes noise from MR and CT volumes.
 
     denoiser: a slab denoiser (`diff_medical.slices.network`), on the device where it shall run
     card:     what is known of its training
     """
 
+    library, task = "diff_medical", "image-to-image"
+
     def __init__(self, denoiser: Denoiser, card: Card | None = None) -> None:
         self.denoiser = denoiser.eval()
         self.card = card
 
     @classmethod
-    def from_pretrained(cls, path: Path | None = None, *, device: str = "auto") -> Enhancer:
+    def from_pretrained(
+        cls, path: str | os.PathLike[str] | None = None, *, device: str = "auto"
+    ) -> Enhancer:
         """The enhancer that comes with the package, or the one of the checkpoint at `path`.
 
         Raises diff_core.io.CheckpointError for a checkpoint that cannot be used, ValueError for a
         device that is not there.
         """
         where = pick_device(device)
-        path = path or path_of("enhance")
+        path = locate(path) if path else path_of("enhance")
         denoiser, card = load(path, types=NETWORK_TYPES)
         kind = type(denoiser)
         if not issubclass(kind, Denoiser) or not hasattr(denoiser, "network"):
@@ -85,7 +90,7 @@ class Enhancer:
             # twice as fast, and differs by a hundredth of the noise
             if isinstance(denoiser.network, SlabNetwork):
                 denoiser.network.narrow = narrow_dtype("auto", where)
-        return cls(denoiser, card)
+        return cls(denoiser, card).of_checkpoint(path)
 
     def noise_of(
         self, volume: NDArray[np.floating], spacing: Spacing, settings: Settings

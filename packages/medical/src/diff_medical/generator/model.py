@@ -19,6 +19,7 @@ from diff_core.denoiser import Denoiser
 from diff_core.device import pick_device
 from diff_core.guidance.cfg import Cfg
 from diff_core.guidance.interval import Interval
+from diff_core.hub import Pretrained, locate
 from diff_core.io import Card
 from diff_core.noise import Keyed
 from diff_core.sample import Sampler, TrigAdams, sample
@@ -97,13 +98,15 @@ class Made:
         return np.expand_dims(self.values, NORMAL[self.request.plane])
 
 
-class Generator:
+class Generator(Pretrained):
     """Draws synthetic scans from a trained model.
 
     card:        what is known of the model
     fingerprint: first 16 hexadecimal digits of the SHA-256 of the weights' file; "" without one
     counts:      of training slices or volumes, for each of `choices()`
     """
+
+    library, task = "diff_medical", "unconditional-image-generation"
 
     def __init__(
         self, model: nn.Module, card: Card, *, fingerprint: str = "", device: str = "auto"
@@ -131,11 +134,12 @@ class Generator:
         Raises `diff_core.io.CheckpointError` if the file cannot be used.
         """
         pick_device(device)
-        path = path or path_of("generate_volume" if volume else "generate")
+        path = locate(path) if path else path_of("generate_volume" if volume else "generate")
         model, card = io.load(path, types=NETWORK_TYPES)
         fingerprint = files.fingerprint(path)
         with io.as_checkpoint_error(path):
-            return cls(model, card, fingerprint=fingerprint, device=device)
+            made = cls(model, card, fingerprint=fingerprint, device=device)
+        return made.of_checkpoint(path)
 
     @property
     def spatial(self) -> int:

@@ -1,0 +1,30 @@
+"""The models of both domains as folders: saved, with a card, and loaded again."""
+
+import pytest
+from huggingface_hub import ModelCard
+
+import diff_audio
+import diff_medical
+from diff_core.hub import MODEL
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        (diff_audio.Denoiser, "audio-to-audio"),
+        (diff_audio.Vocoder, "audio-to-audio"),
+        (diff_audio.Speaker, "text-to-speech"),
+        (diff_medical.Enhancer, "image-to-image"),
+        (diff_medical.Generator, "unconditional-image-generation"),
+    ],
+)
+def test_a_model_is_saved_as_a_folder_and_loaded_from_it(kind, task, tmp_path):
+    model = kind.from_pretrained(device="cpu")
+    folder = model.save_pretrained(tmp_path / "model", licence="apache-2.0")
+    again = kind.from_pretrained(str(folder), device="cpu")
+    assert again.checkpoint == folder / MODEL
+    assert again.checkpoint.read_bytes() == model.checkpoint.read_bytes()
+    data = ModelCard.load(folder / "README.md").data
+    assert (data.pipeline_tag, data.license) == (task, "apache-2.0")
+    assert data.library_name == kind.__module__.partition(".")[0]
+    assert f"{kind.__name__}.from_pretrained(" in (folder / "README.md").read_text()

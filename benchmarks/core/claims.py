@@ -185,7 +185,8 @@ def main() -> None:
         parts: list[str] = []
         for name in rows[0]:
             found = mean_interval([row[name] for row in rows])
-            parts.append(f"{name}: {found.mean:.3g} ± {found.half:.1g}")
+            half = found.half if found.half > 1e-9 * abs(found.mean) else 0.0  # of rounding
+            parts.append(f"{name}: {found.mean:.3g} ± {half:.1g}")
         change, said = verdict(claim, rows)
         print(
             f"| {claim.words} | {claim.unit}; {'; '.join(parts)} | {change} | {said} |", flush=True

@@ -1,8 +1,9 @@
 """A training command as a domain writes one, on waves that need no files; run by the tests.
 
-`fault=KIND@STEP` in the recipe makes something happen to process 0 in the middle of a step, and
-`fault=torn@N` kills it halfway through its Nth checkpoint. `--sharded` spreads the model over the
-processes with PyTorch's FSDP, which accelerate does on GPUs only.
+`fault=KIND@STEP` in the recipe makes something happen to process 0 in the middle of a step
+(`preempt`: to all processes of its group, as a scheduler does it to a job), and `fault=torn@N`
+kills it halfway through its Nth checkpoint. `--sharded` spreads the model over the processes with
+PyTorch's FSDP, which accelerate does on GPUs only.
 """
 
 from __future__ import annotations
@@ -30,7 +31,12 @@ from diff_core.io import Card
 from diff_core.nn import UNet
 from diff_core.train import Denoising, Job, TrainConfig, distributed
 
-FAULTS = {"term": signal.SIGTERM, "int": signal.SIGINT, "kill": signal.SIGKILL}
+FAULTS = {
+    "term": signal.SIGTERM,
+    "int": signal.SIGINT,
+    "kill": signal.SIGKILL,
+    "preempt": signal.SIGTERM,
+}
 
 
 @dataclass(frozen=True)
@@ -68,7 +74,7 @@ class Faulty:
         kind, _, place = self.recipe.fault.partition("@")
         step = int(batch["index"][0]) // self.recipe.train.batch_size
         if kind in FAULTS and step == int(place) and int(os.environ.get("RANK", "0")) == 0:
-            os.kill(os.getpid(), FAULTS[kind])
+            os.kill(0 if kind == "preempt" else os.getpid(), FAULTS[kind])
         return Denoising()(model, batch, generator)
 
 

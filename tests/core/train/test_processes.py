@@ -61,7 +61,9 @@ def spawned(out: Path, *more: str, launcher: tuple[str, ...] = ()) -> subprocess
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     command = [sys.executable, *launcher, str(SCRIPT), *arguments(out, *more)]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True, env=environment)
+    return subprocess.Popen(
+        command, stdout=pipe, stderr=pipe, text=True, env=environment, start_new_session=True
+    )
 
 
 def pair(out: Path, *more: str) -> list[subprocess.Popen[str]]:
@@ -192,17 +194,23 @@ def test_killed_while_it_writes_a_checkpoint(tmp_path: Path, whole: Path) -> Non
 def test_two_processes_are_one_and_may_become_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Twenty steps by two, stopped together by a signal to one of them, and ten more by one."""
+    """Ten steps by two with two parts each, stopped together by a signal to one of them; ten more
+    by the same launcher, preempted as a job of a scheduler; and the last ten by one.
+    """
     out = tmp_path / "run"
     launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
     launcher = (*launcher, "--main_process_port", "0")
-    process = spawned(out, "train.steps=30", "fault=term@19", launcher=launcher)
+    settings = ("train.steps=30", "train.accumulate=4")
+    process = spawned(out, *settings, "fault=term@9", launcher=launcher)
     said, error = process.communicate()
-    assert "30 steps of 4 items: 2 processes with 1 part each" in said
+    assert "30 steps of 4 items: 2 processes with 2 parts each" in said
+    assert "tiny: stopped by SIGTERM after step 10" in error
+    process = spawned(out, "--resume", *settings, "fault=preempt@19", launcher=launcher)
+    _, error = process.communicate()
     assert "tiny: stopped by SIGTERM after step 20" in error
-    alone = here(tmp_path / "alone", "train.steps=30", "train.accumulate=2")
+    alone = here(tmp_path / "alone", *settings)
     capsys.readouterr()
-    resumed = here(out, "--resume", "train.steps=30", "train.accumulate=2")
+    resumed = here(out, "--resume", *settings)
     error = capsys.readouterr().err
     assert "resumed after step 20: processes is 1, was 2" in error
     assert "the same batches in the same parts: equal up to rounding" in error

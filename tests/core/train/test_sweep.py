@@ -8,6 +8,7 @@ import json
 import math
 import sys
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -180,6 +181,7 @@ def test_a_setting_that_fails_comes_last(
     [
         ({"keys": {"widht": [4]}, "score": "error"}, "widht is not known; did you mean width?"),
         ({"keys": {"width": ["wide"]}, "score": "error"}, 'sweep, width="wide": recipe'),
+        ({"keys": {"width": [date(2026, 1, 2)]}, "score": "error"}, 'width="2026-01-02": recipe'),
         ({"keys": {"width": 4}}, "keys.width is 4"),
         ({"keys": {"width": [4]}}, "score is missing, and train.best too"),
         ({"keys": {"width": []}}, "width is []; expected values, each given once"),

@@ -137,8 +137,7 @@ def train(
     validate: Callable[[M, int], dict[str, float]] | None = None,
     keep: Callable[[M, int], None] | None = None,
     collate: Collate | None = None,
-    show: Show[M] | None = None,
-    board: bool = False,
+    board: bool | Show[M] = False,
     among: Processes | None = None,
     score_start: bool = False,
     until: int | None = None,
@@ -154,8 +153,8 @@ def train(
     keep:    keep(averaged model, step) is called after each validation, or, with `config.best`,
              after each that is the best so far
     collate: makes a batch of items; default: stacks their tensors
-    show:    pictures and sounds for TensorBoard, at validations
-    board:   write TensorBoard's files to `directory`/board
+    board:   write TensorBoard's files to `directory`/board; a function gives the pictures and
+             sounds that they show at validations
     among:   the processes of this run; default: this one, and those that a launcher started
     score_start: validate the model as it is given, as step 0: what a fine-tuning has to better
     until:   the step after which this call ends, its state saved; the next call goes on from
@@ -188,13 +187,13 @@ def train(
         state = State(directory, description, model, averages, stepper.optimizer)
         progress = _resume(state, Progress.of(config, batches, among, dtype), among)
         start, stop = progress.step, min(config.steps, until or config.steps)
-        report = Report(directory, start, stop, speaks=among.rank == 0, board=board)
+        report = Report(directory, start, stop, speaks=among.rank == 0, board=board is not False)
         stack.enter_context(report)
         run = _Run(
             model, samples, config, among, batches, averages, snapshots, stepper, state, report,
             signals, progress, stop,
         )  # fmt: skip
-        shown, over = show if board else None, progress.is_over(config)
+        shown, over = board if callable(board) else None, progress.is_over(config)
         if validate and progress.lacks_validation(config, score_start=score_start):
             over = run.judge(ema.gather(), start, validate, keep, shown)
         steps = range(start, 0 if over else stop)

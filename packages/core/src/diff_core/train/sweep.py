@@ -31,6 +31,11 @@ SWEEP = "sweep.json"
 _HALVED = ("train.steps", "train.validate_every")
 
 
+def _text(value: object) -> str:
+    """Return a value as JSON; what YAML knows and JSON does not, such as a date, as a string."""
+    return json.dumps(value, default=str)
+
+
 @dataclass(frozen=True)
 class Sweep:
     """The settings of a sweep and how they are ranked.
@@ -63,7 +68,7 @@ class Sweep:
             if name in self.keys:
                 raise ValueError(f"keys holds {name}; expected it in `{place}`")
         for name, values in (*self.keys.items(), ("seeds", self.seeds)):
-            if not values or len({json.dumps(value) for value in values}) < len(values):
+            if not values or len(set(map(_text, values))) < len(values):
                 raise ValueError(f"{name} is {list(values)}; expected values, each given once")
         given = self.halving, self.first
         if given != (0, 0) and (self.halving < 2 or self.first < 1):
@@ -119,7 +124,7 @@ class Setting:
 
     def overrides(self) -> list[str]:
         """Return the values as settings of a recipe: `train.learning_rate=0.001`."""
-        return [f"{name}={json.dumps(value)}" for name, value in self.values.items()]
+        return [f"{name}={_text(value)}" for name, value in self.values.items()]
 
     def words(self) -> str:
         """Return the values as one line of text."""
@@ -127,7 +132,7 @@ class Setting:
 
     def trial(self, seed: int, root: Path) -> Trial:
         """Return the run of a seed; its folder below `root` depends on values and seed alone."""
-        text = json.dumps([dict(sorted(self.values.items())), seed])
+        text = _text([dict(sorted(self.values.items())), seed])
         name = hashlib.sha256(text.encode()).hexdigest()[:10]
         return Trial(self, seed, root / "runs" / name)
 

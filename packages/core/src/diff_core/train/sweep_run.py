@@ -84,7 +84,7 @@ def _recorded(out: Path) -> dict[str, Any] | None:
         record = json.loads(path.read_text())
         return {name: record[name] for name in ("sweep", "start_from", "grow")}
     except (ValueError, KeyError, TypeError, RecursionError):
-        raise ValueError(f"{path}: damaged; choose another --out") from None
+        raise ValueError(f"{path}: damaged; choose another folder") from None
 
 
 def _remember(

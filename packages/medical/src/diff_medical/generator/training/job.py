@@ -133,16 +133,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     subjects = {entry.subject for entry in corpus.entries if entry.split == "train"}
     kind = "slices" if recipe.corpus.spatial == 2 else "volumes"
 
-    signal: dict[str, Json] = {
-        "size": recipe.corpus.size,
-        "thickness": recipe.corpus.step,
-        "unit": "CT: HU; MR: 0 to 1000, bright tissue about 800",
-        "subjects": len(subjects),
-        "scans": len(scans),
-        kind: len(corpus.of("train")),
-        "choices": _choices(corpus),
-        "channels": asdict(recipe.channels),
-    }
+    signal = _signal(recipe, corpus, len(subjects), len(scans))
     judge = sample_score(corpus, model, signal, recipe.judging)
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
 
@@ -193,6 +184,20 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
         ),
         dtype=torch.float16,
     )  # fmt: skip
+
+
+def _signal(recipe: Recipe, corpus: Corpus, subjects: int, scans: int) -> dict[str, Json]:
+    """Return what the card says of the images, and of what they can be asked for."""
+    return {
+        "size": recipe.corpus.size,
+        "thickness": recipe.corpus.step,
+        "unit": "CT: HU; MR: 0 to 1000, bright tissue about 800",
+        "subjects": subjects,
+        "scans": scans,
+        "slices" if recipe.corpus.spatial == 2 else "volumes": len(corpus.of("train")),
+        "choices": _choices(corpus),
+        "channels": asdict(recipe.channels),
+    }
 
 
 def _counts(rows: Sequence[Row], corpus: Corpus) -> str:

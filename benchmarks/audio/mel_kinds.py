@@ -43,6 +43,9 @@ DEFINITIONS: dict[str, tuple[int, int, int, int, int, bool, Norm, int, float]] =
     "HTK without norm": (22_050, 1024, 256, 0, 8000, True, None, 1, np.e),
     "power": (22_050, 1024, 256, 0, 8000, False, "slaney", 2, np.e),
     "7.6 kHz": (22_050, 1024, 256, 80, 7600, False, "slaney", 1, np.e),
+    "24 kHz": (24_000, 1024, 256, 0, 12_000, False, "slaney", 1, np.e),
+    "24 kHz, to 8 kHz": (24_000, 1024, 256, 0, 8000, False, "slaney", 1, np.e),
+    "16 kHz, hop 160": (16_000, 400, 160, 0, 8000, False, "slaney", 1, np.e),
 }
 SHRINK = 0.1  # of the covariance towards its diagonal
 

@@ -21,8 +21,7 @@ Prints the SI-SDR from 8 to 16 kHz before and after.
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,23 +29,19 @@ import numpy as np
 import torch
 from denoise_peers import Method, peers
 from mixtures import files_of
-from numpy.random import Generator, default_rng
+from numpy.random import default_rng
 from numpy.typing import NDArray
+from scenes import Sentence, at_ratio, head, mono, noise_of, rooms_of, sentences_of
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
-from diff_audio.data.rooms import RoomBank, Rooms
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.settings import Settings
 from diff_audio.metrics import RATE, si_sdr
 from diff_audio.metrics.words import Recogniser, WordErrors, word_errors
-from diff_audio.sound.read import read
 from diff_audio.sound.resample import resample
 from diff_core.evaluate import mean_interval
 
-DECAYS = (0.25, 0.5, 0.8)  # s, of the simulated rooms
-DISTANCE = {0.25: 1.0, 0.5: 1.5, 0.8: 2.0}  # m, from the speaker to the microphone
 QUIET = (10, 20, 30, 40)  # dB, of a guest under the host
-LENGTH = (4 * RATE, 9 * RATE)  # of a sentence
 DRAWS = 2000  # of the bootstrap
 HISS = (4000, 9000)  # Hz, where the hiss begins
 WIDE, WHINE = 48_000, 15_625.0  # Hz: the line frequency of television
@@ -55,15 +50,6 @@ UPPER = (8200.0, 15_900.0)  # Hz
 PAUSE = slice(-int(1.5 * WIDE), -WIDE // 4)
 
 Wave = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Sentence:
-    """A sentence (T,) at 16 kHz, what it says and who says it."""
-
-    wave: Wave
-    text: str
-    speaker: str
 
 
 @dataclass(frozen=True)
@@ -82,7 +68,7 @@ def main() -> None:
     """Parses the options and prints the tables."""
     options = _options()
     torch.set_num_threads(1)
-    sentences = _sentences(options)
+    sentences = sentences_of(options)
     noises = [path for paths in files_of(options.noise, options).values() for path in paths]
     model = Denoiser.from_pretrained(options.weights, device="cpu")
     methods: dict[str, Method] = {"input": lambda wave: wave}
@@ -120,72 +106,17 @@ def _options() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _sentences(options: argparse.Namespace) -> list[Sentence]:
-    """Sentences with a text; the speakers take turns."""
-    root, texts = options.manifest.parent, {}
-    for line in options.manifest.read_text().splitlines():
-        row = json.loads(line)
-        if row.get("text") and row.get("set", "").startswith(options.set):
-            texts[(root / row["file"]).resolve()] = row["text"]
-    rng = default_rng((options.seed, 0))
-    files = {
-        name: rng.permutation(paths) for name, paths in files_of(options.speech, options).items()
-    }
-    found: list[Sentence] = []
-    for turn in range(max(map(len, files.values()))):
-        for name in sorted(files):
-            path = files[name][turn] if turn < len(files[name]) else None
-            if path is None or path.resolve() not in texts:
-                continue
-            wave = _mono(path, RATE)
-            if LENGTH[0] <= len(wave) <= LENGTH[1]:
-                found.append(Sentence(wave, texts[path.resolve()], name))
-            if len(found) == options.items:
-                return found
-    raise SystemExit(f"{options.manifest}: {len(found)} sentences with a text of 4 to 9 s")
-
-
-def _mono(path: Path, rate: int) -> Wave:
-    samples, own = read(path)
-    return resample(torch.from_numpy(samples.mean(axis=0)), own, rate).numpy().astype(np.float64)
-
-
-def _noise(rng: Generator, noises: Sequence[Path], length: int) -> Wave:
-    wave = _mono(noises[rng.integers(len(noises))], RATE)
-    return np.resize(np.roll(wave, int(rng.integers(len(wave)))), length)
-
-
-def _at(noise: Wave, wave: Wave, snr: float) -> Wave:
-    """Return the noise at `snr` dB under the wave."""
-    return noise * np.linalg.norm(wave) / np.linalg.norm(noise) * 10 ** (-snr / 20)
-
-
-def _rooms(options: argparse.Namespace) -> dict[str, Callable[[Generator], Wave]]:
-    """How to draw an impulse response of each room, by the room's name."""
-    found: dict[str, Callable[[Generator], Wave]] = {}
-    for decay in DECAYS:
-        rooms = Rooms(10, 0, decay=(decay, decay), distance=(DISTANCE[decay],) * 2, seed=10_000)
-        bank = RoomBank.simulate(rooms, RATE)
-        found[f"room {decay} s"] = lambda rng, bank=bank: bank.draw(rng).speech
-    recorded: dict[str, list[Path]] = {}
-    for path in sorted(options.rooms.rglob("*.wav")) if options.rooms else ():
-        recorded.setdefault(path.stem.rpartition("_")[0], []).append(path)
-    for name, paths in recorded.items():
-        found[name] = lambda rng, paths=paths: _mono(paths[rng.integers(len(paths))], RATE)
-    return found
-
-
 def _words(
     methods: dict[str, Method],
     sentences: list[Sentence],
     noises: list[Path],
     options: argparse.Namespace,
 ) -> Iterator[str]:
-    hear, rooms = Recogniser(), _rooms(options)
+    hear, rooms = Recogniser(), rooms_of(options)
     conditions = [Condition("", snr) for snr in (None, 5, 0)]
     conditions += [Condition(name, snr) for snr in (None, 15) for name in rooms]
     title = f"Words wrong, %, of {len(sentences)} sentences, seed {options.seed}"
-    yield from _head(title, "condition", *methods)
+    yield from head(title, "condition", *methods)
     for condition in conditions:
         counts: dict[str, list[WordErrors]] = {name: [] for name in methods}
         for index, sentence in enumerate(sentences):
@@ -194,11 +125,13 @@ def _words(
             if condition.room:
                 wave = fftconvolve(wave, rooms[condition.room](rng))
                 wave /= 1.5 * np.abs(wave).max()
-            noise = _noise(rng, noises, len(wave))
+            noise = noise_of(rng, noises, len(wave))
             if condition.snr is not None:
-                wave = wave + _at(noise, wave, condition.snr)
+                wave = wave + at_ratio(noise, wave, condition.snr)
             for name, method in methods.items():
-                counts[name].append(word_errors(sentence.text, hear(np.nan_to_num(method(wave)))))
+                counts[name].append(
+                    word_errors(sentence.text, hear(np.nan_to_num(method(wave)), sentence.text))
+                )
         cells = [_cell(counts["input"], counts[name], name == "input") for name in methods]
         yield f"| {condition} | " + " | ".join(cells) + " |"
     yield ""
@@ -224,7 +157,7 @@ def _guests(
     options: argparse.Namespace,
 ) -> Iterator[str]:
     title = "SI-SDR, dB, of a guest's seconds, in noise 20 dB under the guest"
-    yield from _head(title, "guest under the host", *methods)
+    yield from head(title, "guest under the host", *methods)
     pause = np.zeros(RATE // 2)
     for under in QUIET:
         scores: dict[str, list[float]] = {name: [] for name in methods}
@@ -232,9 +165,9 @@ def _guests(
             rng = default_rng((options.seed, 2, index))
             others = [item for item in sentences if item.speaker != host.speaker]
             guest = others[rng.integers(len(others))].wave
-            guest = _at(guest, host.wave * np.sqrt(len(guest) / len(host.wave)), under)
+            guest = at_ratio(guest, host.wave * np.sqrt(len(guest) / len(host.wave)), under)
             clean = np.concatenate([host.wave, pause, guest, pause, host.wave])
-            noise = _noise(rng, noises, len(clean))
+            noise = noise_of(rng, noises, len(clean))
             noise *= np.sqrt(np.mean(guest**2) / np.mean(noise**2)) / 10
             start = len(host.wave) + len(pause)
             for name, method in methods.items():
@@ -262,7 +195,7 @@ def _bands(
             done = _above(model(wave + noise, WIDE), low)
             before, after = (np.mean(part[PAUSE] ** 2) for part in (_above(noise, low), done))
             falls[name].append(float(10 * np.log10(before / (after + 1e-20))))
-    yield from _head("Fall of the noise in pauses at 48 kHz, dB", *falls)
+    yield from head("Fall of the noise in pauses at 48 kHz, dB", *falls)
     yield "| " + " | ".join(map(_mean, falls.values())) + " |"
     yield ""
 
@@ -277,24 +210,19 @@ def _upper(model: Denoiser, options: argparse.Namespace) -> Iterator[str]:
         "white noise, 10 dB": ([], []), "none": ([], [])
     }  # fmt: skip
     for index in chosen:
-        wave = _mono(paths[index], WIDE)[: 6 * WIDE]
-        noise = _at(default_rng((options.seed, 5, index)).standard_normal(len(wave)), wave, 10.0)
+        wave = mono(paths[index], WIDE)[: 6 * WIDE]
+        noise = at_ratio(
+            default_rng((options.seed, 5, index)).standard_normal(len(wave)), wave, 10.0
+        )
         for name, heard in zip(scores, (wave + noise, wave), strict=True):
             for found, part in zip(scores[name], (heard, model(heard, WIDE)), strict=True):
                 found.append(si_sdr(_within(wave), _within(part)))
-    yield from _head("SI-SDR from 8 to 16 kHz, dB", "noise", "before", "after", "gain")
+    yield from head("SI-SDR from 8 to 16 kHz, dB", "noise", "before", "after", "gain")
     for name, (before, after) in scores.items():
         gains = [b - a for a, b in zip(before, after, strict=True)]
         known = np.isfinite(gains).all()
         cells = (_mean(before), _mean(after), _mean(gains)) if known else ("", _mean(after), "")
         yield f"| {name} | " + " | ".join(cells) + " |"
-
-
-def _head(title: str, *columns: str) -> Iterator[str]:
-    """The title and head of a table."""
-    yield f"{title}\n"
-    yield "| " + " | ".join(columns) + " |"
-    yield "|" + "---|" * len(columns)
 
 
 def _mean(values: Sequence[float]) -> str:

@@ -29,6 +29,7 @@ from diff_core.exact import ExactDenoiser, Mixture
 from diff_core.nn import UNet
 from diff_core.train import TrainConfig
 from diff_core.train.recipe import read_recipe
+from diff_core.train.sweep import Sweep
 from page_files import prepare
 from pages import PAGES, ROOT, Block, blocks, called, command, home, lines
 
@@ -39,6 +40,7 @@ ELSEWHERE = {
     r"pip install|-m venv": "installs: .ci/run and `nox -s build` do it",
     r"^flite ": "another project's program, which spoke the example",
     r"brain-prepare": "needs template and atlas: test_preparation.py makes small ones",
+    r"--from scan": "needs a head that the model knows: tests/medical/brain/test_relatives.py",
     r"monai\.bundle": "needs `fire`; test_bundle.py runs the bundle through MONAI's parser",
 }
 """What no test here runs, and what does: pages with a language, else the words of a command."""
@@ -56,6 +58,7 @@ PLANNED = {
     r"(DIR|enhance) --calibration": "minutes; test_evaluate.py",
     r"diff_medical\.(audit|fidelity)": "many scans; test_audit_cli.py, test_fidelity_cli.py",
     r"diff_audio\.evaluate .* scores.csv$": "docs/use/evaluation.md runs the same and draws it",
+    r"--sweep": "tests/core/train/test_sweep.py",
     r"studio": "does not end by itself; test_studio.py and test_studio_scans.py",
     r"^python examples/core/whole.py": "test_examples.py runs it",
     r"^python benchmarks/": "minutes to hours, on data that the repository does not hold",
@@ -251,8 +254,13 @@ def read(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None
             path = recipe if recipe.exists() else ROOT / recipe
             assert read_recipe(built.Recipe, path, settings).train.steps > 0
 
+        def sweep(built: Any, recipe: Path, settings: Sequence[str], *more: Any) -> None:
+            for setting in read_recipe(Sweep, more[-1]).settings():
+                plan(built, recipe, [*settings, *setting.overrides()])
+
         with monkeypatch.context() as replaced:
             replaced.setattr("diff_core.train.run.run_job", plan)
+            replaced.setattr("diff_core.train.sweep_run.run_sweep", sweep)
             assert home(module).main([*words, "--out", "planned"]) == 0, words
     else:
         reached, rest = command(module, words)

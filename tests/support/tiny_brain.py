@@ -81,7 +81,7 @@ def write_people(folder: Path, train: int = 3, val: int = 1) -> Path:
     return folder
 
 
-def stage(name: str, *, silent: bool = False) -> Any:
+def stage(name: str, *, silent: bool = False, grid: Grid = GRID) -> Any:
     """A stage with small random networks; silent: one whose network returns 0."""
 
     def unet(into: int, out: int, given: int, words: int) -> UNet:
@@ -91,11 +91,11 @@ def stage(name: str, *, silent: bool = False) -> Any:
     torch.manual_seed(0)
     kinds: dict[str, Any] = {"anatomy": Anatomy, "folds": Folds, "appearance": Appearance}
     if name == "borders":
-        made: Any = Borders(LabelNetwork(unet(56, 48, 17, 0)), GRID)
+        made: Any = Borders(LabelNetwork(unet(56, 48, 17, 0)), grid)
     else:
         kind = kinds[name]
         network = unet(kind.count, kind.count, kind.given, kind.words)
-        made = kind(network, GRID, Edm(80.0))
+        made = kind(network, grid, Edm(80.0))
     if not silent:
         with torch.no_grad():
             for parameter in made.parameters():
@@ -105,17 +105,20 @@ def stage(name: str, *, silent: bool = False) -> Any:
 
 
 def write_brain(
-    folder: Path, names: tuple[str, ...] = ("anatomy", "folds", "borders", "appearance")
+    folder: Path,
+    names: tuple[str, ...] = ("anatomy", "folds", "borders", "appearance"),
+    of: People | None = None,
+    grid: Grid = GRID,
 ) -> Path:
-    """A folder of stages, fitted to people, not trained."""
+    """A folder of stages, fitted to people on a grid, not trained."""
     from diff_medical.brain.training.statistics import fit
 
     folder.mkdir(parents=True, exist_ok=True)
     choice = {"modality": "t1", "body": "brain", "plane": "", "scans": 5, "subjects": 5,
               "positions": [], "view": 192.0}  # fmt: skip
     for name in names:
-        made = stage(name)
-        fit(made, people(5))
+        made = stage(name, grid=grid)
+        fit(made, people(5) if of is None else of)
         card = Card(name="brain", signal={"subjects": 5, "choices": [choice]})
         save(folder / f"brain-{name}.safetensors", made, card)
     return folder

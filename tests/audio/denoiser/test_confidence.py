@@ -9,11 +9,11 @@ import torch
 
 from diff_audio.denoise import main
 from diff_audio.denoiser import confidence
-from diff_audio.denoiser import denoiser as enhancer
 from diff_audio.denoiser.confidence import DOUBTFUL_DB, Tracks, expected_sdr, seconds
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
+from diff_audio.sound import measured
 from diff_audio.sound.windows import Window
 
 
@@ -63,7 +63,7 @@ def test_tracks_do_not_depend_on_the_pieces(rate, model, speechlike, monkeypatch
     wave = speechlike(3.3, rate)
     found = []
     for length in (1000.0, 0.7):
-        monkeypatch.setattr(enhancer, "PIECE_SECONDS", length)
+        monkeypatch.setattr(measured, "PIECE_SECONDS", length)
         settings = Settings(steps=2, samples=2)
         found.append(gathered(Denoiser(model, device="cpu"), wave, settings, rate)[0])
     assert len(found[0].before) == len(found[1].before) == 33

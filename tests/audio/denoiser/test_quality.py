@@ -95,7 +95,7 @@ def test_pieces_equal_the_whole(settings, model, speechlike, monkeypatch):
     denoiser = Denoiser(model, device="cpu")
     wave = speechlike(2.5, 16_000, channels=2)
     whole = denoiser(wave, 16_000, settings)
-    monkeypatch.setattr("diff_audio.denoiser.denoiser.PIECE_SECONDS", 0.3)
+    monkeypatch.setattr("diff_audio.sound.measured.PIECE_SECONDS", 0.3)
     assert np.abs(denoiser(wave, 16_000, settings) - whole).max() < 1e-4 * np.abs(whole).max()
 
 

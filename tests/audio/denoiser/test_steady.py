@@ -82,7 +82,7 @@ class Identity(nn.Module):
 @pytest.mark.parametrize("rate", [44_100, 48_000])
 @pytest.mark.parametrize("linked", [True, False])
 def test_pieces_and_streams_equal_the_whole(linked, rate, denoiser, monkeypatch):
-    import diff_audio.denoiser.denoiser as module
+    import diff_audio.sound.measured as module
 
     noise = above(np.random.default_rng(1).standard_normal(8 * rate), 9000, rate)
     wave = np.stack((bursts(8.0, rate) + 0.01 * noise, bursts(8.0, rate, 1)))

@@ -1,9 +1,12 @@
 """Words that a recogniser hears, and how many of them are wrong."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import torch
 
+from diff_audio.metrics.loops import excess
 from diff_audio.metrics.pair import RATE
 from diff_audio.metrics.transcripts import read_transcripts
 from diff_audio.metrics.words import Recogniser, WordErrors, pooled, word_errors
@@ -56,6 +59,57 @@ def test_speech_is_heard_at_any_level(recogniser):
 def test_nothing_is_heard_in_silence(recogniser):
     assert recogniser(np.zeros(RATE)) == ""
     assert recogniser(np.zeros(3)) == ""
+
+
+@pytest.mark.parametrize(
+    ("heard", "text", "beyond"),
+    [
+        ("no no no", "", 0),
+        ("very " * 3, "", 0),
+        ("the " * 9, "", 7),
+        ("we will see " * 5, "", 9),
+        ("we will see " * 5, "we will see " * 5, 0),
+        ("so he said " + "it is " * 6 + "late", "", 8),
+        ("dog cat " * 3, "dog cat", 0),
+        ("", "", 0),
+    ],
+)
+def test_a_loop_is_what_goes_beyond_the_text(heard, text, beyond):
+    assert excess(heard.split(), text.split()) == beyond
+
+
+class Circles:
+    """A stand-in for Whisper's network, which no test can make go round in circles at will."""
+
+    def __init__(self, *answers):
+        self.answers, self.asked = list(answers), []
+
+    def transcribe(self, samples, **options):
+        self.asked.append(options)
+        return [SimpleNamespace(text=self.answers[len(self.asked) - 1])], None
+
+
+@pytest.mark.parametrize(
+    ("answers", "text", "heard", "again"),
+    [
+        (["go on " * 7, "go on then"], "", "go on then", 1),
+        (["go on " * 7, "go on " * 7], "", ("go on " * 7).strip(), 1),
+        (["go on then"], "", "go on then", 0),
+        (["ha " * 8], "ha " * 8, ("ha " * 8).strip(), 0),
+    ],
+)
+def test_a_loop_is_heard_again_with_a_guard_and_counted(
+    recogniser, monkeypatch, answers, text, heard, again
+):
+    network = Circles(*answers)
+    monkeypatch.setattr(recogniser, "_model", network)
+    monkeypatch.setattr(recogniser, "again", 0)
+    assert recogniser(np.ones(RATE), text) == heard and recogniser.again == again
+    assert len(network.asked) == 1 + again
+    if again:
+        assert network.asked[1]["repetition_penalty"] > 1
+        assert network.asked[1]["no_repeat_ngram_size"] < network.asked[0]["no_repeat_ngram_size"]
+    assert not any(options["condition_on_previous_text"] for options in network.asked)
 
 
 def test_several_channels_are_refused(recogniser):

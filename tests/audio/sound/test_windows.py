@@ -6,9 +6,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from diff_audio.denoiser import denoiser as enhancer
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.denoiser.settings import Settings
+from diff_audio.sound import measured
 from diff_audio.sound.resample import CELL, BandSplit, resample
 from diff_audio.sound.windows import cut, windows
 from diff_audio.spectra.frame_noise import FrameNoise
@@ -46,7 +46,7 @@ def test_cut_says_where_the_blocks_end_too_early():
 
 
 def in_pieces(monkeypatch, seconds, denoiser, wave, rate, settings):
-    monkeypatch.setattr(enhancer, "PIECE_SECONDS", seconds)
+    monkeypatch.setattr(measured, "PIECE_SECONDS", seconds)
     return denoiser(wave, rate, settings)
 
 

@@ -186,7 +186,7 @@ def test_parts_of_a_batch_add_up_to_its_gradient(tmp_path: Path) -> None:
         torch.testing.assert_close(a, b, rtol=0, atol=1e-9)
 
 
-@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw"])
+@pytest.mark.parametrize("optimizer", ["sgd", "adam", "adamw", "muon"])
 def test_every_optimiser_resumes_bit_for_bit(tmp_path: Path, optimizer: str) -> None:
     config = replace(CONFIG, optimizer=optimizer, schedule="constant", keep=2)
     whole = train(model(), Denoising(), Waves(), config, directory=tmp_path / "whole")

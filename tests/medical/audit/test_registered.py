@@ -89,6 +89,18 @@ def test_a_half_of_a_scan_is_found_beside_the_half_of_another(axis: int) -> None
         assert (ncc > limit).all()
 
 
+def test_the_tip_of_a_head_is_no_half() -> None:
+    def cut(image: np.ndarray, rows: int) -> np.ndarray:
+        """Nothing but some rows of one half, and no other half."""
+        found = np.zeros_like(image)
+        found[:, :, SIZE // 2 : SIZE // 2 + rows] = image[:, :, SIZE // 2 : SIZE // 2 + rows]
+        return found
+
+    one = TRAIN[:1]
+    assert halves(cut(one, SIZE // 4), cut(one, SIZE // 4))[0][0] > 0.99
+    assert halves(cut(one, 3), cut(one, 3))[0][0] == 0
+
+
 def test_an_empty_sample_is_like_nothing() -> None:
     assert not registered(np.zeros((1, SIZE, SIZE), np.float32), TRAIN)[0].any()
     assert not halves(np.zeros((1, SIZE, SIZE), np.float32), TRAIN)[0].any()

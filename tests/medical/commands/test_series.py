@@ -103,6 +103,59 @@ def test_volumes_agree_within_a_fifth() -> None:
     assert levels(0, 5) == [0, 5]
 
 
+def repeats(make_head: Make, volumes: int, level: float = 40) -> np.ndarray:
+    """Return magnitudes of a head with complex noise, whose brightness goes up and down."""
+    rng = np.random.default_rng(0)
+    clean = make_head((28, 26, 20))
+    course = 1 + 0.2 * np.sin(np.arange(volumes))
+    noise = level * rng.standard_normal((2, *clean.shape, volumes))
+    return np.rint(np.hypot(clean[..., None] * course + noise[0], noise[1])).astype(np.int16)
+
+
+def test_volumes_are_enhanced_together(
+    make_head: Make, write_scan: Write, weights: Path, capsys: Capture, tmp_path: Path
+) -> None:
+    noisy = repeats(make_head, 12)
+    doubt = tmp_path / "doubt.nii.gz"
+    scan = write_scan(noisy)
+    said, after = enhanced(capsys, scan, "--weights", weights, "--uncertainty", doubt)
+    joined = said["joined"]
+    assert joined["volumes"] == list(range(12)) and not joined["network"]
+    assert joined["directions"] <= 2
+    assert joined["left"] < 0.45
+    assert "enhanced together" in said["notes"][0]
+    assert said["planes"] == "low rank over 12 volumes"
+    clean = make_head((28, 26, 20))
+    head = clean > 300
+    error = (after - clean[..., None] * (1 + 0.2 * np.sin(np.arange(12))))[head]
+    assert error.std() < 0.6 * 40
+    assert np.abs(after - noisy).max() <= said["checks"]["limit"] * 1.01 + 1
+    spread = np.asarray(nib.load(doubt).dataobj)[head].mean()
+    assert spread == pytest.approx(error.std(), rel=0.4)
+
+
+def test_each_volume_alone_where_it_is_asked_for(
+    make_head: Make, write_scan: Write, weights: Path, capsys: Capture
+) -> None:
+    scan = write_scan(repeats(make_head, 8))
+    said, _ = enhanced(capsys, scan, "--weights", weights, "--series", "network")
+    assert said["joined"] is None
+    assert "each voxel seen" in said["planes"]
+    both, _ = enhanced(capsys, scan, "--weights", weights, "--series", "both", "--overwrite")
+    assert both["joined"]["network"]
+
+
+def test_too_few_volumes_for_a_low_rank(
+    make_head: Make, write_scan: Write, weights: Path, capsys: Capture
+) -> None:
+    scan = write_scan(repeats(make_head, 7))
+    said, _ = enhanced(capsys, scan, "--weights", weights)
+    assert said["joined"] is None
+    code = main([str(scan), "--weights", str(weights), "--series", "lowrank", "--overwrite"])
+    assert code == 1
+    assert "needs 8 volumes" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_volumes(tmp_path: Path, weights: Path) -> None:
     code = (

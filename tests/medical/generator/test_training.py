@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner, Result
 
-from diff_core.io import load
+from diff_core.io import load, read_card
+from diff_core.train.curves import read_curves
 from diff_core.train.recipe import read_recipe
 from diff_medical.generator.cascade import NETWORK_TYPES
 from diff_medical.generator.model import Generator, Sampling
@@ -91,6 +92,24 @@ def test_volumes_are_trained_by_the_same_command(
     path = tmp_path / "out" / "generate-volume.safetensors"
     (made,) = Generator.from_pretrained(path, device="cpu")([Request("t1")], Sampling(steps=2))
     assert made.values.shape == (16, 16, 16)
+
+
+@pytest.mark.slow
+def test_samples_are_judged_and_may_choose_the_model(
+    tmp_path: Path, scans: Callable[..., None]
+) -> None:
+    scans(*(f"p{i}_t1_head" for i in range(3)))
+    recipe = [
+        "corpus.size=16", "train.steps=3", "train.batch_size=2", "train.validate_every=1",
+        "judging.count=3", "judging.steps=2", "train.best=sample distance", "train.better=lower",
+    ]  # fmt: skip
+    done = invoke("generate", tmp_path, *recipe)
+    assert done.exit_code == 0, done.stderr
+    scores = read_curves(tmp_path / "out" / "log.jsonl")["sample distance"]
+    assert set(scores) == {1, 2, 3}
+    card = read_card(tmp_path / "out" / "generate.safetensors")
+    assert card.steps == min(scores, key=scores.__getitem__)
+    assert card.scores["sample distance"] == pytest.approx(scores[card.steps], abs=1e-4)
 
 
 def test_one_subject_is_refused_in_one_line(tmp_path: Path, scans: Callable[..., None]) -> None:

@@ -13,11 +13,14 @@ __all__ = ["app", "main"]
 
 COMMANDS = {
     "denoise": "diff_audio.denoise",
+    "live": "diff_audio.live",
+    "restore": "diff_audio.restore",
     "say": "diff_audio.say",
     "vocode": "diff_audio.vocode",
     "text": "diff_audio.text.__main__",
     "evaluate": "diff_audio.evaluate",
     "listen": "diff_audio.listen",
+    "provenance": "diff_audio.provenance",
     "inspect": "diff_audio.inspect",
     "studio": "diff_audio.studio",
     "train": "diff_audio.train",

@@ -11,17 +11,19 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from diff_audio.weights import path_of
 from diff_core.command import App, Failures, options, require_new, run
 from diff_core.lines import print_line
 
-__all__ = ["app", "export", "main"]
+__all__ = ["app", "export", "export_live", "main"]
 
 COMMAND = "diff_audio.export"
 OPSET = 18
+NONE = "no live denoiser comes with this version; name one by --weights"
 FRAMES = 64  # of the example that is traced; the file takes any number
 
 app = App()
@@ -33,12 +35,7 @@ def export(path: Path, weights: Path | None = None) -> None:
     Input `noisy` and output `clean`, (batch, 2, bins, frames). Raises ImportError without the
     extra diff-audio[onnx], ValueError for a checkpoint that cannot be used.
     """
-    try:
-        import onnx
-    except ImportError as error:
-        raise ImportError(
-            "ONNX export needs the library onnx: pip install 'diff-audio[onnx]'"
-        ) from error
+    _library()
     import torch
     from torch import Tensor, nn
 
@@ -46,7 +43,6 @@ def export(path: Path, weights: Path | None = None) -> None:
     from diff_audio.sound.level import TARGET_DB
     from diff_audio.sound.resample import CORE_RATE
     from diff_core.condition import Condition
-    from diff_core.files import replacing
 
     model = Denoiser.from_pretrained(weights, device="cpu")
     spectral = model.spectral
@@ -60,28 +56,82 @@ def export(path: Path, weights: Path | None = None) -> None:
             return self.denoiser(noisy, torch.ones(()), Condition(channels=noisy))
 
     example = torch.randn(1, 2, spectral.bins, FRAMES)
+    facts = {
+        "sample_rate": CORE_RATE,
+        "n_fft": spectral.n_fft,
+        "hop": spectral.hop,
+        "exponent": spectral.exponent,
+        "scale": spectral.scale,
+        "level_db": TARGET_DB,
+        "level_follow": model.follow,
+        "context_frames": getattr(model.denoiser.network, "context", None),
+    }
+    axes = {name: {0: "batch", 3: "frames"} for name in ("noisy", "clean")}
+    _write(path, OnePass(), (example,), (["noisy"], ["clean"]), facts, axes)
+
+
+def export_live(path: Path, weights: Path) -> None:
+    """Write a live denoiser as ONNX in float32: samples in, samples out.
+
+    Inputs `chunk` (1, 128) at 16 kHz and `state` (1, S), outputs `clean` (1, 128) and `next`
+    (1, S); the state begins as zeros. Its size and the latency are in the metadata. Raises as
+    `export` does.
+    """
+    _library()
+    import torch
+
+    from diff_audio.denoiser.live.portable import Portable
+    from diff_audio.denoiser.live.stream import LiveDenoiser
+    from diff_audio.sound.resample import CORE_RATE
+
+    model = LiveDenoiser.from_pretrained(weights)
+    portable, hop = Portable(model), model.spectral.hop
+    facts = {
+        "sample_rate": CORE_RATE,
+        "chunk": hop,
+        "state": portable.size,
+        "latency": model.spectral.n_fft - hop,
+    }
+    examples = (torch.randn(1, hop), torch.zeros(1, portable.size))
+    _write(path, portable, examples, (["chunk", "state"], ["clean", "next"]), facts)
+
+
+def _library() -> Any:
+    try:
+        import onnx
+    except ImportError as error:
+        raise ImportError(
+            "ONNX export needs the library onnx: pip install 'diff-audio[onnx]'"
+        ) from error
+    return onnx
+
+
+def _write(
+    path: Path,
+    module: Any,
+    examples: tuple[Any, ...],
+    names: tuple[list[str], list[str]],
+    facts: dict[str, Any],
+    axes: dict[str, dict[int, str]] | None = None,
+) -> None:
+    """Trace a module on examples, and write it with its metadata, whole or not at all."""
+    import torch
+
+    from diff_core.files import replacing
+
+    onnx = _library()
     with replacing(path) as temporary:
         torch.onnx.export(
-            OnePass().eval(),
-            (example,),
+            module.eval(),
+            examples,
             str(temporary),
-            input_names=["noisy"],
-            output_names=["clean"],
-            dynamic_axes={name: {0: "batch", 3: "frames"} for name in ("noisy", "clean")},
+            input_names=names[0],
+            output_names=names[1],
+            dynamic_axes=axes,
             opset_version=OPSET,
             dynamo=False,  # its exporter needs onnxscript, and fixes the batch of a layer norm
         )
         written = onnx.load(str(temporary))
-        facts = {
-            "sample_rate": CORE_RATE,
-            "n_fft": spectral.n_fft,
-            "hop": spectral.hop,
-            "exponent": spectral.exponent,
-            "scale": spectral.scale,
-            "level_db": TARGET_DB,
-            "level_follow": model.follow,
-            "context_frames": getattr(model.denoiser.network, "context", None),
-        }
         onnx.helper.set_model_props(written, {k: json.dumps(v) for k, v in facts.items()})
         onnx.checker.check_model(written)
         onnx.save(written, str(temporary))
@@ -91,11 +141,19 @@ def export(path: Path, weights: Path | None = None) -> None:
     examples={
         "denoise.onnx": "Write the network of the package.",
         "mine.onnx --weights runs/mine/denoise.safetensors": "Write a network of your own.",
+        "live.onnx --live --weights run/live.safetensors": "Write a live denoiser.",
     }
 )
 def command(
     output: Annotated[Path, typer.Argument(metavar="OUT.onnx", help="File to write.")],
     weights: options.Weights = None,
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="Write a live denoiser: samples and a state in, samples and a state out.",
+        ),
+    ] = False,
     overwrite: options.Overwrite = False,
     debug: options.Debug = False,
 ) -> int:
@@ -107,7 +165,12 @@ def command(
     failures = Failures(COMMAND, debug=debug)
     try:
         output.parent.mkdir(parents=True, exist_ok=True)
-        export(output, weights)
+        if live:
+            if weights is None and not path_of("live").exists():
+                raise ValueError(NONE)
+            export_live(output, weights or path_of("live"))
+        else:
+            export(output, weights)
     except (ImportError, OSError, ValueError) as error:
         # explain() takes an ImportError for a fault of ours
         failures.add(str(output), str(error) if isinstance(error, ImportError) else error)

@@ -44,6 +44,36 @@ training_command(
 
 training_command(
     app,
+    "live",
+    "diff_audio.denoiser.training.live",
+    RECIPES / "live.yaml",
+    inputs=Sounds,
+    shipped=path_of("live"),
+    command=COMMAND,
+    help="Train the live denoiser, which hears nothing of the future.",
+    examples={
+        "--speech speech/ --noise noise/ --out run/": "Train; the result is in run/.",
+        "--speech speech/ --out run/ --dry-run": "Show what was found and the time it takes.",
+    },
+)
+
+training_command(
+    app,
+    "restore",
+    "diff_audio.restorer.training.job",
+    RECIPES / "restore.yaml",
+    inputs=Sounds,
+    shipped=path_of("restore"),
+    command=COMMAND,
+    help="Train the restorer on clean speech, damaged on the fly.",
+    examples={
+        "--speech speech/ --noise noise/ --out run/": "Train; the result is in run/.",
+        "--speech speech/ --out run/ --dry-run": "Show what was found and the time it takes.",
+    },
+)
+
+training_command(
+    app,
     "vocoder",
     "diff_audio.vocoder.training.job",
     RECIPES / "vocoder.yaml",

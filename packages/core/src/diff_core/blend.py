@@ -12,17 +12,16 @@ the two there are often networks that have most of both; a validation chooses th
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from diff_core.checkpoint import CheckpointError, read_card
+from diff_core.checkpoint import read_card
+from diff_core.checkpoint.command import exit_code, parser_of
 from diff_core.checkpoint.tensors import read_tensors, write_tensors
 from diff_core.files import writing
-from diff_core.lines import print_line
 
 __all__ = ["blend"]
 
@@ -55,10 +54,7 @@ def blend(start: Path, tuned: Path, out: Path, share: float) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; exit code 1 if the files cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m diff_core.blend", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    parser = parser_of("diff_core.blend", __doc__)
     parser.add_argument("start", type=Path, help="checkpoint that the training began from")
     parser.add_argument("tuned", type=Path, help="checkpoint that it made")
     parser.add_argument("--share", type=float, default=0.5, help="of the tuned (default: 0.5)")
@@ -67,13 +63,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--overwrite", action="store_true", help="replace the output if it is there"
     )
     given = parser.parse_args(arguments)
-    try:
+
+    def work() -> None:
         with writing(overwrite=given.overwrite):
             blend(given.start, given.tuned, given.output, given.share)
-    except (CheckpointError, ValueError, OSError) as error:
-        print_line(f"diff_core.blend: {error}", sys.stderr)
-        return 1
-    return 0
+
+    return exit_code("diff_core.blend", work)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ name.
 
 from __future__ import annotations
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +16,9 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from diff_core.checkpoint import CheckpointError, read_card
+from diff_core.checkpoint import read_card
+from diff_core.checkpoint.command import exit_code, parser_of
 from diff_core.checkpoint.tensors import read_tensors, write_tensors
-from diff_core.lines import print_line
 
 __all__ = ["compact", "rounded"]
 
@@ -59,20 +58,12 @@ def compact(path: Path, bits: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; exit code 1 if the file cannot be used."""
-    parser = argparse.ArgumentParser(
-        prog="python -m diff_core.compact", description=__doc__, allow_abbrev=False,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+    """Run the command; exit code 1 if the file cannot be used."""
+    parser = parser_of("diff_core.compact", __doc__)
     parser.add_argument("file", type=Path, help="checkpoint, replaced")
     parser.add_argument("--bits", type=int, default=7, help="significant bits (default: 7)")
     given = parser.parse_args(arguments)
-    try:
-        compact(given.file, given.bits)
-    except (CheckpointError, ValueError, OSError) as error:
-        print_line(f"diff_core.compact: {error}", sys.stderr)
-        return 1
-    return 0
+    return exit_code("diff_core.compact", lambda: compact(given.file, given.bits))
 
 
 if __name__ == "__main__":

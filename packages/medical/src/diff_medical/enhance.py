@@ -12,6 +12,7 @@ import typer
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
 from diff_core.lines import print_line
 from diff_core.progress import Progress
+from diff_medical.enhancer.joint import SeriesMethod
 from diff_medical.enhancer.settings import Settings
 from diff_medical.jobs.bids_app import BidsApp, bids_app
 from diff_medical.jobs.choice import distinct, magnitudes
@@ -131,6 +132,13 @@ def enhance(
             help="A NIfTI file: voxels where it is 0 stay as they are.", rich_help_panel=NOISE
         ),
     ] = None,
+    series: Annotated[
+        SeriesMethod,
+        typer.Option(
+            help="A series (4-D): enhance its volumes together by low rank, each alone by the "
+            "network, or both in that order. auto takes lowrank from 8 volumes on."
+        ),
+    ] = "auto",
     quality: Annotated[
         Quality,
         typer.Option(help="How many estimates are averaged for each voxel: more take longer."),
@@ -231,10 +239,10 @@ def enhance(
 ) -> int:
     """Remove noise from MR and CT scans (NIfTI, MGH, NRRD, MetaImage, DICOM).
 
-    Grid, orientation, units, header and datatype stay as they are; HU stay HU; a series (4-D) is
-    enhanced volume by volume. A DICOM series stays DICOM, with new UIDs, unless -o names a NIfTI
-    file. Scans of a BIDS dataset go into its derivatives. Nothing is uploaded or downloaded but
-    what you name by an address (s3://...). For research; not a medical device.
+    Grid, orientation, units, header and datatype stay as they are; HU stay HU; the volumes of a
+    series (4-D) are enhanced together. A DICOM series stays DICOM, with new UIDs, unless -o names
+    a NIfTI file. Scans of a BIDS dataset go into its derivatives. Nothing is uploaded or
+    downloaded but what you name by an address (s3://...). For research; not a medical device.
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -251,7 +259,7 @@ def enhance(
         settings = Settings(
             modality=modality, noise=noise, sigma=value, percent=percent, strength=strength,
             dose=dose, floor=floor, samples=samples, seed=seed, quality=quality,
-            local=sigma == "local", uncertainty=uncertainty is not None,
+            local=sigma == "local", uncertainty=uncertainty is not None, series=series,
         )  # fmt: skip
         settings.check_map(given=sigma_map is not None)
     restoring = alone(
@@ -261,7 +269,7 @@ def enhance(
             **maps, "report": report is not None and inpaint is None,
             "picture": picture, "strength": strength != 1, "dose": dose,
             "floor keep": floor == "keep", "quality": quality != "default", "keep-nan": keep_nan,
-            "noise poisson-ct": noise == "poisson-ct",
+            "series": series != "auto", "noise poisson-ct": noise == "poisson-ct",
         },
     )  # fmt: skip
     failures = Failures(COMMAND, debug=debug, strict=strict)

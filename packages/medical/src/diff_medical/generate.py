@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from diff_medical.brain.model import BrainGenerator
     from diff_medical.generator.model import Generator, Made
     from diff_medical.generator.request import Choice
-    from diff_medical.jobs.generate import Plan
     from diff_medical.marks.mark import Mark
 
 __all__ = ["app", "main"]
@@ -28,8 +27,7 @@ __all__ = ["app", "main"]
 COMMAND = "diff_medical.generate"
 DRAWN = 64  # most slices in the picture
 DRAWN_VOLUMES = 8
-
-Scans = Iterator[tuple[Path, "Made", "Mark"]]
+RELATIVE = "Relatives of a scan resemble the person: share them only as you may share the scan."
 
 app = App()
 
@@ -39,6 +37,7 @@ app = App()
         "-n 16 -o out/": "Write 16 slices of all kinds that the model knows, and a contact sheet.",
         "--volume --modality t1 -o out/ --format dicom": "Write one T1 volume as a DICOM series.",
         "--volume --weights brain/ --with-labels -o out/": "Write a brain and its label map.",
+        "--volume --weights brain/ --from scan.nii.gz -n 4 -o out/": "Write relatives of a scan.",
     }
 )
 def generate(
@@ -87,6 +86,18 @@ def generate(
         bool,
         typer.Option("--with-labels", help="Write the label map of each brain beside its scan."),
     ] = False,
+    source: Annotated[
+        Path | None,
+        typer.Option(
+            "--from", help="T1 scan of a brain without skull, of which relatives are made."
+        ),
+    ] = None,
+    strength: Annotated[
+        float | None,
+        typer.Option(
+            help="With --from: 1 forgets the scan, 0.1 keeps most of it.", show_default="0.5"
+        ),
+    ] = None,
     ventricles: Annotated[
         str,
         typer.Option(
@@ -159,18 +170,24 @@ def generate(
         raise typer.BadParameter("name the folder for the scans: -o out/")
     if picture is not None and picture.suffix.lower() != ".png":
         raise typer.BadParameter(f"--picture is {picture}; expected a .png file")
-    brains = volume and _is_of_brains(weights, modality or [], body)
-    _refuse(brains=brains, with_labels=with_labels, ventricles=ventricles, labels=labels)
+    from diff_medical.jobs import drawing
+
+    brains = volume and drawing.is_of_brains(weights, modality or [], body)
+    of_brains = {
+        "with-labels": with_labels, "ventricles": ventricles, "from": source, "strength": strength
+    }  # fmt: skip
+    _refuse(of_brains, brains=brains, labels=labels)
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
     from diff_medical.generator.selection import choose
 
     with usage():
-        drawing = {"steps": steps, "guidance": guidance, "temperature": temperature}
-        drawing = {name: value for name, value in drawing.items() if value is not None}
-        sampling = _sampling(drawing, seed, batch, brains, quality, ventricles)
+        said = {"steps": steps, "guidance": guidance, "temperature": temperature}
+        said |= {"strength": strength}
+        said = {name: value for name, value in said.items() if value is not None}
+        sampling = drawing.settings(said, seed, batch, brains, quality, ventricles)
     try:
-        generator = _generator(weights, volume, brains, device)
+        generator = drawing.model(weights, volume, brains, device)
     except (ValueError, OSError) as error:
         failures.add("the model", error)
         return 1
@@ -188,97 +205,30 @@ def generate(
             replace(generator.kinds.request(kinds[i % len(kinds)]), position=position)
             for i in range(number)
         ]
-        plan = _plan(generator, brains, requests, sampling, output, dicom=format == "dicom")
-        if with_labels:
-            plan = replace(plan, with_labels=True)
+        plan = drawing.plan(
+            brains, requests, sampling, output, dicom=format == "dicom", with_labels=with_labels
+        )
         sheet = picture or plan.picture()
         plan.refuse_existing(sheet, overwrite=overwrite)
-        if labels is not None:
-            plan = _follow(plan, labels, generator, brains)
+        plan = drawing.follow(plan, generator, brains=brains, labels=labels, source=source)
         _make(generator, plan, kinds, sheet, brains=brains, quiet=quiet, as_json=as_json)
     except Exception as error:  # told in one line, as by every command
         failures.add(str(output), error)
     return failures.finish(1)
 
 
-def _is_of_brains(weights: Path | None, modality: Sequence[str], body: str) -> bool:
-    """Return whether the volumes are to be made by a model of brains."""
-    if weights is not None:
-        return weights.is_dir()
-    if {word.lower() for word in modality} - {"t1"} or body.lower() not in ("", "brain"):
-        return False
-    from diff_medical.weights import brain_paths
-
-    return bool(brain_paths())
-
-
-def _refuse(*, brains: bool, with_labels: bool, ventricles: str, labels: Path | None) -> None:
+def _refuse(of_brains: Mapping[str, object], *, brains: bool, labels: Path | None) -> None:
     """Raise typer.BadParameter for options that are of brains alone, or exclude each other."""
-    for name, given in (("with-labels", with_labels), ("ventricles", ventricles)):
-        if given and not brains:
+    for name, given in of_brains.items():
+        if given not in (None, False, "") and not brains:
             raise typer.BadParameter(
                 f"--{name} is of a model of brains; it takes --volume and --weights FOLDER"
             )
-    if ventricles and labels is not None:
-        raise typer.BadParameter("--ventricles is of brains that are drawn; leave out --labels")
-
-
-def _sampling(
-    drawing: dict[str, Any], seed: int, batch: int, brains: bool, quality: str, ventricles: str
-) -> Any:
-    """Return `Sampling` or `BrainSampling`; `drawing` holds what differs from their defaults."""
-    if not brains:
-        from diff_medical.generator.model import Sampling
-
-        return Sampling(**drawing, seed=seed, batch=batch)
-    from diff_medical.brain.sampling import QUALITIES, VENTRICLES, BrainSampling, Steps
-
-    steps = QUALITIES[quality]
-    if each := drawing.pop("steps", None):
-        steps = Steps(each, each, each, each)
-    size: float | None = None
-    if ventricles:
-        try:
-            size = VENTRICLES.get(ventricles.lower(), None)
-            size = float(ventricles) if size is None else size
-        except ValueError:
-            known = ", ".join(VENTRICLES)
-            raise ValueError(
-                f"ventricles is {ventricles!r}; expected {known}, or a number from -3 to 3"
-            ) from None
-    return BrainSampling(**drawing, steps=steps, ventricles=size, seed=seed)
-
-
-def _generator(weights: Path | None, volume: bool, brains: bool, device: str) -> Any:
-    if brains:
-        from diff_medical.brain.model import BrainGenerator
-
-        return BrainGenerator.from_pretrained(weights, device=device)
-    from diff_medical.generator.model import Generator
-
-    return Generator.from_pretrained(weights, volume=volume, device=device)
-
-
-def _plan(
-    generator: Any, brains: bool, requests: Any, sampling: Any, output: Path, *, dicom: bool
-) -> Any:
-    if brains:
-        from diff_medical.jobs.brain import BrainPlan as kind
-    else:
-        from diff_medical.jobs.generate import Plan as kind
-    return kind(requests, sampling, output, dicom)
-
-
-def _follow(plan: Any, labels: Path, generator: Any, brains: bool) -> Any:
-    """Return the plan for scans of a label map."""
-    if brains:
-        from diff_medical.brain.maps import read_labels
-
-        values, affine = read_labels(labels, generator.grid)
-        return replace(plan, labels=values, affine=affine)
-    from diff_medical.jobs.generate import read_labels as read_channels
-
-    return replace(plan, labels=read_channels(labels, generator, plan.requests[0]))
+    for name in ("ventricles", "from"):
+        if of_brains[name] and labels is not None:
+            raise typer.BadParameter(f"--{name} is of brains that are drawn; leave out --labels")
+    if of_brains["strength"] is not None and not of_brains["from"]:
+        raise typer.BadParameter("--strength is of relatives of a scan; add --from SCAN")
 
 
 def _list(generator: Generator | BrainGenerator, *, as_json: bool) -> None:
@@ -296,7 +246,7 @@ def _list(generator: Generator | BrainGenerator, *, as_json: bool) -> None:
 
 def _make(
     generator: Any,
-    plan: Plan,
+    plan: Any,
     kinds: Sequence[Choice],
     sheet: Path,
     *,
@@ -306,6 +256,7 @@ def _make(
 ) -> None:
     """Make the scans and draw them; print each when it is written."""
     from diff_medical.generator.selection import audit_of, honest
+    from diff_medical.jobs.drawing import draw
     from diff_medical.marks.mark import together
     from diff_medical.pages.contact_sheet import contact_sheet
 
@@ -317,7 +268,7 @@ def _make(
     drawn: list[Made] = []
     marks: list[Mark] = []
     with bar(float(len(plan.requests)), quiet=quiet) as progress:
-        scans = _scans(generator, plan, brains, spent, lambda done: progress.at(done, "scans"))
+        scans = draw(generator, plan, brains, spent, lambda done: progress.at(done, "scans"))
         for path, made, mark in scans:
             if len(drawn) < (DRAWN if made.values.ndim == 2 else DRAWN_VOLUMES):
                 drawn.append(made)
@@ -347,26 +298,8 @@ def _make(
             line += f"; {sum(each.values()):.1f} s of processor: {stages}"
         print_line(f"{sheet}  ({line})")
         print(f"Synthetic: {honest(generator.card, kinds)}.")
-
-
-def _scans(
-    generator: Any,
-    plan: Any,
-    brains: bool,
-    spent: Counter[str],
-    progress: Callable[[float], None],
-) -> Scans:
-    """Make and write the scans; add the processor seconds of each stage of brains to `spent`."""
-    if not brains:
-        from diff_medical.jobs.generate import make
-
-        yield from make(generator, plan, progress)
-        return
-    from diff_medical.jobs.brain import make_brains
-
-    for path, brain, mark in make_brains(generator, plan, progress):
-        spent.update(brain.seconds)
-        yield path, brain.scan, mark
+        if brains and plan.source is not None:
+            print(RELATIVE)
 
 
 def main(arguments: list[str] | None = None) -> int:

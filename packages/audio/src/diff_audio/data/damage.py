@@ -14,7 +14,7 @@ from diff_audio.sound.wave import Wave, power, unit
 
 __all__ = [
     "clipped", "coloured", "decaying_room", "filtered",
-    "low_pass", "scale_to_snr", "tone",
+    "low_pass", "narrow_band", "scale_to_snr", "tone",
 ]  # fmt: skip
 
 
@@ -56,6 +56,15 @@ def low_pass(length: int, cutoff: float, rate: int) -> Wave:
     """Return an eighth-order Butterworth magnitude of zero phase."""
     frequency = np.fft.rfftfreq(length, 1 / rate)
     return (1 / np.sqrt(1 + (frequency / cutoff) ** 16)).astype(np.float32)
+
+
+def narrow_band(rng: Generator, length: int, top: tuple[float, float], rate: int) -> Wave:
+    """Return the magnitude of a telephone's band: from 50 to 350 Hz up to an edge in the range
+    `top`, Hz, 48 dB an octave on both sides.
+    """
+    frequency = np.fft.rfftfreq(length, 1 / rate)
+    below = (rng.uniform(50.0, 350.0) / np.maximum(frequency, 1.0)) ** 16
+    return (low_pass(length, rng.uniform(*top), rate) / np.sqrt(1 + below)).astype(np.float32)
 
 
 def decaying_room(rng: Generator, rate: int) -> NDArray[np.float64]:

@@ -114,6 +114,9 @@ class Item:
             target, noisy = self.mixture()
         if mixing.clip and rng.random() < mixing.clip:
             noisy = damage.clipped(noisy, rng.uniform(*mixing.clip_db))
+        if mixing.narrow and rng.random() < mixing.narrow:
+            curve = damage.narrow_band(rng, self.length, mixing.narrow_hz, self.rate)
+            noisy = damage.filtered(noisy, curve)
         if mixing.codec and rng.random() < mixing.codec:
             codec = mixing.codecs[int(rng.integers(len(mixing.codecs)))]
             noisy = coded(noisy, self.rate, codec, rng.random())
@@ -140,13 +143,13 @@ class Item:
         target = speech
         if self.mixer.rooms and rng.random() < mixing.simulated:
             response = self.mixer.rooms.draw(rng)
-            target, speech = reverberate(speech, response.speech, self.rate)
+            target, speech = reverberate(speech, response.speech, self.rate, keep=mixing.early)
             if response.noises:
                 place = response.noises[int(rng.integers(len(response.noises)))]
                 noise = reverberate(noise, place, self.rate)[1]
         elif rng.random() < mixing.room:
             target, speech = reverberate(
-                speech, damage.decaying_room(rng, self.rate), self.rate, lead=0
+                speech, damage.decaying_room(rng, self.rate), self.rate, 0, mixing.early
             )
         if rng.random() < mixing.silent:
             target, speech = np.zeros_like(target), np.zeros_like(speech)

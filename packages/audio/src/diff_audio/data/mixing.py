@@ -6,15 +6,16 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from diff_audio.data.made_noise import MADE, Made
-from diff_audio.data.rooms import Rooms
+from diff_audio.data.rooms import EARLY, Rooms
 from diff_audio.sound.codec import CODECS, Codec
 
 __all__ = ["Mixing"]
 
 _PROBABILITIES = (
     *("gentle", "silent", "second", "varied", "equaliser", "room", "band_limit"),
-    *("simulated", "clip", "codec", "pairs", "bed", "jump"),
+    *("simulated", "clip", "narrow", "codec", "pairs", "bed", "jump"),
 )
+_RANGES = (*("snr", "gentle_snr", "clip_db", "narrow_hz", "voices", "speed", "bed_db", "jump_db"),)
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,11 @@ class Mixing:
     simulated:      probability of a room with echoes, for speech and noise each from its own
                     place (the target keeps the first 50 ms of the speech): the responses that
                     the corpus holds, or `rooms`, simulated once
+    early:          seconds of a room's response, from the direct sound on, that the target keeps
+                    in place of the first 50 ms
     clip, clip_db:  probability that the recording is cut off, and how far below its peak, dB
+    narrow, narrow_hz: probability of a narrow band, as of a telephone, which the target does not
+                    share, and the range of its upper edge, Hz
     codec, codecs:  probability of a lossy codec, and which; its quality is uniform
     pairs:          probability of a recorded pair of the corpus instead of all that
     jump, jump_db:  probability of two speakers one after the other, and how far one of them is
@@ -73,8 +78,11 @@ class Mixing:
     noises: int = 2
     simulated: float = 0.0
     rooms: Rooms = field(default_factory=Rooms)
+    early: float = EARLY
     clip: float = 0.0
     clip_db: tuple[float, float] = (1.0, 15.0)
+    narrow: float = 0.0
+    narrow_hz: tuple[float, float] = (2800.0, 6000.0)
     codec: float = 0.0
     codecs: tuple[Codec, ...] = ("mulaw", "gsm", "mp3", "vorbis")
     pairs: float = 0.0
@@ -98,7 +106,7 @@ class Mixing:
         for name in _PROBABILITIES:
             if not 0 <= (value := getattr(self, name)) <= 1:
                 raise ValueError(f"{name} must be a probability in [0, 1], got {value}")
-        for name in ("snr", "gentle_snr", "clip_db", "voices", "speed", "bed_db", "jump_db"):
+        for name in _RANGES:
             low, high = getattr(self, name)
             if not low <= high:
                 raise ValueError(f"{name} must be a range, low to high, got {low}, {high}")
@@ -106,6 +114,8 @@ class Mixing:
             raise ValueError(
                 f"voices and noises must be 1 or more, got {self.voices}, {self.noises}"
             )
+        if not self.early > 0:
+            raise ValueError(f"early must be positive, got {self.early}")
         if self.speed[0] <= 0:
             raise ValueError(f"speed must be positive, got {self.speed}")
         if self.snr_law not in ("uniform", "normal"):

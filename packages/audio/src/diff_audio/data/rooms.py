@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from diff_audio.sound.wave import Wave
 from diff_core.files import replacing
 
-__all__ = ["Response", "RoomBank", "Rooms", "reverberate"]
+__all__ = ["EARLY", "Response", "RoomBank", "Rooms", "reverberate"]
 
 EARLY = 0.05  # s: reflections up to here help the ear, and stay in the target
 LEAD = 40  # samples before the direct sound: half of the simulator's fractional delay filter
@@ -118,15 +118,21 @@ class RoomBank:
 
 
 def reverberate(
-    speech: Wave, response: NDArray[np.floating], rate: int, lead: int = LEAD
+    speech: Wave,
+    response: NDArray[np.floating],
+    rate: int,
+    lead: int = LEAD,
+    keep: float = EARLY,
 ) -> tuple[Wave, Wave]:
-    """Return speech in a room: with the first 50 ms of its response, and with all of it."""
+    """Return speech in a room: with the first `keep` seconds of its response, and with all of
+    it.
+    """
     from scipy.fft import next_fast_len
 
     size = next_fast_len(len(speech) + len(response), real=True)  # primes take ten times as long
     spectrum = np.fft.rfft(speech, size)
     early = response.copy()
-    early[lead + round(EARLY * rate) :] = 0.0
+    early[lead + round(keep * rate) :] = 0.0
     near, far = (np.fft.irfft(spectrum * np.fft.rfft(h, size), size) for h in (early, response))
     return near[: len(speech)].astype(np.float32), far[: len(speech)].astype(np.float32)
 

@@ -25,10 +25,11 @@ from diff_audio.denoiser.estimate import estimate
 from diff_audio.denoiser.part import Heard, Part
 from diff_audio.denoiser.settings import Settings
 from diff_audio.denoiser.stream import Stream
-from diff_audio.sound.level import FRAME, Gain, levels
+from diff_audio.sound.level import Gain
+from diff_audio.sound.measured import measure, piece_size
 from diff_audio.sound.resample import CORE_RATE, BandSplit
-from diff_audio.sound.rumble import FILTER_REACH, highpass, without_rumble
 from diff_audio.sound.rumble import REACH as RUMBLE_REACH
+from diff_audio.sound.rumble import without_rumble
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut, windows
 from diff_audio.spectra.stft import Spectral
@@ -39,8 +40,6 @@ from diff_core.progress import Progress
 
 __all__ = ["Denoiser"]
 
-# A piece is 10 s, or less where many channels at a high rate would make it large.
-PIECE_SECONDS, PIECE_SAMPLES = 10.0, 4_000_000
 AROUND = 1.3  # times the network's work are context, resampling and files
 MOST_CHANNELS = 64  # that are believed where there are more of them than samples
 
@@ -145,25 +144,7 @@ class Denoiser(Pretrained):
         blocks: consecutive (C, any) samples; shape: (C, T) of them all. 1 for silence. Raises
         ValueError for samples beyond what 32-bit floats hold.
         """
-        channels, length = shape
-        bands = BandSplit(rate)
-        # One array for all: small ones kept between large ones would break the memory to pieces.
-        frames = -(-math.ceil(length / bands.ratio) // FRAME)
-        power = torch.zeros(1 if linked else channels, frames, dtype=torch.float64)
-        around = bands.context + math.ceil(FILTER_REACH * bands.ratio)
-        for piece, seen in cut(
-            blocks, windows(length, _piece(rate, channels), around, bands.cell)
-        ):
-            if not seen.any():
-                continue
-            core = bands.down(torch.from_numpy(seen).float())
-            low, start = (int(place / bands.ratio) for place in (piece.low, piece.start))
-            stop = int(piece.stop / bands.ratio) if piece.stop < length else low + core.shape[-1]
-            found = levels(highpass(core)[:, start - low : stop - low], linked=linked)
-            power[:, start // FRAME :][:, : found.shape[1]] = found
-        if not torch.isfinite(power).all():
-            raise ValueError("samples lie beyond 1e38 times full scale; scale them to it")
-        return Gain.of(power[0] if linked else power, following=self.follow)
+        return measure(blocks, shape, rate, linked=linked, following=self.follow)
 
     def run(
         self,
@@ -179,7 +160,8 @@ class Denoiser(Pretrained):
         context = self.context(bands, settings.steps)
         pieces = windows(length, max(length, 1), 0)
         if context is not None:
-            pieces = windows(length, max(_piece(rate, channels), 2 * context), context, bands.cell)
+            size = max(piece_size(rate, channels), 2 * context)
+            pieces = windows(length, size, context, bands.cell)
         echo = Echo()
         for piece, seen in cut(blocks, pieces):
             yield self.one(torch.from_numpy(seen), piece, bands, gain, settings, echo)
@@ -297,10 +279,6 @@ class Denoiser(Pretrained):
             position = torch.arange(length, dtype=torch.float64) / frame
             high = upper_band.interpolate(gain.double(), position) * high
         return bands.up(clean, length).double() + high, heard
-
-
-def _piece(rate: int, channels: int) -> int:
-    return min(int(PIECE_SECONDS * rate), max(1, PIECE_SAMPLES // channels))
 
 
 def followed(signal: dict[str, Any]) -> bool:

@@ -24,13 +24,14 @@ from diff_audio.spectra.frame_block import KERNEL, FrameBlock
 from diff_core.condition import Condition
 from diff_core.nn import FourierFeatures
 
-__all__ = ["BandUNet"]
+__all__ = ["FLOOR", "BandNorm", "BandUNet", "rotate"]
 
 _STRIDE = 4  # of the stem, in bins
-_FLOOR = 1e-4  # in the logarithm of the power: 80 dB below full scale
+FLOOR = 1e-4
+"""A floor in the logarithm of the power of spectra of order one."""
 
 
-class _FrameNorm(nn.Module):
+class BandNorm(nn.Module):
     """A normalisation of each frame over channel and frequency; gain and bias per channel and
     band.
     """
@@ -52,9 +53,9 @@ class _BandBlock(nn.Module):
 
     def __init__(self, channels: int, bands: int, embedding: int) -> None:
         super().__init__()
-        self.norm1 = _FrameNorm(channels, bands)
+        self.norm1 = BandNorm(channels, bands)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
-        self.norm2 = _FrameNorm(channels, bands)
+        self.norm2 = BandNorm(channels, bands)
         self.film = nn.Linear(embedding, 2 * channels)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.film.weight)
@@ -134,7 +135,7 @@ class BandUNet(nn.Module):
             _BandBlock(c, f, embedding) for c, f in zip(channels, bands, strict=True)
         )
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 2), (1, 2)) for a, b in pairs)
-        self.last = _FrameNorm(channels[0], bands[0])
+        self.last = BandNorm(channels[0], bands[0])
         self.head = nn.ConvTranspose2d(
             channels[0], 6, (3, 2 * _STRIDE), (1, _STRIDE), (1, _STRIDE // 2)
         )
@@ -161,9 +162,9 @@ class BandUNet(nn.Module):
             raise ValueError(f"x must have shape (B, 2, {self.bins}, N), got {tuple(x.shape)}")
         y = cond.channels
         power = (y / self.unit).square().sum(1, keepdim=True)
-        features = torch.cat((x / self.unit, y / self.unit, 0.25 * (power + _FLOOR).log()), dim=1)
+        features = torch.cat((x / self.unit, y / self.unit, 0.25 * (power + FLOOR).log()), dim=1)
         out = self._body(features.transpose(2, 3), self.time(time)).transpose(2, 3).float()
-        return y + _rotate(out[:, :2], y) + _rotate(out[:, 2:4], x) + self.unit * out[:, 4:]
+        return y + rotate(out[:, :2], y) + rotate(out[:, 2:4], x) + self.unit * out[:, 4:]
 
     def _body(self, features: Tensor, embedding: Tensor) -> Tensor:
         """Map (B, 5, N, F) to (B, 6, N, F)."""
@@ -184,7 +185,7 @@ class BandUNet(nn.Module):
         return self.head(functional.silu(self.last(h)))
 
 
-def _rotate(mask: Tensor, spectrum: Tensor) -> Tensor:
+def rotate(mask: Tensor, spectrum: Tensor) -> Tensor:
     """The complex product of two (B, 2, F, N)."""
     a, b = mask.unbind(1)
     c, d = spectrum.unbind(1)

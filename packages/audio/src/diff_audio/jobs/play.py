@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from diff_audio.sound.mark import marked
 from diff_audio.text import Lexicon, Skipped
 from diff_audio.voice.speaker import Manner, Speaker
 
@@ -36,7 +37,7 @@ def open_loudspeaker(rate: int) -> Any:
 def play(
     speaker: Speaker, text: str, manner: Manner, lexicon: Lexicon | None, stream: Any
 ) -> tuple[float, list[Skipped]]:
-    """Speak a text into an open stream, each sentence as soon as it is made.
+    """Speak a text into an open stream, each sentence as soon as it is made, marked as synthetic.
 
     Returns the seconds that were played, and what was left out. Raises ValueError as
     `Speaker.stream` does.
@@ -45,7 +46,8 @@ def play(
     skipped: list[Skipped] = []
     for piece in speaker.stream(text, manner, lexicon):
         skipped += piece.spoken.skipped
-        stream.write(np.ascontiguousarray(piece.wave[:, None]))
+        wave = marked(piece.wave, speaker.sample_rate, "say", frames)
+        stream.write(np.ascontiguousarray(wave[:, None]))
         frames += len(piece.wave)
     stream.stop()
     stream.close()

@@ -1,5 +1,5 @@
-"""A text spoken into a file: sentence by sentence, at one loudness, marked as synthetic, with a
-record beside it.
+"""A text spoken into a file: sentence by sentence, at one loudness, marked as synthetic in the
+sound and in its tags, with a record beside it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import IO, Any
 import numpy as np
 
 from diff_audio.jobs.times import Cues, check_suffix
+from diff_audio.sound.mark import marked
 from diff_audio.sound.read import BadFile, Recording
 from diff_audio.sound.write import Writer, container_for
 from diff_audio.text import Lexicon, Skipped, summary
@@ -187,11 +188,14 @@ class _Take:
                 progress(min(1.0, read / max(1, len(text))))
 
     def levelled(self) -> Any:
-        """Yield the pieces (T,), at the loudness of the whole."""
+        """Yield the pieces (T,), marked as synthetic and at the loudness of the whole."""
         gain = 1.0 if self._loudness is None else self._level.gain(self._loudness)
         self._spool.seek(0)
+        place = 0
         for size in self._sizes:
             wave = np.frombuffer(self._spool.read(4 * size), np.float32)
+            wave = marked(wave, self._rate, "say", place)
+            place += size
             if self._loudness is not None:
                 wave = limited(wave * np.float32(gain), self._rate)
             yield wave

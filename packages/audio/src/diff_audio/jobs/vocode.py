@@ -10,13 +10,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from diff_audio.jobs.finite import finite_blocks
 from diff_audio.jobs.mel_file import MELS, read_mel
 from diff_audio.sound.names import sound_alone
-from diff_audio.sound.read import BadFile, Recording, probe, read_blocks
+from diff_audio.sound.read import BadFile, Recording, probe
 from diff_audio.sound.wave import Array
 from diff_audio.sound.windows import Window, cut
 from diff_audio.sound.write import Writer, container_for
@@ -124,7 +124,7 @@ def _copied(
     model: Vocoder, found: Recording, settings: Settings, report: Progress
 ) -> Iterator[Array]:
     shape = found.channels, found.frames
-    for piece, part in copy_synthesis(model, _finite(found), shape, found.rate, settings):
+    for piece, part in copy_synthesis(model, finite_blocks(found), shape, found.rate, settings):
         yield part
         report(piece.stop / found.frames)
 
@@ -143,10 +143,10 @@ def _filled(
         )
     around = math.ceil(AROUND * found.rate)
     low, high = max(0, start - around), min(found.frames, stop + around)
-    _, seen = next(cut(_finite(found), [Window(low, high, low, high)]))
+    _, seen = next(cut(finite_blocks(found), [Window(low, high, low, high)]))
     filled = fill(model, torch.from_numpy(seen), found.rate, start - low, stop - low, settings)
     position = 0
-    for block in _finite(found):
+    for block in finite_blocks(found):
         end = position + block.shape[1]
         first, last = max(low, position), min(high, end)
         if first < last:
@@ -154,16 +154,6 @@ def _filled(
             block[:, first - position : last - position] = filled[:, first - low : last - low]
         yield block
         position = end
-
-
-def _finite(found: Recording) -> Iterator[Array]:
-    done = 0
-    for block in read_blocks(found.path):
-        if not np.isfinite(block).all():
-            position = done + int(np.flatnonzero(~np.isfinite(block).all(axis=0))[0])
-            raise BadFile(f"sample {position} is NaN or Inf, at {position / found.rate:.3f} s")
-        done += block.shape[1]
-        yield block
 
 
 def _record(model: Vocoder, settings: Settings, weights: Path, source: Path) -> dict[str, Any]:

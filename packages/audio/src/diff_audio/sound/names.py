@@ -10,7 +10,7 @@ from diff_audio.sound.read import FOREIGN, SUFFIXES
 from diff_core.command import FileKind
 
 __all__ = [
-    "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "SOUND", "TAG", "UNREAD", "VOCODED_TAG",
+    "FILLED_TAG", "NOISE_TAG", "PRODUCTS", "RESTORED_TAG", "SOUND", "TAG", "UNREAD", "VOCODED_TAG",
     "check_output", "is_made_here", "sound_alone", "sound_files", "written_name",
 ]  # fmt: skip
 
@@ -82,12 +82,15 @@ VOCODED_TAG = "_vocoded"
 FILLED_TAG = "_filled"
 """Ends the name of a file with a gap filled."""
 
+RESTORED_TAG = "_restored"
+"""Ends the name of a restored file."""
+
 
 def is_made_here(path: Path) -> bool:
     """Return whether a file is named like an output of this package and its origin lies beside
     it.
     """
-    for tag in (*PRODUCTS, VOCODED_TAG, FILLED_TAG):
+    for tag in (*PRODUCTS, VOCODED_TAG, FILLED_TAG, RESTORED_TAG):
         if path.stem.lower().endswith(tag):
             stem = path.stem[: -len(tag)]
             origins = (path.suffix, *SUFFIXES, *FOREIGN, ".npy")

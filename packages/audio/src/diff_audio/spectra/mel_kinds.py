@@ -7,9 +7,9 @@ on the speaker or the microphone.
 
 A linear discriminant (R. A. Fisher, "The use of multiple measurements in taxonomic problems",
 1936) of these differences, fitted by `benchmarks/audio/mel_kinds.py`, which also prints how many
-it finds. A sample rate or a hop that is only somewhat different is not among the kinds. Our own
-mel of speech without treble (a telephone) looks like one whose bands go higher, so whoever refuses
-a mel must be able to be overruled.
+it finds. A hop of 12 to 16 ms is not among the kinds: speech differs more by speaker than by such
+a hop. Our own mel of speech without treble (a telephone) looks like one whose bands go higher,
+so whoever refuses a mel must be able to be overruled.
 """
 
 from __future__ import annotations
@@ -36,6 +36,9 @@ KINDS = {
     "HTK without norm": "bands on the scale of HTK without norm (torchaudio)",
     "power": "logarithms of powers",
     "7.6 kHz": "bands from 80 Hz to 7.6 kHz",
+    "24 kHz": "bands up to 12 kHz, at 24 kHz",
+    "24 kHz, to 8 kHz": "frames every 256 samples, at 24 kHz",
+    "16 kHz, hop 160": "frames every 10 ms, at 16 kHz",
 }
 """The kinds that are told apart, and what they are."""
 

@@ -10,8 +10,8 @@ __all__ = ["FOLDER", "Shipped", "path_of"]
 FOLDER = Path(__file__).parent
 """The folder of the checkpoints."""
 
-Shipped = Literal["denoise", "vocoder", "voice"]
-"""The names of the checkpoints."""
+Shipped = Literal["denoise", "live", "restore", "vocoder", "voice"]
+"""The names of the checkpoints; not every version of the package brings all of them."""
 
 
 def path_of(name: Shipped) -> Path:

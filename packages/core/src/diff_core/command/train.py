@@ -58,6 +58,12 @@ class Choices:
             "of the run."
         ),
     ] = None
+    sweep: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML with values to try for keys of the recipe: a run for each, and a table."
+        ),
+    ] = None
     start_from: Annotated[
         Path | None,
         typer.Option(help="Weights to begin with: a file, or `shipped`. For fine-tuning."),
@@ -83,7 +89,9 @@ class Choices:
 
     def check(self) -> None:
         """Raise typer.BadParameter for options that contradict each other or what is in OUT."""
-        held = (self.out / "state.safetensors").exists()
+        from diff_core.train.sweep import SWEEP
+
+        held = any((self.out / name).exists() for name in ("state.safetensors", SWEEP))
         if held != self.resume and not (self.dry_run and not self.resume):
             raise typer.BadParameter(
                 f"{self.out} holds a run; go on with it by --resume, or give another --out"
@@ -92,8 +100,18 @@ class Choices:
             )
         if self.resume and self.start_from:
             raise typer.BadParameter("--resume goes on from OUT's state; leave --start-from out")
+        if self.is_sweep() and self.seed is not None:
+            raise typer.BadParameter("a sweep has `seeds` in its file; leave --seed out")
+        if self.sweep and (self.out / "state.safetensors").exists():
+            raise typer.BadParameter(f"{self.out} holds a run, not a sweep; give another --out")
         if self.grow and not self.start_from:
             raise typer.BadParameter("--grow enlarges the model of --start-from; give both")
+
+    def is_sweep(self) -> bool:
+        """Return whether the options ask for a sweep, or to go on with that in OUT."""
+        from diff_core.train.sweep import SWEEP
+
+        return self.sweep is not None or self.resume and (self.out / SWEEP).exists()
 
 
 @dataclass(frozen=True)
@@ -120,6 +138,7 @@ class Task:
         from diff_core.train.distributed import leave
         from diff_core.train.run import RECIPE, Options, run_job
         from diff_core.train.stop import Stopped, TrainingError
+        from diff_core.train.sweep_run import run_sweep
 
         seed = [] if choices.seed is None else [f"train.seed={choices.seed}"]
         is_shipped = self.shipped and str(choices.start_from) == "shipped"
@@ -138,7 +157,11 @@ class Task:
             own = out / RECIPE if choices.resume and (out / RECIPE).exists() else None
             recipe = choices.recipe or begin or own or self.default
             settings = [*(choices.overrides or ()), *seed]
-            run_job(import_module(self.module), recipe, settings, inputs, options)
+            module = import_module(self.module)
+            if choices.is_sweep():
+                run_sweep(module, recipe, settings, inputs, options, choices.sweep)
+            else:
+                run_job(module, recipe, settings, inputs, options)
         except Stopped as stopped:
             if is_first():
                 print_line(f"{prefix}: {stopped}; go on with --resume", sys.stderr)
@@ -183,7 +206,8 @@ def training_command(
         f"{help}\n\n"
         f"Writes OUT/{name}.safetensors (averaged weights and model card), OUT/log.jsonl (losses "
         "and scores), OUT/curves.png (the same drawn), OUT/recipe.json (every number of the run) "
-        "and OUT/state.safetensors (to resume from). "
+        "and OUT/state.safetensors (to resume from). With --sweep, it writes the runs to OUT/runs "
+        "and OUT/sweep.csv and OUT/sweep.png, which compare them. "
         f"Several processes: accelerate launch -m {command} {name} ..."
     )
     _declare(run, inputs, Choices)

@@ -36,7 +36,7 @@ from torch.nn.functional import softplus
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser
-from diff_core.distil.rows import frozen, normal, placed
+from diff_core.distil.rows import check_t_min, keep_teacher, normal, placed
 from diff_core.forward import marginal
 from diff_core.grid import check_times
 
@@ -101,10 +101,8 @@ class AdversarialDistillation:
         for name in ("teaching", "penalty"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected a number from 0 up")
-        if not 0 <= self.t_min < 1:
-            raise ValueError(f"t_min is {self.t_min}; expected 0 <= t_min < 1")
-        if self.teacher is not None:
-            object.__setattr__(self, "teacher", frozen(self.teacher))
+        check_t_min(self.t_min)
+        keep_teacher(self, self.teacher)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoise, Denoiser
-from diff_core.distil.rows import follow, frozen, normal, pick, placed
+from diff_core.distil.rows import follow, frozen, keep_teacher, normal, pick, placed
 from diff_core.forward import marginal
 from diff_core.grid import check_times
 from diff_core.schedule import log_snr
@@ -119,7 +119,7 @@ class ConsistencyDistillation:
         object.__setattr__(self, "times", times)
         if self.teacher is not None:
             self.teacher.check(times[:-1])
-            object.__setattr__(self, "teacher", frozen(self.teacher))
+        keep_teacher(self, self.teacher)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

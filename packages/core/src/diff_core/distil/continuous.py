@@ -27,7 +27,7 @@ from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
 from diff_core.distil.consistency import squared
 from diff_core.distil.reflow import flow_weight
-from diff_core.distil.rows import clean_target, draw_times, frozen, normal
+from diff_core.distil.rows import check_t_min, clean_target, draw_times, keep_teacher, normal
 from diff_core.distil.tangent import along, flow_time
 from diff_core.forward import marginal
 from diff_core.schedule import log_snr
@@ -62,10 +62,8 @@ class ContinuousConsistency:
     def __post_init__(self) -> None:
         if self.limit is not None and not self.limit > 0:
             raise ValueError(f"limit is {self.limit}; expected a number above 0, or None")
-        if not 0 < self.t_min < 1:
-            raise ValueError(f"t_min is {self.t_min}; expected 0 < t_min < 1")
-        if self.teacher is not None:
-            object.__setattr__(self, "teacher", frozen(self.teacher))
+        check_t_min(self.t_min, zero=False)
+        keep_teacher(self, self.teacher)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

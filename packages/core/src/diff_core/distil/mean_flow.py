@@ -33,9 +33,10 @@ from diff_core.distil.consistency import Distance, squared
 from diff_core.distil.reflow import flow_weight
 from diff_core.distil.rows import (
     as_flow_map,
+    check_t_min,
     clean_target,
     draw_times,
-    frozen,
+    keep_teacher,
     normal,
     subset,
 )
@@ -76,10 +77,8 @@ class MeanFlow:
     def __post_init__(self) -> None:
         if not 0 <= self.same <= 1:
             raise ValueError(f"same is {self.same}; expected a share from 0 to 1")
-        if not 0 < self.t_min < 1:
-            raise ValueError(f"t_min is {self.t_min}; expected 0 < t_min < 1")
-        if self.teacher is not None:
-            object.__setattr__(self, "teacher", frozen(self.teacher))
+        check_t_min(self.t_min, zero=False)
+        keep_teacher(self, self.teacher)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

@@ -33,7 +33,7 @@ from torch import Tensor
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
-from diff_core.distil.rows import frozen, normal, placed, two_steps
+from diff_core.distil.rows import keep_teacher, normal, placed, two_steps
 from diff_core.forward import marginal
 from diff_core.grid import check_times
 from diff_core.schedule import log_snr
@@ -70,7 +70,7 @@ class ProgressiveDistillation:
             raise ValueError(f"times has {len(times) - 1} steps; expected an even number")
         self.teacher.check(times[:-1])
         object.__setattr__(self, "times", times)
-        object.__setattr__(self, "teacher", frozen(self.teacher))
+        keep_teacher(self, self.teacher)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser
+from diff_core.distil.rows import check_t_min
 from diff_core.forward import marginal
 from diff_core.grid import check_times
 from diff_core.noise import Keyed
@@ -53,8 +54,7 @@ class Reflow:
     t_min: float = 1e-3
 
     def __post_init__(self) -> None:
-        if not 0 <= self.t_min < 1:
-            raise ValueError(f"t_min is {self.t_min}; expected 0 <= t_min < 1")
+        check_t_min(self.t_min)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

@@ -27,11 +27,13 @@ from diff_core.train.times import Times
 
 __all__ = [
     "as_flow_map",
+    "check_t_min",
     "clean_target",
     "ddim_weights",
     "draw_times",
     "follow",
     "frozen",
+    "keep_teacher",
     "normal",
     "pick",
     "placed",
@@ -46,6 +48,18 @@ Module = TypeVar("Module", bound=nn.Module)
 def frozen(module: Module) -> Module:
     """A copy in evaluation mode and without gradients, out of reach of the training."""
     return copy.deepcopy(module).eval().requires_grad_(False)
+
+
+def keep_teacher(objective: object, teacher: Denoiser | None) -> None:
+    """Put a `frozen` copy in the place of the teacher of a frozen dataclass, if it has one."""
+    if teacher is not None:
+        object.__setattr__(objective, "teacher", frozen(teacher))
+
+
+def check_t_min(t_min: float, *, zero: bool = True) -> None:
+    """Raise ValueError unless 0 <= t_min < 1; without `zero`, unless 0 < t_min < 1."""
+    if not 0 <= t_min < 1 or (t_min == 0 and not zero):
+        raise ValueError(f"t_min is {t_min}; expected 0 {'<=' if zero else '<'} t_min < 1")
 
 
 def placed(teacher: Denoiser, student: Denoiser, x: Tensor) -> Denoiser:

@@ -20,9 +20,10 @@ from diff_core.distil.consistency import Distance, squared
 from diff_core.distil.reflow import flow_weight
 from diff_core.distil.rows import (
     as_flow_map,
+    check_t_min,
     clean_target,
     draw_times,
-    frozen,
+    keep_teacher,
     normal,
     pick,
     subset,
@@ -65,10 +66,8 @@ class Shortcut:
             raise ValueError(f"steps is {self.steps}; expected a power of 2, from 2 up")
         if not 0 <= self.doubled <= 1:
             raise ValueError(f"doubled is {self.doubled}; expected a share from 0 to 1")
-        if not 0 <= self.t_min < 1:
-            raise ValueError(f"t_min is {self.t_min}; expected 0 <= t_min < 1")
-        if self.teacher is not None:
-            object.__setattr__(self, "teacher", frozen(self.teacher))
+        check_t_min(self.t_min)
+        keep_teacher(self, self.teacher)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator

@@ -26,6 +26,11 @@ from .pairing import (
     Naming as Naming,
     match_files as match_files,
 )
+from .sample_score import (
+    RandomFeatures as RandomFeatures,
+    SampleScore as SampleScore,
+    frechet_distance as frechet_distance,
+)
 from .snr_loss import (
     SnrLoss as SnrLoss,
     snr_loss as snr_loss,

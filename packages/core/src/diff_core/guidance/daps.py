@@ -52,6 +52,9 @@ class Daps:
     when called, if x has another shape than the signal measured.
     """
 
+    order = 1
+    stochastic = True
+
     measurement: AnyMeasurement
     solver_steps: int = 5
     sigma_data: float | None = None
@@ -67,14 +70,6 @@ class Daps:
                 raise ValueError(f"{name} is {value}; expected a number above 0")
         if not isinstance(self.measurement, Measurement) and self.measurement.sigma == 0:
             raise ValueError("measurement.sigma is 0; expected noise, for a nonlinear measurement")
-
-    @property
-    def order(self) -> int:
-        return 1
-
-    @property
-    def stochastic(self) -> bool:
-        return True
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows (r_t^2, then for each Euler step the weights of x and of D)."""

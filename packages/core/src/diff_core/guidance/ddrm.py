@@ -42,6 +42,9 @@ class Ddrm:
     another shape than the signal measured.
     """
 
+    order = 1
+    stochastic = True
+
     measurement: Measurement
     eta: float = 0.85
     eta_b: float = 1.0
@@ -63,14 +66,6 @@ class Ddrm:
         operator = self.measurement.operator
         assert isinstance(operator, SpectralOperator)
         return operator
-
-    @property
-    def order(self) -> int:
-        return 1
-
-    @property
-    def stochastic(self) -> bool:
-        return True
 
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         return levels(schedule, times)

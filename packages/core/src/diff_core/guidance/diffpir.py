@@ -81,15 +81,13 @@ class Renoise:
     Raises ValueError unless 0 <= zeta <= 1.
     """
 
+    order = 1
+
     zeta: float = 0.3
 
     def __post_init__(self) -> None:
         if not 0 <= self.zeta <= 1:
             raise ValueError(f"zeta is {self.zeta}; expected 0 (deterministic) to 1 (all new)")
-
-    @property
-    def order(self) -> int:
-        return 1
 
     @property
     def stochastic(self) -> bool:

@@ -8,6 +8,7 @@ from diff_core.sample.ancestral import Ancestral, Ddim
 from diff_core.sample.churn import HeunChurn
 from diff_core.sample.consistency import Consistency
 from diff_core.sample.corrector import PredictorCorrector
+from diff_core.sample.fitted import fit_times
 from diff_core.sample.flow_time import Kutta3, Midpoint
 from diff_core.sample.loop import Denoise, Memory, OnStep, Plan, Sampler, levels, sample
 from diff_core.sample.multistep import DpmSolverPP2M, DpmSolverPP3M
@@ -40,6 +41,7 @@ __all__ = [
     "Sampler",
     "TrigAdams",
     "UniPC",
+    "fit_times",
     "levels",
     "sample",
     "sample_adaptive",

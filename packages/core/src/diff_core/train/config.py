@@ -19,7 +19,8 @@ class TrainConfig:
                       network alone: more parts need less memory. At least one a process is made.
                       The noise is drawn part by part: with as many parts the numbers are the same
                       however many processes share them
-    optimizer:        sgd (Nesterov's momentum), adam or adamw (weight decay decoupled)
+    optimizer:        sgd (Nesterov's momentum), adam, adamw (weight decay decoupled), or muon:
+                      Muon for matrices and filters, AdamW for the rest, at AdamW's rates
     learning_rate:    peak; reached after `warmup` steps
     schedule:         after the warm-up: cosine down to `final_rate` at the last step, inverse_sqrt
                       (rate times sqrt(warmup / step), not below `final_rate`), or constant
@@ -50,7 +51,7 @@ class TrainConfig:
     steps: int
     batch_size: int = 16
     accumulate: int = 1
-    optimizer: Literal["sgd", "adam", "adamw"] = "adamw"
+    optimizer: Literal["sgd", "adam", "adamw", "muon"] = "adamw"
     learning_rate: float = 1e-3
     schedule: Literal["cosine", "inverse_sqrt", "constant"] = "cosine"
     warmup: int = 200
@@ -98,7 +99,7 @@ class TrainConfig:
         if self.clip <= 0:
             raise ValueError(f"clip is {self.clip}; expected a positive norm")
         choices = {
-            "optimizer": ("sgd", "adam", "adamw"),
+            "optimizer": ("sgd", "adam", "adamw", "muon"),
             "schedule": ("cosine", "inverse_sqrt", "constant"),
             "precision": ("auto", "float32", "bfloat16"),
             "better": ("higher", "lower"),

@@ -52,19 +52,20 @@ class _Run(Generic[M]):
     report: Report
     signals: Signals
     progress: Progress
+    until: int
     skipped: int = 0
 
     def take(self, step: int, parts: Any) -> None:
         """Take a step, note it, and save what is due. Raises Stopped after a signal."""
         outcome = self.stepper.take(step, parts, asked=self.signals.are_caught)
         done, main = step + 1, self.among.rank == 0
-        last = done == self.config.steps
+        last, ends = done == self.config.steps, done == self.until
         self.progress = self.progress.stepped(outcome.loss if outcome.taken else None)
         if outcome.taken:
             self.skipped = 0
             for average in self.averages.values():
                 average.update(self.model, step)
-            if done % self.config.log_every == 0 or last:
+            if done % self.config.log_every == 0 or ends:
                 rate, loss = learning_rate(self.config, step), self.progress.loss
                 values = {"loss": loss, "rate": rate, "gradient": outcome.gradient}
                 self.report.write(done, values)
@@ -72,7 +73,7 @@ class _Run(Generic[M]):
             self._skip(done, self.batches.names(self.samples, step, outcome.bad))
         self.report.advance(self.progress.loss)
         self.snapshots.take(done, last=last, write=main)
-        if outcome.asked or done % self.config.checkpoint_every == 0 or last:
+        if outcome.asked or done % self.config.checkpoint_every == 0 or ends:
             self.state.save(self.progress, keep=self.config.keep, write=main)
         if outcome.asked:
             self.among.wait()  # for the checkpoint: a launcher ends all when the first ends
@@ -106,7 +107,7 @@ class _Run(Generic[M]):
             if keep and (not self.config.best or self.progress.best_step == done):
                 keep(average, done)
         self.progress = replace(self.progress, validated=done)
-        if self.config.best:
+        if self.config.best or done == self.until:
             self.state.save(self.progress, keep=self.config.keep, write=self.among.rank == 0)
         if any(self.among.total([float(self.progress.is_over(self.config))])):
             best = self.progress.best_step
@@ -140,6 +141,7 @@ def train(
     board: bool = False,
     among: Processes | None = None,
     score_start: bool = False,
+    until: int | None = None,
 ) -> M:
     """Train a model and return its average, in evaluation mode.
 
@@ -156,6 +158,8 @@ def train(
     board:   write TensorBoard's files to `directory`/board
     among:   the processes of this run; default: this one, and those that a launcher started
     score_start: validate the model as it is given, as step 0: what a fine-tuning has to better
+    until:   the step after which this call ends, its state saved; the next call goes on from
+             there. The learning rates are those of `config.steps` all the same
 
     Raises TrainingError after `config.patience` bad steps in a row, if another process is lost or
     while another run is in the directory, CheckpointError if it holds the state of another model,
@@ -183,12 +187,12 @@ def train(
             average.follow(model)
         state = State(directory, description, model, averages, stepper.optimizer)
         progress = _resume(state, Progress.of(config, batches, among, dtype), among)
-        start, stop = progress.step, config.steps
+        start, stop = progress.step, min(config.steps, until or config.steps)
         report = Report(directory, start, stop, speaks=among.rank == 0, board=board)
         stack.enter_context(report)
         run = _Run(
             model, samples, config, among, batches, averages, snapshots, stepper, state, report,
-            signals, progress,
+            signals, progress, stop,
         )  # fmt: skip
         shown, over = show if board else None, progress.is_over(config)
         if validate and progress.lacks_validation(config, score_start=score_start):

@@ -26,27 +26,31 @@ MODEL = ".safetensors"
 _FLOAT = re.compile(r"^[-+]?(\d[\d_]*)(\.\d*)?[eE][-+]?\d+$")
 
 
-def read_recipe(kind: type[R], path: Path, overrides: Sequence[str] = ()) -> R:
+def read_recipe(
+    kind: type[R], path: Path, overrides: Sequence[str] = (), *, what: str = "recipe"
+) -> R:
     """The recipe in a YAML file, with settings like `train.steps=1000` put in place of its own.
 
     path: or a model (.safetensors), whose card has the recipe that made it
+    what: the word for the file in errors
 
     Raises ValueError for a file that is missing or no YAML, a key that `kind` does not have (with
     the nearest that it has), and a value of the wrong type or out of range.
     """
+    where = f"{what} {path}"
     if not path.is_file():
-        raise ValueError(f"recipe {path}: no such file")
-    found = _of_card(path) if path.suffix == MODEL else _parse(path.read_text(), f"recipe {path}")
+        raise ValueError(f"{where}: no such file")
+    found = _of_card(path) if path.suffix == MODEL else _parse(path.read_text(), where)
     if found is not None and not isinstance(found, dict):
-        raise ValueError(f"recipe {path}: expected sections with `key: value` lines")
+        raise ValueError(f"{where}: expected sections with `key: value` lines")
     settings: dict[str, Any] = found or {}
-    _check(kind, settings, f"recipe {path}: ")
+    _check(kind, settings, f"{where}: ")
     for override in overrides:
         name, equals, text = override.partition("=")
         if not equals or not all(name.split(".")):
             raise ValueError(f"{override!r} is no setting; expected KEY=VALUE: train.steps=1000")
         _put(settings, name.split("."), _parse(text, name))
-    return make_recipe(kind, settings, f"recipe {path}: ")
+    return make_recipe(kind, settings, f"{where}: ")
 
 
 def _of_card(path: Path) -> dict[str, Any]:

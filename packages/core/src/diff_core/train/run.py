@@ -44,7 +44,7 @@ _REHEARSAL = 10
 
 @dataclass(frozen=True)
 class Options:
-    """The options of the training command beside recipe and data."""
+    """The options of the training command beside recipe and data; `until` is that of `train`."""
 
     name: str
     out: Path
@@ -53,6 +53,8 @@ class Options:
     dry_run: bool = False
     board: bool = False
     device: str = "auto"
+    until: int | None = None
+    quiet: bool = False
 
 
 def run_job(
@@ -76,7 +78,7 @@ def run_job(
             torch.manual_seed(config.seed)
             job: Job[Any] = module.build(recipe, inputs, out)
         before = _past(job.model, options, write=writes)
-        if among.rank == 0:
+        if among.rank == 0 and not options.quiet:
             _print([*job.plan, *_plan(job, config, among)])
         if options.dry_run:
             lines = _rehearse(job, config, among)
@@ -147,13 +149,15 @@ def _train(
         board=options.board,
         among=among,
         score_start=before is not None,
+        until=options.until,
     )
     if among.rank:
         return
     if not weights.exists() or (not config.best and not kept):  # resumed after its last step
         keep(average, read_progress(out / "state.safetensors").step)
     _draw(log, out / "curves.png")
-    print_line(str(weights))
+    if not options.quiet:
+        print_line(str(weights))
 
 
 def _print(lines: Sequence[str]) -> None:

@@ -9,24 +9,14 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from diff_core.train.batches import Batches
 from diff_core.train.config import TrainConfig, learning_rate
 from diff_core.train.distributed import Processes, whole
 from diff_core.train.job import Loss
+from diff_core.train.optimizer import make_optimizer
 
-__all__ = ["Outcome", "Stepper", "make_optimizer"]
-
-
-def make_optimizer(parameters: Sequence[nn.Parameter], config: TrainConfig) -> Optimizer:
-    """The optimiser that the settings name, at their peak rate."""
-    rate, decay = config.learning_rate, config.weight_decay
-    if config.optimizer == "sgd":
-        nesterov = config.momentum > 0
-        return SGD(parameters, rate, config.momentum, weight_decay=decay, nesterov=nesterov)
-    kind = Adam if config.optimizer == "adam" else AdamW
-    return kind(parameters, rate, (config.momentum, config.beta2), weight_decay=decay)
+__all__ = ["Outcome", "Stepper"]
 
 
 @dataclass(frozen=True)
@@ -74,8 +64,7 @@ class Stepper:
         among: Processes,
     ) -> None:
         self.config, self.batches, self.among = config, batches, among
-        parameters = [p for p in model.parameters() if p.requires_grad]
-        self.optimizer = make_optimizer(parameters, config)
+        self.optimizer = make_optimizer(model, config)
         self._losses = among.prepare(_Objective(model, objective), self.optimizer)
         self._parameters = [p for p in model.parameters() if p.requires_grad]
 

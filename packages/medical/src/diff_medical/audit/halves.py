@@ -2,7 +2,8 @@
 
 Both halves are cut before anything is blurred, so what lies beyond the seam plays no part. Halves
 of every axis are compared, each with both halves of a scan, mirrored or not, moved by up to
-`SHIFT` pixels.
+`SHIFT` pixels. A half that holds little of a body is not compared: the tip of one head is like
+that of any other.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ __all__ = ["halves"]
 Array = NDArray[np.float32]
 
 LEAST = 32  # pixels of an axis that has halves
+BODY = 0.05  # tones above are body
+FILLED = 0.08  # share of a half that is body
 
 
 def halves(
@@ -30,19 +33,21 @@ def halves(
 
     one, others: tones of samples (N, *S) and scans (M, *S), not their details
 
-    Returns ncc (N,), 0 for a sample without a half that has contrast, and the scan's index (N,).
+    Returns ncc (N,), 0 for a sample without a half that has a body and contrast, and the scan's
+    index (N,).
     """
     axes = [axis for axis in range(1, one.ndim) if one.shape[axis] >= LEAST]
     best = np.zeros(len(one), np.float32)
     index = np.zeros(len(one), np.int64)
     pairs = list(itertools.product(axes, (0, 1), (0, 1)))
     for number, (axis, first, second) in enumerate(pairs):
-        mine, theirs = (
-            detail(_half(values, axis, side)) for values, side in ((one, first), (others, second))
-        )
-        ncc, scan = nearest(mine, theirs, likeness(mine, theirs))
-        better = ncc > best
-        best[better], index[better] = ncc[better], scan[better]
+        mine, theirs = _half(one, axis, first), _half(others, axis, second)
+        rows, columns = (np.flatnonzero(_is_filled(values)) for values in (mine, theirs))
+        if len(rows) and len(columns):
+            mine, theirs = detail(mine[rows]), detail(theirs[columns])
+            ncc, scan = nearest(mine, theirs, likeness(mine, theirs))
+            better = ncc > best[rows]
+            best[rows[better]], index[rows[better]] = ncc[better], columns[scan[better]]
         if progress:
             progress((number + 1) / len(pairs))
     return best, index
@@ -52,3 +57,8 @@ def _half(values: Array, axis: int, side: int) -> Array:
     middle = values.shape[axis] // 2
     part = slice(0, middle) if side == 0 else slice(values.shape[axis] - middle, None)
     return values[(slice(None),) * axis + (part,)]
+
+
+def _is_filled(values: Array) -> NDArray[np.bool_]:
+    """Return (N,) whether enough of each half is body."""
+    return (values > BODY).reshape(len(values), -1).mean(1) >= FILLED

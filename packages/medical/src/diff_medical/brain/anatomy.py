@@ -13,7 +13,7 @@ from diff_core.noise import Keyed
 from diff_core.schedule import Edm
 from diff_medical.brain.grid import TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, waves
-from diff_medical.brain.stage import Progress, Stage
+from diff_medical.brain.stage import Near, Progress, Stage
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["FACTOR", "Anatomy"]
@@ -97,15 +97,21 @@ class Anatomy(Stage):
         *,
         guidance: float = 1.0,
         temperature: float = 1.0,
+        near: Tensor | None = None,
+        strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Tensor:
-        """Draw fractions (B, 5, *cells of 4 voxels); they may leave 0 to 1 a little."""
+        """Draw fractions (B, 5, *cells of 4 voxels); they may leave 0 to 1 a little.
+
+        near:     fractions whose relatives are drawn, and `strength` as for `Near`
+        """
         device = self.get_buffer("mean").device
         words = torch.zeros(len(seeds), self.words) if words is None else words
         cond = Condition(vector=words.to(device), channels=self.position(len(seeds)))
         x = self.drawn(
             self.whole, seeds, steps, cond,
             stream=START_NOISE, temperature=temperature, guidance=guidance, progress=progress,
+            near=None if near is None else Near(self.encode(near.to(device)), strength),
         )  # fmt: skip
         return self.decode(x)
 

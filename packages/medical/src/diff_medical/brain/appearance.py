@@ -12,9 +12,9 @@ from diff_core.nn import UNet
 from diff_core.noise import Keyed
 from diff_core.schedule import Edm
 from diff_medical.brain.fractions import head_box, one_hot
-from diff_medical.brain.grid import TISSUES, Grid
+from diff_medical.brain.grid import CLASSES, TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, Shape, waves
-from diff_medical.brain.stage import Progress, Stage
+from diff_medical.brain.stage import Near, Progress, Stage
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["Appearance"]
@@ -84,11 +84,15 @@ class Appearance(Stage):
         seeds: Sequence[int],
         steps: int,
         words: Tensor | None = None,
+        *,
+        near: Tensor | None = None,
+        strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Tensor:
         """Draw scans (B, *S) of label maps (B, *S), within the head's box, one head at a time.
 
         White matter is about 1, and air 0. Words default to all 0, of which nothing is said.
+        near: scans (B, *S) whose relatives are drawn, and `strength` as for `Near`
         """
         words = torch.zeros(len(seeds), self.words) if words is None else words
         image = torch.zeros(labels.shape)
@@ -105,16 +109,32 @@ class Appearance(Stage):
                 if progress:
                     progress((row + done) / len(seeds))
 
-            shape = [n // 2 for n in part.shape[1:]]
+            here = None
+            if near is not None:
+                scan = near[(slice(row, row + 1), *box)].to(device)
+                here = Near(self.encode(scan, part), strength)
             drawn = self.drawn(
-                shape, [seed], steps, cond, stream=START_NOISE, top=TOP, progress=share
-            )
+                [n // 2 for n in part.shape[1:]], [seed], steps, cond,
+                stream=START_NOISE, top=TOP, near=here, progress=share,
+            )  # fmt: skip
             made = self.decode(drawn, part).clamp_min(0) * (part > 0)
             image[(row, *box)] = made[0].cpu()
         return image
 
     def _beside(self, like: Tensor) -> Tensor:
         return self.get_buffer("scale").to(like)[:, None, None, None]
+
+
+def contrast(image: Tensor, labels: Tensor) -> Tensor:
+    """Return the median (5,) of each class but air over that of white matter; 0 for none.
+
+    image, labels: (*S)
+    """
+    medians = [
+        float(image[labels == k].float().median()) if (labels == k).any() else 0.0
+        for k in range(1, len(CLASSES))
+    ]
+    return torch.tensor([median / max(medians[2], 1e-3) for median in medians])
 
 
 def typical(labels: Tensor) -> Tensor:

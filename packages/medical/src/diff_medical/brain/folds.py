@@ -14,7 +14,7 @@ from diff_core.schedule import Edm
 from diff_medical.brain.fractions import simplex
 from diff_medical.brain.grid import TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, Shape
-from diff_medical.brain.stage import Progress, Stage, shares_given
+from diff_medical.brain.stage import Near, Progress, Stage, shares_given
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["FACTOR", "Folds"]
@@ -54,13 +54,26 @@ class Folds(Stage):
         return shares_given(coarse, noise, BLUR, start, self.whole)
 
     def sample(
-        self, coarse: Tensor, seeds: Sequence[int], steps: int, progress: Progress | None = None
+        self,
+        coarse: Tensor,
+        seeds: Sequence[int],
+        steps: int,
+        *,
+        near: Tensor | None = None,
+        strength: float = 1.0,
+        progress: Progress | None = None,
     ) -> Tensor:
-        """Draw fractions (B, 5, *cells of 2 voxels), given those of 4 voxels."""
+        """Draw fractions (B, 5, *cells of 2 voxels), given those of 4 voxels.
+
+        near: fractions whose relatives are drawn, and `strength` as for `Near`
+        """
         coarse = simplex(coarse)
         cond = Condition(channels=self.channels(coarse, Keyed(seeds)(BLURRING, coarse)))
         shape = coarse.shape[2:]
-        x = self.drawn(shape, seeds, steps, cond, stream=START_NOISE, progress=progress)
+        x = self.drawn(
+            shape, seeds, steps, cond, stream=START_NOISE, progress=progress,
+            near=None if near is None else Near(self.encode(near.to(coarse))[1], strength),
+        )  # fmt: skip
         return simplex(self.decode(coarse, x))
 
     def _beside(self, like: Tensor) -> Tensor:

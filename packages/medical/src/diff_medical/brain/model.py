@@ -17,11 +17,13 @@ from diff_core import io
 from diff_core.device import pick_device
 from diff_core.io import Card
 from diff_medical.brain.anatomy import Anatomy
-from diff_medical.brain.appearance import Appearance
+from diff_medical.brain.appearance import Appearance, contrast
 from diff_medical.brain.borders import Borders, LabelNetwork
 from diff_medical.brain.folds import Folds
+from diff_medical.brain.fractions import fractions
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.sampling import BrainSampling
+from diff_medical.brain.source import Source
 from diff_medical.generator.kinds import Kinds
 from diff_medical.generator.model import Made
 from diff_medical.generator.request import Request
@@ -134,6 +136,12 @@ class BrainGenerator:
         """The names of the stages that are there, in their order."""
         return tuple(name for name in STAGES if name in self._stages)
 
+    def stage(self, name: str) -> Any:
+        """Return a stage. Raises ValueError for one that is missing."""
+        if name not in self._stages:
+            raise ValueError(f"the model has no stage {name}; train it first")
+        return self._stages[name]
+
     def check(self, *, labels: bool) -> None:
         """Raise ValueError for a stage that is missing; with `labels` only the last is needed."""
         needed = ["appearance"] if labels else list(STAGES)
@@ -148,6 +156,7 @@ class BrainGenerator:
         *,
         labels: NDArray[np.uint8] | None = None,
         affine: NDArray[np.float64] | None = None,
+        source: Source | None = None,
         progress: Callable[[float], None] | None = None,
     ) -> Brain:
         """Draw one brain.
@@ -155,42 +164,67 @@ class BrainGenerator:
         labels:   (X, Y, Z) of the model's grid, 0 to 5, aligned as its training people: the scan
                   is of these. Default: drawn
         affine:   (4, 4) of the labels; default: that of a head of a size that is drawn
+        source:   a brain of which a relative is drawn, at `sampling.strength`; it lies where the
+                  source does, and has its contrast
         progress: called with the share that is done
 
-        Raises ValueError for labels of another shape or with other values, and for a stage that is
-        missing.
+        Raises ValueError for labels or a source of another shape or with other values, for both
+        at once, and for a stage that is missing.
         """
         self.check(labels=labels is not None)
         clock = _Clock(progress, tuple(STAGES) if labels is None else ("appearance",))
+        if source is not None:
+            if labels is not None:
+                raise ValueError("labels and source are both given; expected one of them")
+            check_labels(source.labels, self.grid)
         if labels is None:
-            drawn = self._labels(seed, sampling, clock)
+            drawn = self._labels(seed, sampling, source, clock)
             anatomy: Any = self._stages["anatomy"]
-            affine = self.grid.in_head(anatomy.head_size(seed))
+            size = anatomy.head_size(seed)
+            affine = self.grid.in_head(size) if source is None else source.affine
         else:
             check_labels(labels, self.grid)
             drawn = torch.from_numpy(np.ascontiguousarray(labels))[None]
             affine = self.grid.in_head() if affine is None else affine
         appearance: Any = self._stages["appearance"]
         with torch.no_grad(), clock.stage("appearance") as share:
-            words, steps = appearance.asked([seed]), sampling.steps.appearance
-            image = appearance.sample(drawn, [seed], steps, words, progress=share)[0].numpy()
+            scan, words = None, appearance.asked([seed])
+            if source is not None:
+                scan, of = source.tensors()
+                words = appearance.measured(contrast(scan[0], of[0])[None])
+            image = appearance.sample(
+                drawn, [seed], sampling.steps.appearance, words,
+                near=scan, strength=sampling.strength, progress=share,
+            )[0].numpy()  # fmt: skip
         made = Made(decode(image, "t1"), affine, REQUEST, seed)
         return Brain(made, drawn[0].numpy(), labels is None, clock.seconds)
 
-    def _labels(self, seed: int, sampling: BrainSampling, clock: _Clock) -> torch.Tensor:
+    def _labels(
+        self, seed: int, sampling: BrainSampling, source: Source | None, clock: _Clock
+    ) -> torch.Tensor:
         """(1, X, Y, Z) uint8."""
         anatomy: Any = self._stages["anatomy"]
         folds: Any = self._stages["folds"]
         borders: Any = self._stages["borders"]
-        steps = sampling.steps
+        steps, strength, near = sampling.steps, sampling.strength, (None, None)
+        words = anatomy.asked([seed], sampling.ventricles)
+        if source is not None:
+            of = source.tensors()[1]
+            near = fractions(of, 4), fractions(of, 2)
+            asked, words = words, anatomy.measured(near[0])
+            if sampling.ventricles is not None:
+                words[:, 0] = asked[:, 0]
         with torch.no_grad():
             with clock.stage("anatomy") as share:
                 coarse = anatomy.sample(
-                    [seed], steps.anatomy, anatomy.asked([seed], sampling.ventricles),
-                    guidance=sampling.guidance, temperature=sampling.temperature, progress=share,
+                    [seed], steps.anatomy, words,
+                    guidance=sampling.guidance, temperature=sampling.temperature,
+                    near=near[0], strength=strength, progress=share,
                 )  # fmt: skip
             with clock.stage("folds") as share:
-                shares = folds.sample(coarse, [seed], steps.folds, progress=share)
+                shares = folds.sample(
+                    coarse, [seed], steps.folds, near=near[1], strength=strength, progress=share
+                )
             with clock.stage("borders") as share:
                 return borders.sample(shares, [seed], steps.borders, progress=share)
 

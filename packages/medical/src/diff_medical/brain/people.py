@@ -16,7 +16,8 @@ from torch import Tensor
 
 from diff_core.data import Split, read_manifest, refuse_shared
 from diff_core.files import write_json
-from diff_medical.brain.grid import CLASSES, Grid
+from diff_medical.brain.appearance import contrast
+from diff_medical.brain.grid import TISSUES, Grid
 from diff_medical.brain.model import check_labels
 from diff_medical.data.reading import Reading, load_scan
 from diff_medical.data.studies import CorpusError
@@ -48,15 +49,9 @@ class People:
 
     @cached_property
     def contrast(self) -> Tensor:
-        """The median of each class but air over that of white matter, (N, 5); 0 for none."""
-        rows: list[list[float]] = []
-        for image, labels in zip(self.images, self.labels, strict=True):
-            medians = [
-                float(image[labels == k].float().median()) if (labels == k).any() else 0.0
-                for k in range(1, len(CLASSES))
-            ]
-            rows.append([median / max(medians[2], 1e-3) for median in medians])
-        return torch.tensor(rows)
+        """The contrast (N, 5) of each person, as `appearance.contrast`."""
+        pairs = zip(self.images, self.labels, strict=True)
+        return torch.cat([torch.empty(0, TISSUES), *[contrast(*both)[None] for both in pairs]])
 
 
 def write_grid(folder: Path, grid: Grid) -> None:

@@ -44,6 +44,7 @@ class BrainSampling:
     temperature: factor on the starting noise of the anatomy: below 1 more typical
     ventricles:  their size in deviations of the logarithm of their volume, -3 to 3; None draws it
                  as it is distributed over the training people
+    strength:    how far relatives of a scan are from it, above 0 to 1 (`stage.Near`)
     seed:        of brain 0; brain i has seed + i
 
     Raises ValueError for a number out of range.
@@ -53,6 +54,7 @@ class BrainSampling:
     guidance: float = 1.0
     temperature: float = 1.0
     ventricles: float | None = None
+    strength: float = 0.5
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -62,5 +64,7 @@ class BrainSampling:
             raise ValueError(f"temperature is {self.temperature}; expected above 0, at most 2")
         if self.ventricles is not None and not -3 <= self.ventricles <= 3:
             raise ValueError(f"ventricles is {self.ventricles}; expected -3 to 3")
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength is {self.strength}; expected above 0, at most 1")
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; expected 0 to 2^63 - 1")

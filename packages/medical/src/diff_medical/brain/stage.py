@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,13 +21,44 @@ from diff_core.schedule import Edm
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.places import Shape, waves
 
-__all__ = ["Progress", "Stage", "check_channels", "shares_given", "fast"]
+__all__ = ["Near", "Progress", "Stage", "check_channels", "shares_given", "fast"]
 
 Progress = Callable[[float], None]
 """Called with the share of a sampling that is done."""
 
 SAMPLER = TrigAdams(order=2, sigma_data=1.0)
 SIGMA_MIN, RHO = 0.03, 5.0  # of the grid of noise levels
+
+
+@dataclass(frozen=True)
+class Near:
+    """Data whose relatives a stage draws: noise is added to them, and removed.
+
+    Meng et al., SDEdit: Guided Image Synthesis and Editing with Stochastic Differential Equations
+    (2022), section 3.2.
+
+    x:        (B, count, *S) as the stage diffuses it
+    strength: above 0, at most 1. The noise is tan(strength pi / 2) deviations of the data: the
+              angle between data and noise, as a share of a right angle
+
+    Raises ValueError for a strength out of range.
+    """
+
+    x: Tensor
+    strength: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.strength <= 1:
+            raise ValueError(f"strength is {self.strength}; expected above 0, at most 1")
+
+    @property
+    def sigma(self) -> float:
+        """The level of the noise."""
+        return max(math.tan(min(self.strength, 0.9999) * math.pi / 2), 2 * SIGMA_MIN)
+
+    def share_of(self, steps: int) -> int:
+        """Return the steps that a sampling from this noise takes, of those of one from noise."""
+        return max(1, math.ceil(self.strength * steps))
 
 
 class Stage(Preconditioned):
@@ -65,6 +98,7 @@ class Stage(Preconditioned):
         temperature: float = 1.0,
         top: float | None = None,
         guidance: float = 1.0,
+        near: Near | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
         """Return samples (B, count, *shape), float32, one for each seed.
@@ -72,14 +106,18 @@ class Stage(Preconditioned):
         stream: of the noise of a seed
         top:    noise level of the start; default: that of the schedule at t = 1
         guidance: weight of classifier-free guidance towards `cond.vector`; 1 for none
+        near:   data of which relatives are drawn; None draws from noise
         """
         device = next(self.parameters()).device
         like = torch.empty(len(seeds), self.count, *shape, device=device)
         top = float(self.schedule.sigma(torch.ones(()))) if top is None else top
+        if near is not None:
+            top, steps = min(top, near.sigma), near.share_of(steps)
         times = grids.karras(self.schedule, steps, SIGMA_MIN, top, RHO)
-        x = (Keyed(seeds)(stream, like) * top * temperature).contiguous(
-            memory_format=torch.channels_last_3d
-        )
+        x = Keyed(seeds)(stream, like) * top * temperature
+        if near is not None:
+            x = x + near.x.to(x)
+        x = x.contiguous(memory_format=torch.channels_last_3d)
         denoiser: Denoiser = self
         if guidance != 1:
             assert cond.vector is not None

@@ -62,7 +62,7 @@ def unfilled(source: Source, counts: tuple[int, int, int], *, positive: bool) ->
     x, y, z = (s * n / c for s, n, c in zip(source.spacing, source.shape, counts, strict=True))
     return Source(
         counts, lambda planes: np.array(kept[:, :, planes]), (x, y, z), modality=source.modality,
-        thickness=source.thickness,
+        thickness=source.thickness, joint=source.joint,
     )  # fmt: skip
 
 

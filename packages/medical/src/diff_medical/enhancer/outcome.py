@@ -7,7 +7,25 @@ from dataclasses import dataclass
 from diff_medical.enhancer.checks import Checks
 from diff_medical.scan.spacing import Spacing
 
-__all__ = ["Outcome", "VolumeOutcome"]
+__all__ = ["Joined", "Outcome", "VolumeOutcome"]
+
+
+@dataclass(frozen=True)
+class Joined:
+    """The record of volumes that were enhanced together (`diff_medical.enhancer.low_rank`).
+
+    volumes:    their numbers, from 0
+    directions: how many directions of the whole series are signal
+    left:       the level of the noise that is left, as a share of what there was (median)
+    given_back: share of voxels to which what was removed was given back
+    network:    whether the network removed more of it
+    """
+
+    volumes: tuple[int, ...]
+    directions: int
+    left: float
+    given_back: float
+    network: bool
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,7 @@ class Outcome:
     strength:      share of the change that was made
     dose:          share of a full dose whose noise was left in, None if none was
     checks:        what was measured of the change (`Checks`); of a series, in its first volume
+    joined:        the record of volumes that were enhanced together, None where each was alone
     series:        the record of each volume of a series (4-D); empty for one volume
     zeroed:        NaN or Inf voxels that were set to 0
     notes:         what a user should know about the file
@@ -71,6 +90,7 @@ class Outcome:
     strength: float
     dose: float | None
     checks: Checks | None
+    joined: Joined | None
     series: tuple[VolumeOutcome, ...]
     zeroed: int
     notes: tuple[str, ...]

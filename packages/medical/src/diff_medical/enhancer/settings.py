@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from diff_medical.enhancer.joint import SeriesMethod
 from diff_medical.noise.model import Distribution, parse_distribution
 from diff_medical.slices.passes import QUALITIES, Quality
 
@@ -38,6 +39,9 @@ class Settings:
     quality:     "draft", "default" or "best": in how many planes the scan is looked at, and how
                  often, see `diff_medical.slices.passes`
     uncertainty: also estimate the standard deviation of the error of each voxel
+    series:      of the volumes of a series: "lowrank" enhances them together
+                 (`diff_medical.enhancer.low_rank`), "network" each alone, "both" in that order;
+                 "auto" takes "lowrank" where it applies, and "both" where much noise is left
 
     Raises ValueError for a value that is not allowed.
     """
@@ -55,6 +59,7 @@ class Settings:
     seed: int = 0
     quality: Quality = "default"
     uncertainty: bool = False
+    series: SeriesMethod = "auto"
 
     def __post_init__(self) -> None:
         if self.modality not in ("auto", "mr", "ct"):
@@ -63,6 +68,10 @@ class Settings:
             raise ValueError(f"quality is {self.quality!r}; expected draft, default or best")
         if self.floor not in ("remove", "keep"):
             raise ValueError(f"floor is {self.floor!r}; expected remove or keep")
+        if self.series not in get_args(SeriesMethod):
+            raise ValueError(f"series is {self.series!r}; expected auto, lowrank, network or both")
+        if self.samples and self.series in ("lowrank", "both"):
+            raise ValueError("samples are of single volumes; they need series=network")
         parse_distribution(self.noise)
         for name, value in (("sigma", self.sigma), ("percent", self.percent)):
             if value is not None and not (math.isfinite(value) and value >= 0):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from diff_medical.noise.model import Noise
 from diff_medical.scan.intensity import Modality, recognise
 from diff_medical.scan.spacing import Spacing
 
-__all__ = ["CONSTANT", "modality_of", "noise_in", "noise_of", "noise_shown"]
+__all__ = ["CONSTANT", "Shown", "modality_of", "noise_in", "noise_of", "noise_shown"]
 
 CONSTANT = Noise(0.0, "gaussian", "constant volume")
 
@@ -34,19 +34,34 @@ def noise_of(volume: Array, spacing: Spacing, settings: Settings, modality: Moda
     return found if sigma is None else replace(found, sigma=sigma, method="declared")
 
 
-def noise_shown(source: Source, settings: Settings) -> tuple[Noise, float]:
-    """Return the noise that the settings declare or that a volume shows, and its least value.
+@dataclass(frozen=True)
+class Shown:
+    """The look of a volume: its noise, its least and greatest value, its modality, and the samples
+    that were measured along each axis (`measured_grid`).
+    """
+
+    noise: Noise
+    low: float
+    high: float
+    modality: Modality
+    measured: tuple[int, int, int] | None = None
+
+
+def noise_shown(source: Source, settings: Settings) -> Shown:
+    """Return the noise that the settings declare or that a volume shows, with its look.
 
     A volume of one value shows none.
     """
     survey = source.survey()
-    if not survey.low < survey.high:
-        return CONSTANT, survey.low
     modality = modality_of(source, survey, settings)
-    if (counts := measured_grid(source, survey, settings, modality)) is not None:
+    if not survey.low < survey.high:
+        return Shown(CONSTANT, survey.low, survey.high, modality)
+    counts, inner = measured_grid(source, survey, settings, modality), survey
+    if counts is not None:
         source = unfilled(source, counts, positive=survey.low >= 0)
-        return noise_in(source, source.survey(), settings, modality), survey.low
-    return noise_in(source, survey, settings, modality), survey.low
+        inner = source.survey()
+    noise = noise_in(source, inner, settings, modality)
+    return Shown(noise, survey.low, survey.high, modality, counts)
 
 
 def modality_of(source: Source, survey: Survey, settings: Settings) -> Modality:

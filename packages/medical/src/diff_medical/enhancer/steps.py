@@ -29,6 +29,7 @@ from diff_medical.enhancer.bounds import (
     constant_regions,
     outside_tissue,
 )
+from diff_medical.enhancer.joint import Joint
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.task import Array, Denoised, Task, prepare
 from diff_medical.enhancer.uncertainty import (
@@ -80,6 +81,7 @@ class Source:
                stay as they are, and no other voxel's estimate depends on them
     modality:  what the file says that the volume is, None if it does not
     thickness: planes that are worked on at once; None takes what makes 8 million voxels
+    joint:     the estimate from all volumes of a series, if there is one
     """
 
     shape: tuple[int, int, int]
@@ -90,6 +92,7 @@ class Source:
     missing: Callable[[slice], NDArray[np.bool_]] | None = None
     modality: Modality | None = None
     thickness: int | None = None
+    joint: Joint | None = None
 
     @property
     def size(self) -> int:
@@ -213,6 +216,8 @@ class Plan:
             sigma = self.sigma(planes, task.scale)
             low, high = min(low, float(sigma.min())), max(high, float(sigma.max()))
         scratch.release(noisy)
+        if (joint := self.source.joint) is not None:
+            return self._of_series(joint, noisy, mean, task, progress)
         nodes = levels(low, high)
         doubts, drawing = self.settings.uncertainty, self.settings.samples * self.settings.steps
         # what is drawn is the mean of samples, what is doubted needs the posterior mean itself
@@ -232,6 +237,23 @@ class Plan:
                 progress=report,
             )  # fmt: skip
             mean[...] = drawn.numpy()
+        return Estimate(noisy, mean, slopes)
+
+    def _of_series(
+        self, joint: Joint, noisy: Array, mean: Array, task: Task, progress: Progress
+    ) -> Estimate:
+        """Return the estimate of a volume from its series, and of the network after it."""
+        slopes = self.source.array() if self.settings.uncertainty else None
+        for planes in self.source.steps():
+            level = self.level(planes)
+            even = np.float32(level) / np.float32(self.unit(level))
+            mean[:, :, planes] = task.scale.normalise(joint.values(planes) * even)
+            if slopes is not None:  # by the same formula: the slope of a projection is its share
+                slopes[:, :, planes] = PROBES * joint.left(planes)
+        if joint.level is not None:
+            node = joint.level * float(self.noise.sigma) / task.scale.scale
+            first, report = mean.copy(order="F"), passes(lambda done: progress(0.95 * done), 1)
+            self._mean(first, mean, (node,), task, report)
         return Estimate(noisy, mean, slopes)
 
     def bound(self, planes: slice, made: Estimate) -> Bounded:

@@ -29,6 +29,7 @@ app = App()
     examples={
         "--real scans/ --samples out/": "Measure how far samples are from real scans.",
         "--real scans/ --samples out/ --json": "Print the same as one JSON object.",
+        "--brains --real prepared/ --samples out/": "Measure brains that have label maps.",
     }
 )
 def fidelity(
@@ -52,6 +53,14 @@ def fidelity(
         ),
     ] = None,
     volume: sets.Volume = False,
+    brains: Annotated[
+        bool,
+        typer.Option(
+            "--brains",
+            help="The samples are brains with label maps, and REAL is a folder of `train "
+            "brain-prepare` or another of brains with label maps. No network is asked.",
+        ),
+    ] = False,
     weights: sets.Weights = None,
     most: Annotated[int, typer.Option(min=12, help="Most images of each set.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The seed of the choice of images.")] = 0,
@@ -77,6 +86,10 @@ def fidelity(
         raise typer.BadParameter("--features takes --reference too, so that rows can be matched")
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
+    if brains:
+        if reference or features or volume or manifest or subject or weights:
+            raise typer.BadParameter("--brains goes with --real, --samples and --seed alone")
+        return _brains(real, samples, seed, failures, as_json=as_json, quiet=quiet)
     given = _Given(real, samples, reference, manifest, subject, features, volume, weights, most,
                    seed)  # fmt: skip
     try:
@@ -95,6 +108,31 @@ def fidelity(
         print_line(f"features: {named}; images of each set: {said}; 95 % intervals")
         for line in table(rows):
             print_line(line)
+    return 0
+
+
+def _brains(
+    real: Path, samples: Path, seed: int, failures: Failures, *, as_json: bool, quiet: bool
+) -> int:
+    """Compare brains with label maps, and print the table; return the exit code."""
+    from diff_medical.fidelity.brains import compare, read_brains
+
+    try:
+        with bar(2.0, quiet=quiet or as_json) as progress:
+            people = read_brains(real, lambda done: progress.at(done, "real brains"))
+            made = read_brains(samples, lambda done: progress.at(1 + done, "samples"))
+        found = compare(people, made, seed=seed)
+    except Exception as error:  # told in one line
+        failures.add(str(samples), error)
+        return 1
+    counts = {"real": len(people.values), "samples": len(made.values)}
+    if as_json:
+        print(json.dumps({"brains": counts, **asdict(found)}))
+        return 0
+    print_line(f"{len(people.names)} features; {counts['real']} real brains, {counts['samples']} "
+               "samples; 95 % of cuts into halves, or of brains")  # fmt: skip
+    for line in found.lines():
+        print_line(line)
     return 0
 
 

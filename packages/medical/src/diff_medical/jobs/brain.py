@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from diff_medical.brain.model import Brain, BrainGenerator
     from diff_medical.brain.sampling import BrainSampling
+    from diff_medical.brain.source import Source
 
 __all__ = ["BrainPlan", "make_brains", "mark_of_brain"]
 
@@ -30,12 +31,14 @@ class BrainPlan(Plan):
     sampling:    brain i has the seed sampling.seed + i
     with_labels: write the label map of each scan beside it
     labels:      (X, Y, Z) uint8 that all scans follow, and their `affine`; None draws them
+    source:      a brain of which all are relatives
     """
 
     sampling: BrainSampling  # type: ignore[assignment]
     labels: NDArray[np.uint8] | None = None  # type: ignore[assignment]
     affine: NDArray[np.float64] | None = None
     with_labels: bool = False
+    source: Source | None = None
 
     def refuse_existing(self, picture: Path, *, overwrite: bool) -> None:
         """Raise FileExistsError for an output that is there, as `Plan` does; label maps too."""
@@ -60,23 +63,26 @@ def make_brains(
                 progress(number + done)
 
         brain = generator(
-            seed, plan.sampling, labels=plan.labels, affine=plan.affine, progress=share
-        )
-        mark = mark_of_brain(generator, brain, plan.sampling)
+            seed, plan.sampling,
+            labels=plan.labels, affine=plan.affine, source=plan.source, progress=share,
+        )  # fmt: skip
+        mark = mark_of_brain(generator, brain, plan)
         if plan.with_labels:
             _write_labels(labels_beside(path), brain, mark)
         write(path, brain.scan, mark)
         yield path, brain, mark
 
 
-def mark_of_brain(generator: BrainGenerator, brain: Brain, sampling: BrainSampling) -> Mark:
+def mark_of_brain(generator: BrainGenerator, brain: Brain, plan: BrainPlan) -> Mark:
     """The mark of a brain: of the scan and of its label map alike."""
-    asked = brain.scan.request
+    asked, sampling = brain.scan.request, plan.sampling
     conditions: dict[str, Any] = {"modality": asked.modality, "body": asked.body}
     if not brain.drawn:
         conditions["labels"] = "given"
     elif sampling.ventricles is not None:
         conditions["ventricles"] = sampling.ventricles
+    if plan.source is not None:
+        conditions |= {"relative of": plan.source.name, "strength": sampling.strength}
     drawn = {
         "steps": str(sampling.steps),
         "guidance": sampling.guidance,

@@ -8,104 +8,48 @@ import dataclasses
 import shutil
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_core.files import file_job, refuse_existing, replacing
+from diff_core.files import file_job, replacing
 from diff_core.progress import Progress, parts
 from diff_medical.enhancer.engine import Findings, Part, enhance
 from diff_medical.enhancer.enhancer import Enhanced, Enhancer
+from diff_medical.enhancer.joint import Joint
 from diff_medical.enhancer.levels import of_levels
-from diff_medical.enhancer.outcome import Outcome
+from diff_medical.enhancer.outcome import Joined, Outcome
 from diff_medical.enhancer.settings import Settings
-from diff_medical.enhancer.steps import Source
 from diff_medical.enhancer.uncertainty import PROBES
+from diff_medical.jobs.joint import joined_volumes, joint_estimates
 from diff_medical.jobs.products import Products
-from diff_medical.jobs.remarks import advised, policy, remarks
-from diff_medical.jobs.series import levels_of_volumes, noise_of_volumes, record_of_volumes
-from diff_medical.marks.descent import mark_descendant, record, unmarkable, write_records
-from diff_medical.marks.told import Told
+from diff_medical.jobs.ready import FLOAT32, Missing, Ready, prepare
+from diff_medical.jobs.remarks import advised, policy, remarks, remarks_of_series
+from diff_medical.jobs.series import (
+    levels_of_volumes,
+    look_of_volumes,
+    noise_of_volumes,
+    record_of_volumes,
+)
+from diff_medical.marks.descent import record, write_records
 from diff_medical.scan import bids
 from diff_medical.scan.background import stands_free
-from diff_medical.scan.declared import declared_modality, refuse_declared
-from diff_medical.scan.dicom.folder import settle
-from diff_medical.scan.dicom.stack import Stack
-from diff_medical.scan.dicom.write import check_target, write_series
-from diff_medical.scan.finite import zeroed
-from diff_medical.scan.kinds import NIFTI, SCANS
+from diff_medical.scan.dicom.write import write_series
 from diff_medical.scan.names import beside
-from diff_medical.scan.nifti import Scan, Voxels, check_kind, on_grid, write
-from diff_medical.scan.open import SeriesScan, open_scan
+from diff_medical.scan.nifti import Voxels, write
 from diff_medical.scan.scratch import empty, release
 from diff_medical.slices.memory import remark
 from diff_medical.slices.network import network_of
 from diff_medical.slices.passes import Passes, passes_for
 from diff_medical.slices.timing import predicted_seconds
 
-__all__ = ["Ready", "enhance_file", "prepare", "run"]
+__all__ = ["enhance_file", "run"]
 
 Array = NDArray[np.float32]
-FLOAT32 = np.dtype(np.float32)
-Missing = Literal["refuse", "zero", "keep"]
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A scan that can be enhanced, and where its results go.
-
-    stack:    the DICOM series whose form the output has, None for a NIfTI or MGH file
-    told:     the marks of a synthetic scan, None if it has none
-    sidecars: the records of outputs whose format has no room for a mark
-    companions: files that come along (`bids.companions`), each with its copy
-    bad:      the number of voxels that are NaN or Inf
-    keep_nan: whether those stay as they are; else they become 0
-    overwrite: whether a DICOM series that came to be there meanwhile is replaced
-    """
-
-    scan: Scan
-    target: Path
-    settings: Settings
-    products: Products
-    stack: Stack | None
-    told: Told | None
-    sidecars: tuple[Path, ...]
-    companions: tuple[tuple[Path, Path], ...]
-    sigma_map: Scan | None
-    mask: Scan | None
-    float32: bool
-    bad: int
-    keep_nan: bool
-    overwrite: bool
-
-    @property
-    def is_derivative(self) -> bool:
-        """True if the output is a derivative of a BIDS scan, which has a sidecar."""
-        return _is_derivative(self.scan.path, self.target)
-
-    @property
-    def dtype(self) -> np.dtype[np.generic]:
-        """The datatype in which the result is kept until it is written."""
-        return FLOAT32 if self.float32 or self.stack is not None else self.scan.dtype
-
-    def source(self, index: int) -> Source:
-        """Return volume `index` for the engine."""
-        sigma_map = self.sigma_map and partial(self.sigma_map.volume, 0)
-        mask = self.mask and partial(self.mask.volume, 0)
-        read = partial(self.scan.volume, index)
-        missing = partial(self.missing, index) if self.bad else None
-        return Source(
-            self.scan.grid, read, self.scan.spacing, sigma_map, mask, missing, self.scan.modality
-        )
-
-    def missing(self, index: int, planes: slice) -> NDArray[np.bool_]:
-        """Return which voxels of some planes of a volume are NaN or Inf."""
-        return ~np.isfinite(self.scan.values(index, planes))
 
 
 class Results:
@@ -115,6 +59,7 @@ class Results:
         scan, products = ready.scan, ready.products
         self.ready = ready
         self.findings: list[Findings] = []
+        self.joined: Joined | None = None
         self.shared: list[bool] = []
         """Whether each volume shares the noise of others."""
         self.written = Voxels(scan, ready.dtype)
@@ -260,76 +205,43 @@ def enhance_file(
     return outcome
 
 
-def prepare(
-    source: Path,
-    target: Path,
-    settings: Settings,
-    *,
-    products: Products = Products(),  # noqa: B008
-    sigma_map: Path | None = None,
-    mask: Path | None = None,
-    float32: bool = False,
-    overwrite: bool = False,
-    missing: Missing = "refuse",
-) -> Ready:
-    """Open a scan and check that it can be enhanced and its results can be written.
-
-    Arguments and errors are those of `enhance_file`.
-    """
-    if not SCANS.matches(target):
-        settle(target)
-    beyond = products.paths(target)
-    own = (bids.sidecar_path(target),) if _is_derivative(source, target) else ()
-    both = NIFTI.matches(source) and NIFTI.matches(target)
-    copies = tuple(bids.companions(source, target)) if both else ()
-    own += tuple(copy for _, copy in copies)
-    refuse_existing(target, *beyond, *own, overwrite=overwrite, source=source)
-    scan = open_scan(source, nan_to_zero=missing != "refuse")
-    refuse_declared(scan)
-    if scan.modality is None and NIFTI.matches(source):
-        scan = replace(scan, modality=declared_modality(source))
-    stack = scan.stack if isinstance(scan, SeriesScan) and not SCANS.matches(target) else None
-    if stack is not None:
-        check_target(target)
-        if float32:
-            raise ValueError("float32 needs NIfTI, DICOM keeps its integers; name a .nii.gz file")
-    for path in (target, *beyond):
-        check_kind(scan, path)
-    told = mark_descendant(scan)
-    sidecars = unmarkable(told, target, *beyond)
-    refuse_existing(*sidecars, overwrite=overwrite)
-    for path in beyond:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    levels, inside = (None if p is None else on_grid(p, scan) for p in (sigma_map, mask))
-    return Ready(
-        scan=scan, target=target, settings=settings, products=products, stack=stack, told=told,
-        sidecars=sidecars, companions=copies, sigma_map=levels, mask=inside, float32=float32,
-        bad=zeroed(scan), keep_nan=missing == "keep",
-        overwrite=overwrite,
-    )  # fmt: skip
-
-
 def run(enhancer: Enhancer, ready: Ready, progress: Progress | None = None) -> Results:
-    """Enhance all volumes of a scan."""
-    results = Results(ready)
-    noises = noise_of_volumes(ready.scan, ready.source, ready.settings)
-    maps = levels_of_volumes(noises, ready.source, ready.settings)
-    for index, report in enumerate(parts(progress, ready.scan.volumes)):
+    """Enhance all volumes of a scan.
+
+    Raises ValueError where volumes cannot be enhanced together though the settings ask for it.
+    """
+    results, settings = Results(ready), ready.settings
+    looks = look_of_volumes(ready.scan, ready.source, settings)
+    noises = noise_of_volumes(looks)
+    maps = levels_of_volumes(noises, ready.source, settings)
+    # with levels of its own a volume is enhanced on its own grid
+    looks = [
+        look if levels is None else dataclasses.replace(look, measured=None)
+        for look, levels in zip(looks, maps, strict=False)
+    ]
+    joint: dict[int, Joint] = {}
+    work = iter(parts(progress, ready.scan.volumes + bool(looks)))
+    if looks:
+        report = next(work)
+        if chosen := joined_volumes(looks, ready.source, settings):
+            joint, results.joined = joint_estimates(
+                looks, chosen, ready.source, maps, settings, report
+            )
+        report(1.0)
+    for index, report in enumerate(work):
         source, noise, levels = ready.source(index), noises[index], maps[index]
+        if index in joint:
+            source, noise = replace(source, joint=joint[index]), looks[index].noise
         if noise is not None and levels is not None:
             source, noise = of_levels(source, noise, levels)
         found = enhance(
-            enhancer.denoiser, source, partial(results.put, index), ready.settings,
+            enhancer.denoiser, source, partial(results.put, index), settings,
             noise=noise, progress=report,
         )  # fmt: skip
         results.findings.append(found)
         results.shared.append(noises[index] is not None)
         results.release()
     return results
-
-
-def _is_derivative(source: Path, target: Path) -> bool:
-    return bids.is_derivative(target) and bids.is_bids(source)
 
 
 def _outcome(
@@ -354,16 +266,18 @@ def _outcome(
         dtype=str(ready.dtype if ready.stack is None else scan.dtype),
         policy=policy(scan, ready.float32),
         quality=settings.quality,
-        planes=str(passes),
+        planes=_planes(passes, results.joined),
         measured=first.measured,
         unchanged=first.unchanged if len(reasons) == 1 else "",
         strength=settings.change,
         dose=settings.dose,
         checks=first.checks,
+        joined=results.joined,
         series=record_of_volumes(results.findings, results.shared),
         zeroed=0 if ready.keep_nan else ready.bad,
         notes=(
             *map(advised, scan.notes),
+            *remarks_of_series(results.joined, scan.volumes),
             *remarks(scan, results.findings, settings, float32=ready.float32),
             *_kept(ready),
             *remark(enhancer.denoiser.network),
@@ -375,6 +289,14 @@ def _outcome(
         code=code,
         seconds=round(seconds, 2),
     )
+
+
+def _planes(passes: Passes, joined: Joined | None) -> str:
+    """Return where the scan was looked at: in planes, over its volumes, or both."""
+    if joined is None:
+        return str(passes)
+    together = f"low rank over {len(joined.volumes)} volumes"
+    return f"{together}; {passes}" if joined.network else together
 
 
 def _kept(ready: Ready) -> tuple[str, ...]:

@@ -12,8 +12,9 @@ from diff_medical.scan.open import SeriesScan
 
 if TYPE_CHECKING:
     from diff_medical.enhancer.engine import Findings
+    from diff_medical.enhancer.outcome import Joined
 
-__all__ = ["advised", "insist", "policy", "remarks"]
+__all__ = ["advised", "insist", "policy", "remarks", "remarks_of_series"]
 
 ADVICE = {
     "qform and sform differ": "where viewers disagree, copy one to the other (fslorient)",
@@ -62,6 +63,20 @@ def remarks(
             "own level; --json gives them all, and --sigma sets one for all",
         )
     return tuple(lines)
+
+
+def remarks_of_series(joined: Joined | None, volumes: int) -> tuple[str, ...]:
+    """Return what a user should know of volumes that were enhanced together."""
+    if joined is None:
+        return ()
+    count = len(joined.volumes)
+    which = f"its {count} volumes" if count == volumes else f"{count} of its {volumes} volumes"
+    network = ", and the network removed more" if joined.network else ""
+    return (
+        f"{which} were enhanced together: {joined.directions} directions are signal, and "
+        f"{joined.left:.0%} of the noise level was left{network}; --series network takes each "
+        "alone",
+    )
 
 
 def advised(note: str) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from diff_medical.enhancer.engine import Findings
 from diff_medical.enhancer.outcome import VolumeOutcome
 from diff_medical.enhancer.settings import Settings
-from diff_medical.enhancer.shown import noise_shown
+from diff_medical.enhancer.shown import Shown, noise_shown
 from diff_medical.enhancer.steps import Source
 from diff_medical.noise.local import LocalLevels, local_levels, pooled
 from diff_medical.noise.model import Noise
@@ -16,27 +17,29 @@ from diff_medical.noise.series import by_volume
 from diff_medical.scan.nifti import Scan
 from diff_medical.scan.scratch import release
 
-__all__ = ["levels_of_volumes", "noise_of_volumes", "record_of_volumes"]
+__all__ = ["levels_of_volumes", "look_of_volumes", "noise_of_volumes", "record_of_volumes"]
 
 LOOKED_AT = 8  # volumes of one noise, at most, from which its map is made
 
 
-def noise_of_volumes(
+def look_of_volumes(
     scan: Scan, source: Callable[[int], Source], settings: Settings
-) -> list[Noise | None]:
-    """Return the noise that several volumes share, None for a volume that has its own."""
-    if scan.volumes == 1:
-        return [None]
-    found: list[Noise] = []
-    signed: list[bool] = []
-    for index in range(scan.volumes):
-        noise, low = noise_shown(source(index), settings)
-        found.append(noise)
-        signed.append(low < 0)
+) -> list[Shown]:
+    """Return the look of each volume of a series; none of a single volume. Volumes whose levels
+    agree share their noise, which is then one object.
+    """
+    found: list[Shown] = []
+    for index in range(scan.volumes if scan.volumes > 1 else 0):
+        found.append(noise_shown(source(index), settings))
         release(scan.stored)
-    assumed = by_volume(found, signed)
-    counts = Counter(map(id, assumed))
-    return [noise if counts[id(noise)] > 1 else None for noise in assumed]
+    assumed = by_volume([one.noise for one in found], [one.low < 0 for one in found])
+    return [replace(one, noise=noise) for one, noise in zip(found, assumed, strict=True)]
+
+
+def noise_of_volumes(looks: Sequence[Shown]) -> list[Noise | None]:
+    """Return the noise that several volumes share, None for a volume that has its own."""
+    counts = Counter(id(look.noise) for look in looks)
+    return [look.noise if counts[id(look.noise)] > 1 else None for look in looks] or [None]
 
 
 def levels_of_volumes(

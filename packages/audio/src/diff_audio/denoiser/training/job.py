@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diff_audio.data.corpus import Corpus
 from diff_audio.data.mixer import Mixer
@@ -25,7 +25,13 @@ from diff_core.train import Job, TrainConfig
 if TYPE_CHECKING:
     from diff_audio.data.inputs import Sounds
 
-__all__ = ["Network", "Recipe", "Scored", "build"]
+__all__ = ["Network", "Recipe", "Scored", "build", "enhancing"]
+
+PURPOSE = "Removes background noise from speech: in one pass, or in several from y to x_0."
+LIMITS = (
+    "For speech at any rate; hears up to 8 kHz. Takes music for noise. Speech under "
+    "-5 dB SNR may be damaged or removed; echoes of a room cost words."
+)
 
 
 @dataclass(frozen=True)
@@ -74,7 +80,19 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
 
     Raises ValueError as `Corpus.open` does.
     """
-    denoiser = FromX0(BandUNet(**asdict(recipe.network)), recipe.bridge)
+    network = BandUNet(**asdict(recipe.network))
+    return enhancing(network, recipe, inputs, out, Card(name="denoise", purpose=PURPOSE,
+                     limits=LIMITS))  # fmt: skip
+
+
+def enhancing(
+    network: nn.Module, recipe: Recipe, inputs: Sounds, out: Path, about: Card
+) -> Job[FromX0]:
+    """The job of a network from x_t, y and t to x_0; its card is `about`, with data and scores.
+
+    Raises ValueError as `Corpus.open` does.
+    """
+    denoiser = FromX0(network, recipe.bridge)
     corpus = Corpus.open(
         inputs.speech, inputs.noise, out / "corpus", inputs.manifest, strict=inputs.strict
     )
@@ -104,7 +122,7 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
         scores = scored[step] if step in scored else validation(average, step)
         named = {f"{name}, {held_out}": value for name, value in scores.items()}
         before = {f"{name}, the same mixtures unprocessed": v for name, v in noisy.items()}
-        return _card(corpus, recipe, named | before)
+        return _card(about, corpus, recipe, named | before)
 
     return Job(
         denoiser,
@@ -122,15 +140,14 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     )
 
 
-def _card(corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
+def _card(about: Card, corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
     sets: dict[tuple[str, str, str], float] = {}
     for clip in corpus.clips:
         if clip.split == "train":
             key = (clip.kind, clip.group, clip.licence)
             sets[key] = sets.get(key, 0.0) + clip.length / corpus.rate / 3600
-    return Card(
-        name="denoise",
-        purpose="Removes background noise from speech: in one pass, or in several from y to x_0.",
+    return replace(
+        about,
         signal={
             "sample_rate": CORE_RATE,
             "spectrum": recipe.objective.spectral.describe(),
@@ -141,6 +158,4 @@ def _card(corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
         ),
         licences=tuple(licence for _, _, licence in sets),
         scores=scores,
-        limits="For speech at any rate; hears up to 8 kHz. Takes music for noise. Speech under "
-        "-5 dB SNR may be damaged or removed; echoes of a room cost words.",
     )

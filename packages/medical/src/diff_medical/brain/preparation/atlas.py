@@ -21,6 +21,8 @@ CONTROL = 8  # voxels between the control points of a warp
 PASSES = ((3, 30), (1, 50))  # width of the blur, steps
 RATE, STIFF = 0.08, 0.004
 
+Mask = NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class Regions:
@@ -76,6 +78,16 @@ class Atlas:
         deep = (drawn >= regions.deep[0]) & (drawn <= regions.deep[1])
         cerebellum = (drawn >= regions.cerebellum[0]) & (drawn <= regions.cerebellum[1])
         other = (drawn > 0) & ~deep & ~cerebellum
+        return cls.of_masks(image, deep, cerebellum, other)
+
+    @classmethod
+    def of_masks(
+        cls, image: NDArray[np.float32], deep: Mask, cerebellum: Mask, other: Mask
+    ) -> Atlas:
+        """Return the atlas of regions (X, Y, Z) on the grid.
+
+        Raises ValueError for a region without a voxel.
+        """
         for name, mask in (("deep", deep), ("cerebellum", cerebellum), ("other", other)):
             if not mask.any():
                 raise ValueError(f"atlas has no voxel of {name} on the grid; check its numbers")
@@ -90,7 +102,7 @@ class Atlas:
         }
 
 
-def _distance(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _distance(mask: Mask) -> NDArray[np.float32]:
     outside, inside = (ndimage.distance_transform_edt(m) for m in (~mask, mask))
     return (np.asarray(outside) - np.asarray(inside)).astype(np.float32)
 

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from diff_core.evaluate import energy_distance
 from diff_core.files import replacing
 from diff_medical.brain import anatomy
 from diff_medical.brain.anatomy import Anatomy
@@ -76,7 +77,10 @@ def preview(
 def _anatomy(
     stage: Anatomy, people: People, held: People, settings: Preview, shown: int
 ) -> tuple[list[Row], dict[str, float]]:
-    """nearest: rms distance of samples to the nearest training head, and of held-out people."""
+    """nearest: rms distance of samples to the nearest training head, and of held-out people.
+
+    sample distance: the energy distance of samples to held-out people; of two of each or more
+    """
     made = stage.sample(list(range(settings.heads)), settings.steps)
     real = fractions(held.labels[:shown], anatomy.FACTOR)
     known = torch.cat([fractions(one[None], anatomy.FACTOR) for one in people.labels])
@@ -86,6 +90,8 @@ def _anatomy(
         "held-out nearest": _nearest(real, known),
         **_spectra(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1)),
     }
+    if min(len(made), len(real)) > 1:
+        scores["sample distance"] = energy_distance(made, real)
     return [[_colour(one) for one in simplex(made)], [_colour(one) for one in real]], scores
 
 

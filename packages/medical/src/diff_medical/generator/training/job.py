@@ -32,6 +32,7 @@ from diff_medical.generator.data.cutting import Cutting
 from diff_medical.generator.data.pairs import Pairing
 from diff_medical.generator.data.samples import Balance, ScanSamples, held_out, vocabulary_of
 from diff_medical.generator.packing import fit_packing
+from diff_medical.generator.training.judge import Judging, sample_score
 
 if TYPE_CHECKING:
     from diff_medical.data.inputs import Scans
@@ -92,6 +93,7 @@ class Noise:
 class Recipe:
     """Every number of a run.
 
+    judging:   samples that each validation draws and compares with the held-out images
     synthetic: whether scans that are marked as synthetic are used
     """
 
@@ -105,6 +107,7 @@ class Recipe:
     channels: Pairing = field(default_factory=Pairing)
     augment: Strength = field(default_factory=Strength)
     balance: Balance = field(default_factory=Balance)
+    judging: Judging = field(default_factory=Judging)
     synthetic: bool = False
 
 
@@ -130,6 +133,17 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     subjects = {entry.subject for entry in corpus.entries if entry.split == "train"}
     kind = "slices" if recipe.corpus.spatial == 2 else "volumes"
 
+    signal: dict[str, Json] = {
+        "size": recipe.corpus.size,
+        "thickness": recipe.corpus.step,
+        "unit": "CT: HU; MR: 0 to 1000, bright tissue about 800",
+        "subjects": len(subjects),
+        "scans": len(scans),
+        kind: len(corpus.of("train")),
+        "choices": _choices(corpus),
+        "channels": asdict(recipe.channels),
+    }
+    judge = sample_score(corpus, model, signal, recipe.judging)
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
 
     def cases(average: Cascade, step: int) -> dict[str, Sequence[float]]:
@@ -142,23 +156,14 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
 
     def validate(average: Cascade, step: int) -> dict[str, float]:
         scores.clear()
-        scores[step] = means(cases(average, step))
+        scores[step] = means(cases(average, step)) | (judge(average, step) if judge else {})
         return scores[step]
 
     def card(average: Cascade, step: int, hours: float) -> Card:
         return Card(
             name="generate" if recipe.corpus.spatial == 2 else "generate_volume",
             purpose=f"Synthetic {kind} of MR and CT for research and augmentation.",
-            signal={
-                "size": recipe.corpus.size,
-                "thickness": recipe.corpus.step,
-                "unit": "CT: HU; MR: 0 to 1000, bright tissue about 800",
-                "subjects": len(subjects),
-                "scans": len(scans),
-                kind: len(corpus.of("train")),
-                "choices": _choices(corpus),
-                "channels": asdict(recipe.channels),
-            },
+            signal=signal,
             data=tuple(row.path.name for row in used),
             licences=tuple(row.licence for row in used),
             scores={

@@ -1,0 +1,6 @@
+from .restorer import (
+    Restorer as Restorer,
+)
+from .settings import (
+    Settings as Settings,
+)

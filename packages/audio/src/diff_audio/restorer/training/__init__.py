@@ -1,0 +1,1 @@
+"""The training of the restorer: its recipe, its loss and its scores."""

@@ -46,6 +46,7 @@ def test_versions_are_in_step():
     assert len(versions) == 1
     (version,) = versions
     assert f"\nversion: {version}\n" in (ROOT / "CITATION.cff").read_text()
+    assert f"\ncopyright: Version {version}," in (ROOT / "mkdocs.yml").read_text()
     for name in ("audio", "medical"):
         needs = {need.name: need for need in map(Requirement, project(name)["dependencies"])}
         assert str(needs["diff-core"].specifier) == f"=={version}"

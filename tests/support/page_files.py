@@ -62,6 +62,7 @@ def _sounds(folder: Path) -> None:
         _write(folder / name, clean[: 2 * RATE])
     for name in ("denoised.wav", "denoised/a.wav"):
         _write(folder / name, 0.5 * (clean + noisy)[: 2 * RATE])
+    _write(folder / "noisy/a.wav", noisy[: 2 * RATE])
     for number in range(3):
         _write(folder / f"speech/speaker{number}/a.wav", clean[number * RATE :][: 3 * RATE])
     _write(folder / "noise/fan.wav", (noisy - clean)[: 3 * RATE])

@@ -2,8 +2,10 @@
 
 import pytest
 
+from diff_core.command import App, run
 from diff_core.command.doctor import Doctor
 from diff_core.command.extras import Need, extras, missing, needs
+from diff_core.command.train import training_command
 
 
 @pytest.fixture
@@ -45,6 +47,20 @@ def test_what_is_missing_is_found_through_extras_of_extras(installed):
     assert missing("upper", "all") == ["absent-heavy", "absent-own"]
     assert missing("lower", "light") == []
     assert missing("no-such-distribution") == []
+
+
+def test_training_asks_for_its_extra_in_one_line(installed, tmp_path, capsys):
+    app = App()
+    training_command(
+        app, "all", "no.such.module", tmp_path / "recipe.yaml", command="upper.work", help="Train."
+    )
+    extra = tmp_path / "upper-1.0.dist-info" / "METADATA"
+    extra.write_text(extra.read_text().replace("'all'", "'train'"))
+    words = ["--data", str(tmp_path), "--out", str(tmp_path / "run")]
+    assert run(app, "upper.work", words) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.endswith("training needs absent-heavy, absent-own; pip install 'upper[train]'")
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_doctor_names_the_extra_to_install(installed, tmp_path):

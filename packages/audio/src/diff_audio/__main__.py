@@ -19,6 +19,7 @@ COMMANDS = {
     "vocode": "diff_audio.vocode",
     "text": "diff_audio.text.__main__",
     "evaluate": "diff_audio.evaluate",
+    "listen": "diff_audio.listen",
     "provenance": "diff_audio.provenance",
     "inspect": "diff_audio.inspect",
     "studio": "diff_audio.studio",

@@ -1,4 +1,4 @@
-"""The lossy codecs of libsndfile."""
+"""The codecs of libsndfile, from array to array and to the bytes of a file."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from diff_audio.sound.wave import Wave
 
-__all__ = ["CODECS", "Codec", "coded", "mp3"]
+__all__ = ["CODECS", "Codec", "coded", "flac", "mp3"]
 
 Codec = Literal["mulaw", "gsm", "adpcm", "mp3", "vorbis", "opus"]
 CODECS: tuple[Codec, ...] = get_args(Codec)
@@ -71,3 +71,13 @@ def mp3(wave: NDArray[np.floating[Any]], rate: int) -> bytes:
         for start in range(0, wave.shape[1], rate):  # long blocks overflow the encoder's stack
             file.write(np.ascontiguousarray(wave[:, start : start + rate].T))
     return buffer.getvalue()
+
+
+def flac(wave: NDArray[np.floating[Any]], rate: int) -> bytes:
+    """Return a wave (C, T), full scale 1, as a FLAC file of 16 bits; what is beyond is cut off."""
+    import soundfile
+
+    file = io.BytesIO()
+    clipped = np.clip(wave.T, -1.0, 1.0 - 2.0**-15)
+    soundfile.write(file, clipped, rate, format="FLAC", subtype="PCM_16")
+    return file.getvalue()

@@ -129,12 +129,12 @@ class Task:
         prefix = self.command if is_first() else f"{self.command}, process {rank()}"
         log_lines(prefix)
         choices.check()
-        distribution = self.command.partition(".")[0].replace("_", "-")
-        if lacking := missing(distribution, "train") or missing("diff-core", "train"):
-            names = ", ".join(lacking)
-            advice = f"pip install '{distribution}[train]'"
-            print_line(f"{prefix}: training needs {names}; {advice}", sys.stderr)
-            return 1
+        for name in (self.command.partition(".")[0].replace("_", "-"), "diff-core"):
+            if lacking := missing(name, "train"):
+                advice = f"pip install '{name}[train]'"
+                names = ", ".join(lacking)
+                print_line(f"{prefix}: training needs {names}; {advice}", sys.stderr)
+                return 1
         from diff_core.train.distributed import leave
         from diff_core.train.run import RECIPE, Options, run_job
         from diff_core.train.stop import Stopped, TrainingError

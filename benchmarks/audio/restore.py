@@ -46,7 +46,11 @@ def main() -> None:
     sentences = sentences_of(options)
     noises = [path for paths in files_of(options.noise, options).values() for path in paths]
     methods = _methods(options)
-    kinds = _damages(options)
+    kinds = {
+        name: spoil
+        for name, spoil in _damages(options).items()
+        if not options.only or any(part in name for part in options.only)
+    }
     likeness = _likeness()
     hear = Recogniser()
     words: dict[str, dict[str, list[WordErrors]]] = {kind: {} for kind in kinds}
@@ -87,6 +91,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rooms", type=Path, help="folder of recorded impulse responses")
     parser.add_argument("--items", type=int, default=24, help="sentences (24)")
     parser.add_argument("--steps", type=int, nargs="+", default=(1, 2, 4, 8), help="passes")
+    parser.add_argument("--only", nargs="+", help="only damage whose name holds one of these")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -110,7 +115,8 @@ def _methods(options: argparse.Namespace) -> dict[str, Callable[[Wave], Wave]]:
 def _damages(options: argparse.Namespace) -> dict[str, Damage]:
     """The kinds of damage by name; those of rooms with recorded noise 15 dB below."""
     found: dict[str, Damage] = {"none": lambda rng, wave, noise: wave}
-    for name, draw in rooms_of(options).items():
+    wanted = not options.only or any("room" in part for part in options.only)
+    for name, draw in (rooms_of(options) if wanted else {}).items():
 
         def reverberant(rng: Generator, wave: Wave, noise: Wave, draw: object = draw) -> Wave:
             far = fftconvolve(wave, draw(rng))[: len(wave)]  # type: ignore[operator]

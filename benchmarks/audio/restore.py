@@ -21,7 +21,7 @@ import torch
 from mixtures import files_of
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
-from scenes import Sentence, at_ratio, head, noise_of, rooms_of, sentences_of
+from scenes import Sentence, at_ratio, data_options, head, noise_of, rooms_of, sentences_of
 from scipy.signal import fftconvolve
 
 from diff_audio.data import damage
@@ -80,19 +80,10 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder of clean speech")
-    parser.add_argument("--noise", type=Path, required=True, help="folder of noise")
-    parser.add_argument(
-        "--manifest", type=Path, required=True, help="JSON lines with file, speaker, split, text"
-    )
+    data_options(parser, 24)
     parser.add_argument("--weights", type=Path, required=True, help="a restorer")
-    parser.add_argument("--split", default="val", help="split of the manifest (val)")
-    parser.add_argument("--set", default="", help="only this set of the manifest")
-    parser.add_argument("--rooms", type=Path, help="folder of recorded impulse responses")
-    parser.add_argument("--items", type=int, default=24, help="sentences (24)")
     parser.add_argument("--steps", type=int, nargs="+", default=(1, 2, 4, 8), help="passes")
     parser.add_argument("--only", nargs="+", help="only damage whose name holds one of these")
-    parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
 

@@ -57,7 +57,14 @@ def _sounds(folder: Path) -> None:
         soundfile.read(ROOT / f"examples/speech_{name}.wav")[0] for name in ("noisy", "clean")
     )
     part = slice(RATE, 3 * RATE // 2)  # half a second with speech in it
-    for name in ("take1.wav", "take2.flac", "call.wav", "hello.wav", "recordings/a.wav", "recordings/b/c.flac"):
+    for name in (
+        "take1.wav",
+        "take2.flac",
+        "call.wav",
+        "hello.wav",
+        "recordings/a.wav",
+        "recordings/b/c.flac",
+    ):
         _write(folder / name, noisy[part])
     _write(folder / "in.wav", noisy[RATE : int(2.4 * RATE)])
     _write(folder / "interview.wav", np.stack([noisy[part], 0.5 * noisy[part]], 1))

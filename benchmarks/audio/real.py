@@ -31,7 +31,7 @@ from denoise_peers import Method, peers
 from mixtures import files_of
 from numpy.random import default_rng
 from numpy.typing import NDArray
-from scenes import Sentence, at_ratio, head, mono, noise_of, rooms_of, sentences_of
+from scenes import Sentence, at_ratio, data_options, head, mono, noise_of, rooms_of, sentences_of
 from scipy.signal import butter, fftconvolve, sosfiltfilt
 
 from diff_audio.denoiser.denoiser import Denoiser
@@ -89,16 +89,7 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder of clean speech")
-    parser.add_argument("--noise", type=Path, required=True, help="folder of noise")
-    parser.add_argument(
-        "--manifest", type=Path, required=True, help="JSON lines with file, speaker, split, text"
-    )
-    parser.add_argument("--split", default="val", help="split of the manifest (val)")
-    parser.add_argument("--set", default="", help="only this set of the manifest")
-    parser.add_argument("--rooms", type=Path, help="folder of recorded impulse responses")
-    parser.add_argument("--items", type=int, default=40, help="sentences (40)")
-    parser.add_argument("--seed", type=int, default=0)
+    data_options(parser, 40)
     parser.add_argument("--weights", type=Path, help="another checkpoint than the package's")
     parser.add_argument("--ours", action="store_true", help="leave the peers out")
     parser.add_argument("--wide", type=Path, help="folder of clean speech for the upper band")

@@ -21,7 +21,7 @@ import torch
 from mixtures import files_of
 from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
-from scenes import Sentence, at_ratio, head, noise_of, rooms_of, sentences_of
+from scenes import Sentence, at_ratio, data_options, head, noise_of, rooms_of, sentences_of
 from scipy.signal import fftconvolve
 
 from diff_audio.data import damage
@@ -46,7 +46,11 @@ def main() -> None:
     sentences = sentences_of(options)
     noises = [path for paths in files_of(options.noise, options).values() for path in paths]
     methods = _methods(options)
-    kinds = _damages(options)
+    kinds = {
+        name: spoil
+        for name, spoil in _damages(options).items()
+        if not options.only or any(part in name for part in options.only)
+    }
     likeness = _likeness()
     hear = Recogniser()
     words: dict[str, dict[str, list[WordErrors]]] = {kind: {} for kind in kinds}
@@ -76,18 +80,10 @@ def main() -> None:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--speech", type=Path, required=True, help="folder of clean speech")
-    parser.add_argument("--noise", type=Path, required=True, help="folder of noise")
-    parser.add_argument(
-        "--manifest", type=Path, required=True, help="JSON lines with file, speaker, split, text"
-    )
+    data_options(parser, 24)
     parser.add_argument("--weights", type=Path, required=True, help="a restorer")
-    parser.add_argument("--split", default="val", help="split of the manifest (val)")
-    parser.add_argument("--set", default="", help="only this set of the manifest")
-    parser.add_argument("--rooms", type=Path, help="folder of recorded impulse responses")
-    parser.add_argument("--items", type=int, default=24, help="sentences (24)")
     parser.add_argument("--steps", type=int, nargs="+", default=(1, 2, 4, 8), help="passes")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", help="only damage whose name holds one of these")
     return parser.parse_args()
 
 
@@ -110,7 +106,8 @@ def _methods(options: argparse.Namespace) -> dict[str, Callable[[Wave], Wave]]:
 def _damages(options: argparse.Namespace) -> dict[str, Damage]:
     """The kinds of damage by name; those of rooms with recorded noise 15 dB below."""
     found: dict[str, Damage] = {"none": lambda rng, wave, noise: wave}
-    for name, draw in rooms_of(options).items():
+    wanted = not options.only or any("room" in part for part in options.only)
+    for name, draw in (rooms_of(options) if wanted else {}).items():
 
         def reverberant(rng: Generator, wave: Wave, noise: Wave, draw: object = draw) -> Wave:
             far = fftconvolve(wave, draw(rng))[: len(wave)]  # type: ignore[operator]

@@ -19,7 +19,9 @@ from diff_audio.metrics import RATE
 from diff_audio.sound.read import read
 from diff_audio.sound.resample import resample
 
-__all__ = ["Sentence", "at_ratio", "head", "mono", "noise_of", "rooms_of", "sentences_of"]
+__all__ = [
+    "Sentence", "at_ratio", "data_options", "head", "mono", "noise_of", "rooms_of", "sentences_of",
+]  # fmt: skip
 
 DECAYS = (0.25, 0.5, 0.8)  # s, of the simulated rooms
 DISTANCE = {0.25: 1.0, 0.5: 1.5, 0.8: 2.0}  # m, from the speaker to the microphone
@@ -35,6 +37,20 @@ class Sentence:
     wave: Wave
     text: str
     speaker: str
+
+
+def data_options(parser: argparse.ArgumentParser, items: int) -> None:
+    """Add the options that name the data."""
+    parser.add_argument("--speech", type=Path, required=True, help="folder of clean speech")
+    parser.add_argument("--noise", type=Path, required=True, help="folder of noise")
+    parser.add_argument(
+        "--manifest", type=Path, required=True, help="JSON lines with file, speaker, split, text"
+    )
+    parser.add_argument("--split", default="val", help="split of the manifest (val)")
+    parser.add_argument("--set", default="", help="only this set of the manifest")
+    parser.add_argument("--rooms", type=Path, help="folder of recorded impulse responses")
+    parser.add_argument("--items", type=int, default=items, help=f"sentences ({items})")
+    parser.add_argument("--seed", type=int, default=0)
 
 
 def sentences_of(options: argparse.Namespace) -> list[Sentence]:

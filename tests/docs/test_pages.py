@@ -48,6 +48,8 @@ ELSEWHERE = {
 PLANNED = {
     r"^accelerate launch": "several processes: test_train_processes.py, test_command_team.py",
     r"diff_audio\.train (vocoder|voice)": "test_vocoder_train.py, test_voice_training.py",
+    r"diff_audio\.train (live|restore)": "test_train_sound.py",
+    r"diff_audio\.live --weights \S+$": "needs a microphone; test_live.py has a file for one",
     r"diff_medical\.train generate": "test_generator_training.py",
     r"diff_medical\.train brain-": "tests/medical/brain/test_training.py",
     r"train \w+ --(data scans/ --out run/|speech speech/ --noise noise/ --out runs/mine)$": (

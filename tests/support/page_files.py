@@ -14,6 +14,8 @@ from PIL import Image
 
 from dicom_files import write_series
 from pages import ROOT
+from small_live import save_live
+from small_restorer import save_restorer
 from tiny_brain import GRID, head, write_brain
 
 __all__ = ["prepare"]
@@ -34,6 +36,8 @@ def prepare(folder: Path) -> None:
     shutil.copy(medical / "enhance.safetensors", folder / "runs/scans")
     shutil.copy(medical / "enhance.safetensors", folder / "RUN")
     shutil.copy(medical / "generate.safetensors", folder / "run")
+    save_restorer(folder / "run/restore.safetensors")
+    save_live(folder / "run/live.safetensors")
     write_brain(folder / "brain")
     _save(folder / "labels.nii.gz", head(), GRID.in_head())
     (folder / "texts.tsv").write_text("file\ttext\na.wav\tone two\n")
@@ -53,7 +57,14 @@ def _sounds(folder: Path) -> None:
         soundfile.read(ROOT / f"examples/speech_{name}.wav")[0] for name in ("noisy", "clean")
     )
     part = slice(RATE, 3 * RATE // 2)  # half a second with speech in it
-    for name in ("take1.wav", "take2.flac", "recordings/a.wav", "recordings/b/c.flac"):
+    for name in (
+        "take1.wav",
+        "take2.flac",
+        "call.wav",
+        "hello.wav",
+        "recordings/a.wav",
+        "recordings/b/c.flac",
+    ):
         _write(folder / name, noisy[part])
     _write(folder / "in.wav", noisy[RATE : int(2.4 * RATE)])
     _write(folder / "interview.wav", np.stack([noisy[part], 0.5 * noisy[part]], 1))

@@ -155,6 +155,18 @@ class Corpus:
         """Return the hours of one kind and split."""
         return sum(c.length for c in self.select(kind, split)) / self.rate / 3600
 
+    def taught(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return the training split's sets for a card: kind, name and hours of each, and their
+        licences.
+        """
+        sets: dict[tuple[str, str, str], float] = {}
+        for clip in self.clips:
+            if clip.split == "train":
+                key = (clip.kind, clip.group, clip.licence)
+                sets[key] = sets.get(key, 0.0) + clip.length / self.rate / 3600
+        data = (f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items())
+        return tuple(data), tuple(licence for _, _, licence in sets)
+
     def plan(self) -> tuple[str, ...]:
         """Return what was found, a line for each kind and split, for the plan of a run."""
         lines: list[str] = []

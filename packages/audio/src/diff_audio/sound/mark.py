@@ -120,8 +120,8 @@ def find(wave: Array, rate: int, key: str = "diff_audio") -> list[Found]:
             score = max(_score(phase[:, low:high], kind, key) for phase in tiles)
             chance = min(1.0, tried * math.exp(-(max(score, 0.0) ** 2) / 2))
             if chance <= ALARM:
-                times = (round(place * 4 * _HOP / RATE, 2) for place in (low, high))
-                found.append(Found(kind, *times, round(score, 2), chance))
+                start, end = (round(place * 4 * _HOP / RATE, 2) for place in (low, high))
+                found.append(Found(kind, start, end, round(score, 2), chance))
     return sorted(found, key=lambda one: one.chance)
 
 
@@ -131,7 +131,7 @@ def _signs(kind: Kind, key: str) -> NDArray[np.float64]:
     count = _BANDS * _PERIOD
     data = hashlib.shake_256(f"{key} {kind}".encode()).digest(-(-count // 8))
     bits = np.unpackbits(np.frombuffer(data, np.uint8))[:count]
-    return (2.0 * bits - 1.0).reshape(_BANDS, _PERIOD)
+    return (2.0 * bits.astype(np.float64) - 1.0).reshape(_BANDS, _PERIOD)
 
 
 def _looks(slots: int) -> Iterator[tuple[int, int]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -156,7 +157,8 @@ class LiveNet(nn.Module):
     def modulation(self, time: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return what the blocks have to know of times (B,)."""
         embedding = self.time(time)
-        return [block.modulation(embedding) for block in (*self.encoder, *self.decoder)]
+        blocks = cast("list[_Block]", [*self.encoder, *self.decoder])
+        return [block.modulation(embedding) for block in blocks]
 
     def advance(
         self, x: Tensor, y: Tensor, modulation: list[tuple[Tensor, Tensor]], state: State

@@ -141,11 +141,7 @@ def enhancing(
 
 
 def _card(about: Card, corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
-    sets: dict[tuple[str, str, str], float] = {}
-    for clip in corpus.clips:
-        if clip.split == "train":
-            key = (clip.kind, clip.group, clip.licence)
-            sets[key] = sets.get(key, 0.0) + clip.length / corpus.rate / 3600
+    data, licences = corpus.taught()
     return replace(
         about,
         signal={
@@ -153,9 +149,7 @@ def _card(about: Card, corpus: Corpus, recipe: Recipe, scores: dict[str, float])
             "spectrum": recipe.objective.spectral.describe(),
             "level": {"decibels": TARGET_DB, "follow": recipe.mixing.follow},
         },
-        data=tuple(
-            f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items()
-        ),
-        licences=tuple(licence for _, _, licence in sets),
+        data=data,
+        licences=licences,
         scores=scores,
     )

@@ -99,19 +99,13 @@ def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
 
 
 def _card(corpus: Corpus, recipe: Recipe, scores: dict[str, float]) -> Card:
-    sets: dict[tuple[str, str, str], float] = {}
-    for clip in corpus.clips:
-        if clip.split == "train":
-            key = (clip.kind, clip.group, clip.licence)
-            sets[key] = sets.get(key, 0.0) + clip.length / corpus.rate / 3600
+    data, licences = corpus.taught()
     return Card(
         name="restore",
         purpose="Makes the mel spectrogram of clean speech from that of a damaged recording.",
         signal={"mel": recipe.objective.mel.describe(), "level": {"decibels": TARGET_DB}},
-        data=tuple(
-            f"{kind}: {group}, {amount:.2f} h" for (kind, group, _), amount in sets.items()
-        ),
-        licences=tuple(licence for _, _, licence in sets),
+        data=data,
+        licences=licences,
         scores=scores,
         limits="For speech of one person at a time. What the recording does not show is invented: "
         "words, the voice and its place in a room may change. Music is lost.",

@@ -59,7 +59,7 @@ class Validation:
             found = {
                 "mean": _error(mean, clean, heard),
                 "draw": _error(draws[0], clean, heard),
-                "spread": _error(*draws, heard) / 2**0.5,
+                "spread": _error(draws[0], draws[1], heard) / 2**0.5,
                 "texture": float(draws[0].std(2).mean() / clean.std(2).mean()),
             }
             for name, value in found.items():

@@ -10,6 +10,7 @@ from diff_core.condition import Condition
 from diff_core.discrete import Absorbing, CategoricalDenoiser
 from diff_core.io import Card, load, save
 from diff_medical.brain.borders import TEMPERATURE, draw_labels
+from diff_medical.brain.folds import freedom
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import NETWORK_TYPES, STAGES
 from diff_medical.brain.training.statistics import fit
@@ -31,7 +32,8 @@ def test_anatomy_comes_back_and_has_unit_variance() -> None:
     torch.testing.assert_close(made.decode(x), shares, atol=1e-5, rtol=0)
     both = torch.cat([x, made.encode(shares.flip(-3))])
     torch.testing.assert_close(both.mean(0), torch.zeros_like(both[0]), atol=1e-3, rtol=0)
-    assert both.square().mean().item() == pytest.approx(1, abs=1e-3)
+    free = made.get_buffer("scale") > 0
+    assert both[:, free].square().mean().item() == pytest.approx(1, abs=1e-3)
     words = made.measured(shares)
     assert words.mean(0).abs().max() < 1e-3
     # the first word grows with the ventricles
@@ -44,6 +46,42 @@ def test_folds_come_back() -> None:
     coarse, x = made.encode(shares)
     torch.testing.assert_close(coarse, fractions(PEOPLE.labels, 4))
     torch.testing.assert_close(made.decode(coarse, x), shares, atol=1e-5, rtol=0)
+
+
+def test_noise_falls_only_where_detail_can_be() -> None:
+    # the parts of a cell that is half of a tissue are 0 or 1 alike: variance 1/4, and 8/7 of it
+    # for each of seven subbands
+    half = torch.full((1, 5, 1, 1, 1), 0.5)
+    assert freedom(half)[0, 0].item() == pytest.approx((8 / 7 / 4) ** 0.5)
+    one = torch.zeros(1, 5, 2, 2, 2)
+    one[:, 2] = 1
+    assert not freedom(one).any()
+    voxel = torch.full((1, 5, 1, 1, 1), 1 / 64)
+    assert (freedom(voxel) > 0).all()
+    made, shares = fitted("folds"), fractions(PEOPLE.labels, 2)
+    coarse, x = made.encode(shares)
+    free = (freedom(coarse) > 0).repeat(1, 7, 1, 1, 1)
+    assert x[free].square().mean().sqrt().item() == pytest.approx(1, abs=0.15)
+    assert not x[~free].any() and not free.all()
+    # whatever is drawn, nothing leaves 0 and 1 in a cell of one class
+    noisy = made.decode(coarse, torch.randn_like(x))
+    fixed = (freedom(coarse) == 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    fixed = fixed.repeat_interleave(2, 4)
+    torch.testing.assert_close(noisy[fixed], shares[fixed], atol=1e-5, rtol=0)
+
+
+def test_what_all_people_share_is_not_drawn() -> None:
+    made, shares = fitted("anatomy"), fractions(PEOPLE.labels, 4)
+    same = made.get_buffer("scale") == 0
+    assert same.any() and not same.all()
+    drawn = made.encode(made.sample([1, 2], 2))
+    assert not drawn[:, same].any()
+    cond = Condition(vector=torch.zeros(1, 3), channels=made.position(1))
+    x = torch.randn(1, made.count, *made.whole)
+    assert not made(x, torch.tensor(0.01), cond)[:, same].any()
+    assert torch.equal(
+        made.encode(shares)[:, same], torch.zeros_like(drawn[:1, same].expand(5, -1))
+    )
 
 
 def test_appearance_comes_back() -> None:
@@ -75,10 +113,10 @@ def test_channels_of_a_crop_are_those_of_the_whole(name: str) -> None:
 def test_a_silent_network_draws_standard_normal_numbers(name: str) -> None:
     # F = 0 is D = x / (1 + sigma^2): the exact denoiser of independent standard normal numbers
     made = stage(name, silent=True)
-    shape = (6, 6, 6)
+    shape = getattr(made, "whole", (6, 6, 6))  # all channels at 1: all cells are free
     cond = Condition(
         vector=torch.zeros(8, made.words) if made.words else None,
-        channels=torch.zeros(8, made.given, *shape),
+        channels=torch.ones(8, made.given, *shape),
     )
     x = made.drawn(shape, range(8), 24, cond, stream=-1)
     assert x.mean().abs() < 5 / x.numel() ** 0.5

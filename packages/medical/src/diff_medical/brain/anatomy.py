@@ -33,7 +33,8 @@ class Anatomy(Stage):
     cerebrospinal fluid and tissue, in deviations from the mean of the training people. All 0
     stands for a head of which nothing is said.
 
-    Buffers: `mean` (40, *S) and `scale` (40,) of the subbands, `words_mean`, `words_scale` (3,)
+    Buffers: `mean` and `scale` (40, *S) of the subbands; where the scale is 0 all people are the
+    same, and nothing is learned. `words_mean`, `words_scale` (3,)
     and `words_covariance` (3, 3) of the words, `sizes` (2,): mean and deviation of the sizes of
     heads in units of the mean head.
     """
@@ -44,7 +45,7 @@ class Anatomy(Stage):
         super().__init__(network, grid, schedule)
         self.whole = grid.cells(2 * FACTOR)
         self.register_buffer("mean", torch.zeros(self.count, *self.whole))
-        self.register_buffer("scale", torch.ones(self.count))
+        self.register_buffer("scale", torch.ones(self.count, *self.whole))
         self.register_buffer("words_mean", torch.zeros(self.words))
         self.register_buffer("words_scale", torch.ones(self.words))
         self.register_buffer("words_covariance", torch.eye(self.words))
@@ -52,11 +53,18 @@ class Anatomy(Stage):
 
     def encode(self, shares: Tensor) -> Tensor:
         """Return what is diffused, (B, 40, *S / 2), of fractions (B, 5, *S)."""
-        return (haar(shares, 3, 1) - self.get_buffer("mean")) / self._beside(shares)
+        mean, scale = self.get_buffer("mean").to(shares), self.get_buffer("scale").to(shares)
+        return torch.where(scale > 0, (haar(shares, 3, 1) - mean) / scale.clamp_min(1e-6), 0)
 
     def decode(self, x: Tensor) -> Tensor:
         """The inverse of `encode`."""
-        return inverse_haar(x * self._beside(x) + self.get_buffer("mean"), 3, 1)
+        mean, scale = self.get_buffer("mean").to(x), self.get_buffer("scale").to(x)
+        return inverse_haar(x * scale + mean, 3, 1)
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        """E[x_0 | x_t] (B, 40, *S), 0 where all people are the same."""
+        free = self.get_buffer("scale") > 0
+        return super().forward(x_t, t, cond) * free.to(x_t)
 
     def measured(self, shares: Tensor) -> Tensor:
         """Return the words (B, 3) of fractions (B, 5, *S)."""
@@ -119,9 +127,6 @@ class Anatomy(Stage):
         """`Condition.channels` (count, 12, *S)."""
         place = waves(self.whole, START, self.whole).to(self.get_buffer("mean"))
         return place.expand(count, -1, -1, -1, -1)
-
-    def _beside(self, like: Tensor) -> Tensor:
-        return self.get_buffer("scale").to(like)[:, None, None, None]
 
 
 def measures(shares: Tensor) -> Tensor:

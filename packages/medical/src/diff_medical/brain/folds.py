@@ -17,7 +17,7 @@ from diff_medical.brain.places import START, WAVES, Shape
 from diff_medical.brain.stage import Near, Progress, Stage, shares_given
 from diff_medical.generator.packing import haar, inverse_haar
 
-__all__ = ["FACTOR", "Folds"]
+__all__ = ["FACTOR", "Folds", "freedom"]
 
 FACTOR = 2
 """Voxels along a side of a cell of the result."""
@@ -25,15 +25,21 @@ FACTOR = 2
 BLUR = 0.04
 BLURRING, START_NOISE = -11, -12  # streams of a seed
 LOW = 8**0.5  # of the transform of a constant 1
+FREE = 0.008  # half of what one voxel of another class gives a cell of 64
 
 
 class Folds(Stage):
     """Diffuses the fine Haar subbands of fractions, given the coarse one.
 
-    The buffer `scale` (35,) holds their standard deviations.
+    The deviation of a subband goes with the root of p (1 - p), p the fraction in the coarse cell:
+    a cell that is all of one tissue, or all air, has no detail. The subbands are divided by it, so
+    that noise does not fall where nothing can be, and where p (1 - p) is less than `FREE` they are
+    0 and nothing is learned.
+
+    The buffer `scale` (35,) holds the deviations of what is left.
     """
 
-    count, given, words = 7 * TISSUES, TISSUES + WAVES, 0
+    count, given, words = 7 * TISSUES, 2 * TISSUES + WAVES, 0
 
     def __init__(self, network: UNet, grid: Grid, schedule: Edm) -> None:
         super().__init__(network, grid, schedule)
@@ -43,15 +49,24 @@ class Folds(Stage):
     def encode(self, shares: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coarse fractions (B, 5, *S / 2) of (B, 5, *S), and what is diffused."""
         bands = haar(shares, 3, 1)
-        return bands[:, :TISSUES] / LOW, bands[:, TISSUES:] / self._beside(shares)
+        coarse, fine = bands[:, :TISSUES] / LOW, bands[:, TISSUES:]
+        deviation = self._deviation(coarse)
+        return coarse, torch.where(deviation > 0, fine / deviation.clamp_min(1e-6), 0)
 
     def decode(self, coarse: Tensor, x: Tensor) -> Tensor:
         """The inverse of `encode`."""
-        return inverse_haar(torch.cat([coarse * LOW, x * self._beside(x)], 1), 3, 1)
+        return inverse_haar(torch.cat([coarse * LOW, x * self._deviation(coarse)], 1), 3, 1)
 
     def channels(self, coarse: Tensor, noise: Tensor, start: Shape = START) -> Tensor:
         """`Condition.channels` for coarse fractions of a crop from cell `start`."""
-        return shares_given(coarse, noise, BLUR, start, self.whole)
+        given = shares_given(coarse, noise, BLUR, start, self.whole)
+        return torch.cat([given, (freedom(coarse) > 0).to(given)], 1)
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        """E[x_0 | x_t] (B, 35, *S), 0 where nothing is free."""
+        assert cond is not None and cond.channels is not None
+        free = cond.channels[:, -TISSUES:].repeat(1, 7, 1, 1, 1)
+        return super().forward(x_t, t, cond) * free
 
     def sample(
         self,
@@ -76,5 +91,17 @@ class Folds(Stage):
         )  # fmt: skip
         return simplex(self.decode(coarse, x))
 
-    def _beside(self, like: Tensor) -> Tensor:
-        return self.get_buffer("scale").to(like)[:, None, None, None]
+    def _deviation(self, coarse: Tensor) -> Tensor:
+        """The deviation (B, 35, *S) of the subbands of coarse fractions (B, 5, *S)."""
+        scale = self.get_buffer("scale").to(coarse)[:, None, None, None]
+        return scale * freedom(coarse).repeat(1, 7, 1, 1, 1)
+
+
+def freedom(coarse: Tensor) -> Tensor:
+    """Return the deviation (B, 5, *S) of the detail in cells of fractions (B, 5, *S).
+
+    That of the mean of seven subbands if every part of a cell were of one tissue: eight parts of
+    variance p (1 - p) are the sum of the seven.
+    """
+    variance = coarse * (1 - coarse)
+    return torch.where(variance > FREE, (8 / 7 * variance.clamp_min(0)).sqrt(), 0)

@@ -19,7 +19,6 @@ from diff_medical.generator.packing import haar
 __all__ = ["fit"]
 
 FITTED = 24  # people from which the scales of subbands are taken
-IN_HEAD = 1.6  # of the deviation over the grid: about that within a head
 WORDS_LEAST = 0.01
 
 
@@ -28,9 +27,10 @@ def fit(stage: Anatomy | Folds | Borders | Appearance, people: People) -> None:
     if isinstance(stage, Anatomy):
         _fit_anatomy(stage, people)
     elif isinstance(stage, Folds):
-        bands = [haar(fractions(one[None], 2), 3, 1)[:, TISSUES:] for one in _some(people.labels)]
-        power = torch.cat(bands).square().mean((0, 2, 3, 4))
-        stage.keep(scale=power.sqrt().clamp_min(1e-4) * IN_HEAD)
+        stage.keep(scale=torch.ones(stage.count))
+        x = torch.cat([stage.encode(fractions(one[None], 2))[1] for one in _some(people.labels)])
+        free = (x != 0).sum((0, 2, 3, 4)).clamp_min(1)
+        stage.keep(scale=(x.square().sum((0, 2, 3, 4)) / free).sqrt().clamp_min(1e-4))
     elif isinstance(stage, Appearance):
         _fit_appearance(stage, people)
 
@@ -40,21 +40,28 @@ def _some(volumes: Tensor) -> Tensor:
 
 
 def _fit_anatomy(stage: Anatomy, people: People) -> None:
-    """Subbands lose their mean map, and half of the way to one variance: the coarse come first."""
+    """Subbands lose their mean map, and half of the way to one variance everywhere.
+
+    What varies most comes first when noise is removed: the coarse subbands, and the places where
+    people differ.
+    """
     # cells of 2 voxels are kept as training reads them, in half precision
     fine = torch.cat([fractions(one[None], 2).half() for one in people.labels])
     shares = F.avg_pool3d(torch.cat([fine, mirrored(fine)]).float(), 2)
     bands = haar(shares, 3, 1)
     mean = bands.mean(0)
-    deviation = (bands - mean).square().mean((0, 2, 3, 4)).sqrt().clamp_min(1e-4)
+    variance = (bands - mean).square().mean(0)
+    smooth = F.avg_pool3d(F.pad(variance[None], (1,) * 6, "replicate"), 3, 1)[0]
+    deviation = torch.where(variance > 0, smooth, 0).sqrt()
     scale = (deviation * deviation.square().mean().sqrt()).sqrt()
-    total = ((bands - mean) / scale[:, None, None, None]).square().mean().sqrt().clamp_min(1e-4)
+    x = torch.where(scale > 0, (bands - mean) / scale.clamp_min(1e-6), 0)
+    total = (x.square().sum() / (scale > 0).expand_as(x).sum().clamp_min(1)).sqrt()
     said = measures(shares)
     sizes = people.sizes
     spread = sizes.std() if len(sizes) > 1 else torch.zeros(())
     stage.keep(
         mean=mean,
-        scale=scale * total,
+        scale=scale * total.clamp_min(1e-4),
         words_mean=said.mean(0),
         words_scale=said.std(0).clamp_min(WORDS_LEAST),
         sizes=torch.stack([sizes.mean(), spread]),

@@ -83,6 +83,7 @@ def draw_sweep(
         axes[0].legend(fontsize="x-small")
     last = max(found.step for found in results)
     for place, name in zip(axes[1:], names, strict=True):
+        place.set_ylabel(score)
         _draw_key(place, name, results, last)
     with replacing(picture) as temporary:
         figure.savefig(temporary, format="png", dpi=90)

@@ -2,12 +2,12 @@
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import soundfile
 
 ROOT = Path(__file__).resolve().parent.parent
 CLUSTER = ROOT / "examples" / "cluster"
@@ -28,24 +28,20 @@ def script(name: str, folder: Path, *words: str, **more: str) -> subprocess.Comp
 
 
 @pytest.mark.slow
-def test_the_jobs_of_an_array_do_the_folder_together(tmp_path):
+def test_a_job_of_an_array_does_its_part_of_a_folder(tmp_path):
     program(tmp_path, "diff-audio", f'exec {sys.executable} -m diff_audio "$@" --device cpu')
     (tmp_path / "recordings" / "a").mkdir(parents=True)
+    wave, rate = soundfile.read(ROOT / "examples" / "speech_noisy.wav", frames=16_000)
     for name in ("a/one.wav", "two.wav"):
-        shutil.copy(ROOT / "examples" / "speech_noisy.wav", tmp_path / "recordings" / name)
-    for part in ("1", "2"):
-        done = script(
-            "denoise.sbatch", tmp_path, "recordings", "clean", SLURM_ARRAY_TASK_ID=part,
-            SLURM_ARRAY_TASK_COUNT="2", SLURM_CPUS_PER_TASK="1",
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        soundfile.write(tmp_path / "recordings" / name, wave, rate)
+    done = script(
+        "denoise.sbatch", tmp_path, "recordings", "clean", SLURM_ARRAY_TASK_ID="2",
+        SLURM_ARRAY_TASK_COUNT="2", SLURM_CPUS_PER_TASK="1",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
     clean = tmp_path / "clean"
-    assert {p.relative_to(clean).as_posix() for p in clean.rglob("*.wav")} == {
-        "a/one.wav",
-        "two.wav",
-    }
-    lines = [json.loads(path.read_text()) for path in sorted(clean.glob("summary-*.jsonl"))]
-    assert [row["output"] for row in lines] == ["clean/a/one.wav", "clean/two.wav"]
+    assert {path.name for path in clean.iterdir()} == {"two.wav", "summary-2.jsonl"}
+    assert json.loads((clean / "summary-2.jsonl").read_text())["output"] == "clean/two.wav"
 
 
 def test_a_training_is_requeued_and_resumed(tmp_path):

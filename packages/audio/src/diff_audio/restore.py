@@ -76,7 +76,8 @@ VocoderWeights = Annotated[
         "call.wav --weights run/restore.safetensors": "Write call_restored.wav beside it.",
         "tape.wav --weights run/restore.safetensors --draws 4": "Also report what may be "
         "invented.",
-    }
+    },
+    remote=True,
 )
 def restore(
     inputs: Inputs,
@@ -84,6 +85,8 @@ def restore(
     overwrite: options.Overwrite = False,
     recursive: options.Recursive = False,
     strict: options.Strict = False,
+    shard: options.ShardOf = None,
+    summary: options.SummaryFile = None,
     steps: Steps = 4,
     draws: Draws = 1,
     seed: options.Seed = 0,
@@ -101,7 +104,7 @@ def restore(
     A model makes what it takes for the speech in the recording. Words, the voice and its place in
     a room may change; to remove noise alone, use diff_audio.denoise. The output's tags and an
     inaudible mark in the sound say that it is synthetic; OUTPUT.json beside it holds the models
-    and the seed. Nothing is uploaded or downloaded.
+    and the seed. Nothing is uploaded or downloaded but what you name by an address (s3://...).
 
     Exit code: 0 all done, 1 some inputs failed, 2 wrong usage.
     """
@@ -140,8 +143,9 @@ def restore(
         )  # fmt: skip
 
     return process(
-        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json
-    )
+        jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
+        shard=shard, summary=summary,
+    )  # fmt: skip
 
 
 def _line(outcome: Outcome) -> str:

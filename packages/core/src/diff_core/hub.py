@@ -15,6 +15,7 @@ import os
 import re
 import shutil
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import ClassVar, TypeVar
 
@@ -63,9 +64,11 @@ class Pretrained:
             raise ValueError("the model came from no checkpoint; write one with diff_core.io.save")
         target = Path(folder)
         target.mkdir(parents=True, exist_ok=True)
+        kind = type(self)
+        short = hasattr(import_module(self.library), kind.__name__)
         text = model_card(
-            read_card(self.checkpoint), library=self.library, name=type(self).__name__,
-            task=self.task, licence=licence,
+            read_card(self.checkpoint), library=self.library, task=self.task, licence=licence,
+            name=f"{self.library if short else kind.__module__}.{kind.__name__}",
         )  # fmt: skip
         files = [target / MODEL, target / "README.md"]
         if not overwrite and (held := [path for path in files if path.exists()]):
@@ -130,7 +133,7 @@ def model_card(
     """Return the Markdown of a card in the form of the Hub, with its metadata in front as YAML.
 
     library: the package that loads the model, "diff_audio"
-    name:    the class that loads it; "" leaves its example out
+    name:    the class that loads it, "diff_audio.Denoiser"; "" leaves its example out
     task:    the Hub's pipeline tag, "audio-to-audio"
 
     Raises ValueError where huggingface_hub is not installed.
@@ -149,9 +152,10 @@ def model_card(
     if card.purpose:
         parts.append(f"{card.purpose}\n")
     if name:
+        module, _, kind = name.rpartition(".")
         parts.append(
-            f"```python\nfrom {library} import {name}\n\n"
-            f'model = {name}.from_pretrained("ORG/NAME")\n```\n'
+            f"```python\nfrom {module} import {kind}\n\n"
+            f'model = {kind}.from_pretrained("ORG/NAME")\n```\n'
         )
     if card.limits:
         parts.append(f"## Limits\n\n{card.limits}\n")

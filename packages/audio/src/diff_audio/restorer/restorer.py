@@ -38,6 +38,7 @@ from diff_core.bridge import sample_bridge
 from diff_core.condition import Condition
 from diff_core.denoiser import FromX0
 from diff_core.device import pick_device
+from diff_core.hub import Pretrained, locate
 from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 from diff_core.sample import Ancestral
 
@@ -61,13 +62,15 @@ class Part:
     spread: Array | None
 
 
-class Restorer:
+class Restorer(Pretrained):
     """A restorer of speech: `wave, rate = Restorer.from_pretrained(path)(wave, rate)`.
 
     denoiser: D(x_t, t, Condition(channels=y)) on a bridge of mels, whose network is a MelBridgeNet
     vocoder:  of the same mel
     card:     the restorer's model card
     """
+
+    library, task = "diff_audio", "audio-to-audio"
 
     def __init__(
         self, denoiser: FromX0, vocoder: Vocoder, *, card: Card | None = None, device: str = "auto"
@@ -92,13 +95,14 @@ class Restorer:
         device that is not there.
         """
         pick_device(device)
+        path = locate(path)
         model, card = load(path, types={"MelBridgeNet": MelBridgeNet})
         if not isinstance(model, FromX0) or not isinstance(model.network, MelBridgeNet):
             raise CheckpointError(f"{path}: holds {card.name}, expected a restorer")
         voice = Vocoder.from_pretrained(vocoder, device=device)
         with as_checkpoint_error(path):
             voice.mel.check(card.signal)
-        return cls(model, voice, card=card, device=device)
+        return cls(model, voice, card=card, device=device).of_checkpoint(path)
 
     @property
     def mel(self) -> Mel:

@@ -21,6 +21,7 @@ from diff_audio.sound.resample import CORE_RATE, resample
 from diff_audio.sound.wave import Array
 from diff_audio.spectra.stft import Spectral
 from diff_core.denoiser import FromX0
+from diff_core.hub import Pretrained, locate
 from diff_core.io import Card, CheckpointError, as_checkpoint_error, load
 
 __all__ = ["HOPS", "Frames", "LiveDenoiser", "LiveStream"]
@@ -70,11 +71,13 @@ class Frames:
         return torch.cat(out, dim=1)
 
 
-class LiveDenoiser:
+class LiveDenoiser(Pretrained):
     """A causal denoiser of speech at 16 kHz: `LiveDenoiser.from_pretrained(path).stream()`.
 
     denoiser: D(x_t, t, Condition(channels=y)) on the bridge, whose network is a LiveNet
     """
+
+    library, task = "diff_audio", "audio-to-audio"
 
     def __init__(
         self, denoiser: FromX0, spectral: Spectral | None = None, *, card: Card | None = None
@@ -91,12 +94,13 @@ class LiveDenoiser:
 
         Raises ValueError for a checkpoint that cannot be used.
         """
+        path = locate(path)
         model, card = load(path, types={"LiveNet": LiveNet})
         if not isinstance(model, FromX0) or not isinstance(model.network, LiveNet):
             raise CheckpointError(f"{path}: holds {card.name}, expected a live denoiser")
         with as_checkpoint_error(path):
             spectral = Spectral.of(card.signal)
-        return cls(model.float(), spectral, card=card)
+        return cls(model.float(), spectral, card=card).of_checkpoint(path)
 
     def latency(self, hops: int = HOPS) -> int:
         """Return the samples at 16 kHz by which a stream is late: 510 or 638."""

@@ -24,7 +24,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, get_args
+from typing import Any, Literal, TypeVar, cast, get_args
 
 import numpy as np
 import torch
@@ -36,6 +36,8 @@ from diff_audio.sound.resample import resample
 from diff_audio.sound.wave import Array
 
 __all__ = ["ALARM", "KINDS", "Found", "Kind", "find", "marked"]
+
+Samples = TypeVar("Samples", NDArray[np.float32], NDArray[np.float64])
 
 Kind = Literal["say", "restore"]
 """The command that made a sound: each has signs of its own."""
@@ -73,7 +75,9 @@ class Found:
     chance: float
 
 
-def marked(wave: Array, rate: int, kind: Kind, start: int = 0, key: str = "diff_audio") -> Array:
+def marked(
+    wave: Samples, rate: int, kind: Kind, start: int = 0, key: str = "diff_audio"
+) -> Samples:
     """Return a wave (C, T) or (T,) at `rate` Hz with the mark of `kind`, in its dtype.
 
     start: the place of its first sample in the whole sound: pieces that are marked one by one,
@@ -97,8 +101,8 @@ def marked(wave: Array, rate: int, kind: Kind, start: int = 0, key: str = "diff_
     difference = torch.zeros_like(spectrum)
     difference[:, _LOW:_HIGH] = spectrum[:, _LOW:_HIGH] * change.repeat_interleave(_WIDTH, dim=1)
     added = torch.istft(difference, 4 * hop, hop, window=window, length=padded.shape[1])
-    result = (rows + added[:, lead : lead + rows.shape[1]]).numpy().astype(wave.dtype)
-    return result.reshape(wave.shape)
+    result: Any = (rows + added[:, lead : lead + rows.shape[1]]).numpy().astype(wave.dtype)
+    return cast(Samples, result.reshape(wave.shape))
 
 
 def find(wave: Array, rate: int, key: str = "diff_audio") -> list[Found]:

@@ -37,19 +37,13 @@ LOWEST, HIGHEST = 1 / 32, 1 / 4  # cycles a pixel between which a slope is fitte
 
 
 def frechet(x: Array, y: Array) -> float:
-    """Return the squared Frechet distance of features (N, D) and (M, D), covariances with N - 1
-    and M - 1.
+    """Return `diff_core.evaluate.frechet_distance` of features (N, D) and (M, D)."""
+    import torch
 
-    The trace of the root is the sum of the singular values of X' Y'^T, where X', Y' are the
-    centred features over sqrt(N - 1), sqrt(M - 1): no root of a D x D matrix, no rounding to
-    complex numbers. Raises ValueError for fewer than two rows or other numbers of features.
-    """
+    from diff_core.evaluate import frechet_distance
+
     _check(x, y)
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    first, second = ((v - v.mean(0)) / np.sqrt(len(v) - 1) for v in (x, y))
-    root = np.linalg.svd(first @ second.T, compute_uv=False).sum()
-    spread = np.square(first).sum() + np.square(second).sum() - 2 * root
-    return float(np.square(x.mean(0) - y.mean(0)).sum() + max(spread, 0.0))
+    return frechet_distance(*(torch.from_numpy(np.ascontiguousarray(v)) for v in (x, y)))
 
 
 def cubic(x: Array, y: Array) -> Array:

@@ -14,7 +14,7 @@ from diff_core.schedule import Edm
 from diff_medical.brain.fractions import head_box, one_hot
 from diff_medical.brain.grid import CLASSES, TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, Shape, waves
-from diff_medical.brain.stage import Near, Progress, Stage
+from diff_medical.brain.stage import MEAN, SPREAD, Near, Progress, Stage
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["Appearance"]
@@ -71,12 +71,19 @@ class Appearance(Stage):
     def channels(self, labels: Tensor, start: Shape = START) -> Tensor:
         """`Condition.channels` (B, 52, *S / 2) for labels (B, *S) of a crop from cell `start`."""
         bands = haar(one_hot(labels), 3, 1)
-        coarse = (bands[:, :TISSUES] / 8**0.5 - 0.2) / 0.35
+        coarse = (bands[:, :TISSUES] / 8**0.5 - MEAN) / SPREAD
         x, y, z = bands.shape[2:]
         place = waves((x, y, z), start, self.whole).to(bands)
         return torch.cat(
             [coarse, bands[:, TISSUES:] * 1.5, place.expand(len(bands), -1, -1, -1, -1)], 1
         )
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        """E[x_0 | x_t] (B, 8, *S), 0 in cells of air."""
+        assert cond is not None and cond.channels is not None
+        shares = cond.channels[:, :TISSUES] * SPREAD + MEAN
+        head = shares.sum(1, keepdim=True) > 0.01
+        return super().forward(x_t, t, cond) * head.to(x_t)
 
     def sample(
         self,

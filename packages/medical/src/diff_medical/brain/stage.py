@@ -28,6 +28,7 @@ Progress = Callable[[float], None]
 
 SAMPLER = TrigAdams(order=2, sigma_data=1.0)
 SIGMA_MIN, RHO = 0.03, 5.0  # of the grid of noise levels
+MEAN, SPREAD = 0.2, 0.35  # of fractions, as networks are given them
 
 
 @dataclass(frozen=True)
@@ -151,7 +152,7 @@ def shares_given(shares: Tensor, noise: Tensor, blur: float, start: Shape, whole
     """
     x, y, z = shares.shape[2:]
     place = waves((x, y, z), start, whole).to(shares).expand(len(shares), -1, -1, -1, -1)
-    return torch.cat([(shares + blur * noise - 0.2) / 0.35, place], 1)
+    return torch.cat([(shares + blur * noise - MEAN) / SPREAD, place], 1)
 
 
 def fast(device: torch.device) -> Any:

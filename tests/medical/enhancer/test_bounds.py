@@ -12,6 +12,7 @@ from diff_medical.enhancer.checks import measure
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.uncertainty import (
     PROBES,
+    beside_bias,
     expected_gain,
     of_full_dose,
     pushed,
@@ -63,6 +64,24 @@ def test_no_voxel_moves_beyond_the_bound(sigma: float, varying: bool) -> None:
     kept, share = bound_residual(NOISE, 50 * NOISE[::-1], level)
     assert (np.abs(kept - NOISE) <= 3.5 * level * (1 + 1e-5) + 1e-6).all()
     assert share > 0.3
+
+
+def test_doubt_grows_where_more_than_noise_was_removed() -> None:
+    even = torch.full(NOISE.shape, 0.8)
+    sd = beside_bias(even, 2 * NOISE, 2.0, AXES).numpy()
+    # averaged noise is beyond 1.7 standard deviations in 9 % of the voxels, which mark others
+    alone = beside_bias(even, 0 * NOISE, 2.0, AXES).numpy()
+    np.testing.assert_allclose(alone, 0.8, rtol=1e-6)
+    assert 0.2 < (sd == alone).mean() < 0.95
+    assert (sd >= alone).all()
+    level = np.linspace(1, 3, 40, dtype=np.float32)[:, None, None] + 0 * NOISE
+    for sigma in (np.float32(2.0), level):
+        lesion = np.zeros_like(NOISE)
+        lesion[19:21, 19:21, 19:21] = 2
+        doubt = beside_bias(even, lesion * sigma, sigma, AXES).numpy()
+        relative = (doubt / sigma)[lesion > 0]
+        assert (relative > 1.0).all()  # so the 2 that are gone lie within two of them
+        assert doubt[:14].max() == pytest.approx(0.8)
 
 
 def checked(removed: np.ndarray, output: np.ndarray, sigma: float = 1.0):  # noqa: ANN201

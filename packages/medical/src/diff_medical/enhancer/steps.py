@@ -33,7 +33,9 @@ from diff_medical.enhancer.joint import Joint
 from diff_medical.enhancer.settings import Settings
 from diff_medical.enhancer.task import Array, Denoised, Task, prepare
 from diff_medical.enhancer.uncertainty import (
+    BIAS_REACH,
     PROBES,
+    beside_bias,
     of_full_dose,
     pushed,
     signs_of,
@@ -259,7 +261,8 @@ class Plan:
     def bound(self, planes: slice, made: Estimate) -> Bounded:
         """Return some planes of the result, on the scale of their task."""
         depth = self.source.shape[2]
-        wide = slice(max(0, planes.start - BROAD_REACH), min(depth, planes.stop + BROAD_REACH))
+        reach = BROAD_REACH + (BIAS_REACH if made.slopes is not None else 0)
+        wide = slice(max(0, planes.start - reach), min(depth, planes.stop + reach))
         inner = slice(planes.start - wide.start, planes.stop - wide.start)
         within = (slice(None), slice(None), inner)
         around = self.source.read(wide)
@@ -283,6 +286,7 @@ class Plan:
         spread = None
         if made.slopes is not None:
             sd = spread_of(_part(made.slopes, wide), sigma, task.fine)
+            sd[within] = self._doubt_of_bias(sd, start, mean, level, task.fine, inner)
             if self.settings.dose is not None:
                 sd = of_full_dose(sd, sigma, self.settings.dose)
             if self.settings.samples:
@@ -292,6 +296,21 @@ class Plan:
             spread = sd.numpy()[within] * np.float32(task.scale.scale)
         found = Denoised(task.scale.restore(result), spread, bounded, broad)
         return Bounded(volume, task, found, kept)
+
+    def _doubt_of_bias(
+        self, sd: Tensor, start: Array, mean: Array, level: float | Array,
+        axes: tuple[int, ...], inner: slice,
+    ) -> Tensor:  # fmt: skip
+        """Return the standard deviation of the `inner` planes with that of small structures that
+        may have gone, by what is removed after the bounds.
+        """
+        near = slice(max(0, inner.start - BIAS_REACH), inner.stop + BIAS_REACH)
+        around = (slice(None), slice(None), near)
+        result, _ = bound_broad(start, mean, level, axes, shape=self.source.shape, inner=around)
+        here = level[around] if isinstance(level, np.ndarray) else level
+        result, _ = bound_residual(start[around], result, here)
+        made = beside_bias(sd[around], start[around] - result, here, axes)
+        return made[:, :, inner.start - near.start : inner.stop - near.start]
 
     def _mean(
         self, source: Array, result: Array, nodes: tuple[float, ...], task: Task, report: Progress

@@ -94,7 +94,7 @@ def test_borders_learn_what_the_cells_say(prepared: Path, tmp_path: Path) -> Non
 def test_the_recipe_that_comes_along_is_of_its_stage(name: str) -> None:
     recipe = read_recipe(Recipe, RECIPES / f"brain_{name}.yaml")
     assert recipe.stage == name
-    assert recipe.train.optimizer == "adam" and recipe.network.magnitude_preserving
+    assert recipe.train.optimizer == "muon" and not recipe.network.magnitude_preserving
 
 
 def samples(name: str, **given: object) -> CropSamples:

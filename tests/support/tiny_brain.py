@@ -94,7 +94,7 @@ def stage(name: str, *, silent: bool = False, grid: Grid = GRID) -> Any:
         made: Any = Borders(LabelNetwork(unet(56, 48, 17, 0)), grid)
     else:
         kind = kinds[name]
-        network = unet(kind.count, kind.count, kind.given, kind.words)
+        network = unet(kind.count, 2 * kind.count, kind.given, kind.words)
         made = kind(network, grid, Edm(80.0))
     if not silent:
         with torch.no_grad():

@@ -13,6 +13,7 @@ from diff_medical.brain.borders import TEMPERATURE, draw_labels
 from diff_medical.brain.folds import freedom
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import NETWORK_TYPES, STAGES
+from diff_medical.brain.stage import Gains
 from diff_medical.brain.training.statistics import fit
 from tiny_brain import GRID, people, stage
 
@@ -68,6 +69,15 @@ def test_noise_falls_only_where_detail_can_be() -> None:
     fixed = (freedom(coarse) == 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
     fixed = fixed.repeat_interleave(2, 4)
     torch.testing.assert_close(noisy[fixed], shares[fixed], atol=1e-5, rtol=0)
+
+
+def test_gains_hand_noise_through() -> None:
+    class Halves(torch.nn.Module):
+        def forward(self, x: Any, time: Any, cond: Any = None) -> torch.Tensor:
+            return torch.cat([torch.full_like(x, 0.25), torch.full_like(x, -3.0)], 1)
+
+    x = torch.randn(2, 5, 2, 3, 4)
+    torch.testing.assert_close(Gains(Halves())(x, torch.zeros(2)), 0.25 - 3 * x)
 
 
 def test_what_all_people_share_is_not_drawn() -> None:
@@ -229,4 +239,4 @@ def test_a_network_of_other_channels_is_refused() -> None:
     from diff_medical.brain.folds import Folds
 
     with pytest.raises(ValueError, match="in_channels is 40; expected 35"):
-        Folds(stage("anatomy").network, GRID, Edm(80.0))
+        Folds(stage("anatomy").config["network"], GRID, Edm(80.0))

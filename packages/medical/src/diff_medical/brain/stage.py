@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from diff_core import grid as grids
 from diff_core.condition import Condition
@@ -21,7 +21,7 @@ from diff_core.schedule import Edm
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.places import Shape, waves
 
-__all__ = ["Near", "Progress", "Stage", "check_channels", "shares_given", "fast"]
+__all__ = ["Gains", "Near", "Progress", "Stage", "check_channels", "shares_given", "fast"]
 
 Progress = Callable[[float], None]
 """Called with the share of a sampling that is done."""
@@ -62,10 +62,29 @@ class Near:
         return max(1, math.ceil(self.strength * steps))
 
 
+class Gains(nn.Module):
+    """a + b x of a network that predicts a and b, channel by channel: (B, C, *S) -> the same.
+
+    Where little noise is left, all of it has to be handed through to be subtracted, and a network
+    whose width is near the number of channels has no room for that. b x does it, as a local
+    shrinkage.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, x: Tensor, time: Tensor, cond: Condition | None = None) -> Tensor:
+        """x (B, C, *S), time (B,); the network returns (B, 2 C, *S)."""
+        made, gain = self.network(x, time, cond).to(x.dtype).chunk(2, 1)
+        return made + gain * x
+
+
 class Stage(Preconditioned):
     """E[x_0 | x_t] of one stage: EDM's preconditioning around a U-Net, data of unit variance.
 
-    network: takes `count` channels, `given` channels beside them and a vector of `words` numbers
+    network: takes `count` channels, `given` channels beside them and a vector of `words` numbers,
+             and returns 2 `count`: for `Gains`
     grid:    of the volumes
     schedule: sigma(t) = sigma_max t
 
@@ -78,8 +97,8 @@ class Stage(Preconditioned):
     words: int
 
     def __init__(self, network: UNet, grid: Grid, schedule: Edm) -> None:
-        super().__init__(network, schedule, sigma_data=1.0)
-        check_channels(network, self.count, self.count, self.given, self.words)
+        super().__init__(Gains(network), schedule, sigma_data=1.0)
+        check_channels(network, self.count, 2 * self.count, self.given, self.words)
         self.grid = grid
         self.config = {"network": network, "grid": grid, "schedule": schedule}
 

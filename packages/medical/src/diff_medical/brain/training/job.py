@@ -153,7 +153,7 @@ def make_stage(recipe: Recipe, grid: Grid) -> Any:
         unet = recipe.network.unet(8 * (COUNT + 1), 8 * COUNT, TISSUES + WAVES, 0)
         return Borders(LabelNetwork(unet), grid)
     kind = GAUSSIAN[recipe.stage]
-    unet = recipe.network.unet(kind.count, kind.count, kind.given, kind.words)
+    unet = recipe.network.unet(kind.count, 2 * kind.count, kind.given, kind.words)
     return kind(unet, grid, Edm(recipe.noise.sigma_max))
 
 

@@ -266,8 +266,7 @@ def enhance(
             **maps, "report": report is not None and inpaint is None,
             "picture": picture, "strength": strength != 1, "dose": dose,
             "floor keep": floor == "keep", "quality": quality != "default", "keep-nan": keep_nan,
-            "series": series != "auto",
-            "noise poisson-ct": noise == "poisson-ct",
+            "noise poisson-ct": noise == "poisson-ct", "series": series != "auto",
         },
     )  # fmt: skip
     failures = Failures(COMMAND, debug=debug, strict=strict)

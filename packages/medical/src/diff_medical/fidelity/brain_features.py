@@ -42,7 +42,7 @@ def brain_features(scan: Volume, labels: Labels, voxel: float) -> dict[str, floa
     steps = np.sqrt(sum(np.square(g) for g in np.gradient(scan)))
     for q in (0.25, 0.5, 0.75, 0.95):
         found[f"step of grey, quantile {q}"] = float(np.quantile(steps[head], q))
-    curved = ndimage.laplace(scan)
+    curved = np.asarray(ndimage.laplace(scan), np.float32)
     for q in (0.05, 0.5, 0.95):
         found[f"curvature of grey, quantile {q}"] = float(np.quantile(curved[head], q))
     inner = ndimage.binary_erosion(white, iterations=2)

@@ -130,8 +130,9 @@ def test_volumes_are_enhanced_together(
     error = (after - clean[..., None] * (1 + 0.2 * np.sin(np.arange(12))))[head]
     assert error.std() < 0.6 * 40
     assert np.abs(after - noisy).max() <= said["checks"]["limit"] * 1.01 + 1
-    spread = np.asarray(nib.load(doubt).dataobj)[head].mean()
-    assert spread == pytest.approx(error.std(), rel=0.4)
+    spread = np.asarray(nib.load(doubt).dataobj)[head]
+    assert (np.abs(error) <= 2 * spread).mean() > 0.93
+    assert np.median(spread) < 2 * error.std()
 
 
 def test_each_volume_alone_where_it_is_asked_for(

@@ -50,6 +50,7 @@ def test_every_block_shows_its_output() -> None:
 def test_all_that_the_page_shows_is_there_and_small() -> None:
     named = set(re.findall(r'(?:src|srcset)="([^"]+)"', PAGE))
     assert {path.name for path in FOLDER.iterdir()} - {"__pycache__"} == named | {
+        "claims.md",
         "drawing",
         "figures.py",
         "index.md",

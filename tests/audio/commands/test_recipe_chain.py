@@ -49,7 +49,8 @@ MIXING = {
     "weights": {"speaker0": 2.0}, "snr_law": "normal", "noises": 3, "simulated": 0.5,
     "rooms": ROOMS, "clip": 0.5, "clip_db": [2.0, 5.0], "codec": 0.5, "codecs": ["gsm"],
     "pairs": 0.2, "made": 0.3, "kinds": ["hiss", "hum"], "bed": 0.5, "bed_db": [-20.0, -10.0],
-    "jump": 0.5, "jump_db": [5.0, 20.0], "follow": True,
+    "jump": 0.5, "jump_db": [5.0, 20.0], "follow": True, "early": 0.1, "narrow": 0.3,
+    "narrow_hz": [3000.0, 5000.0],
 }  # fmt: skip
 
 DENOISE = {

@@ -63,6 +63,7 @@ GENERATE = [
     "augment.turn=10", "augment.zoom=0.1", "augment.shift=0.05", "augment.gamma=0.2",
     "augment.own_turn=2", "augment.own_zoom=0.03", "augment.own_gamma=0.05", "augment.bend=0.01",
     "augment.field=0.2", "balance.power=0.7", "balance.drop=0.2", "synthetic=true",
+    "judging.steps=1",
 ]  # fmt: skip
 
 
@@ -144,8 +145,8 @@ def test_generate(
     spatial = 2 if model == "generate" else 3
     other = ["subbands.inner=2", "corpus.views={head: 200.0}", "coarse.gains=true"]
     other += [f"detail.gains={'true' if spatial == 2 else 'false'}"]
-    # the one is of slices, the other of volumes
-    fixed = {"corpus.spatial"}
+    # the one is of slices, the other of volumes; a model of pairs makes no scan alone to be judged
+    fixed = {"corpus.spatial", "judging.count"}
     recipe, path = trained(model, GenerateRecipe, [*GENERATE, *other], tmp_path / "data", fixed)
 
     generator = Generator.from_pretrained(path, device="cpu")

@@ -12,7 +12,6 @@ import typer
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
 from diff_core.lines import print_line
 from diff_core.progress import Progress
-from diff_medical.enhancer.joint import SeriesMethod
 from diff_medical.enhancer.settings import Settings
 from diff_medical.jobs.bids_app import BidsApp, bids_app
 from diff_medical.jobs.choice import distinct, magnitudes
@@ -133,7 +132,7 @@ def enhance(
         ),
     ] = None,
     series: Annotated[
-        SeriesMethod,
+        Literal["auto", "lowrank", "network", "both"],
         typer.Option(
             help="A series (4-D): enhance its volumes together by low rank, each alone by the "
             "network, or both in that order. auto takes lowrank from 8 volumes on."

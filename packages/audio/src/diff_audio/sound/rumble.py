@@ -76,12 +76,14 @@ def _low(samples: Array) -> Array:
     sums: Array = oaconvolve(padded, _kernel()[None], mode="valid", axes=-1)
     low = sums[:-1] / np.maximum(sums[-1:], 0.25)
     middle = maximum_filter1d(np.abs(samples), _SILENT, axis=-1, mode="nearest") == 0.0
-    return low * ~maximum_filter1d(middle, _SILENT, axis=-1, mode="nearest")
+    silent = np.asarray(maximum_filter1d(middle, _SILENT, axis=-1, mode="nearest"), bool)
+    return low * ~silent
 
 
 @cache
 def _kernel() -> Array:
     from scipy.signal import firwin
 
-    taps: Any = firwin(2 * FILTER_REACH + 1, EDGE_HZ, window=("kaiser", KAISER), fs=CORE_RATE)
+    window: Any = ("kaiser", KAISER)  # the stubs take a name alone
+    taps: Any = firwin(2 * FILTER_REACH + 1, EDGE_HZ, window=window, fs=CORE_RATE)
     return taps

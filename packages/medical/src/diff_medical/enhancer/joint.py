@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,9 @@ from numpy.typing import NDArray
 from diff_medical.noise.model import Noise
 from diff_medical.noise.stabilise import stabiliser
 
-__all__ = ["FOLLOW", "Joint", "SeriesMethod", "evened"]
+__all__ = ["FOLLOW", "Joint", "evened"]
 
 Array = NDArray[np.float32]
-SeriesMethod = Literal["auto", "lowrank", "network", "both"]
 
 FOLLOW = 0.8
 """Of the level of the noise that a low rank leaves: the level that the network is given, because

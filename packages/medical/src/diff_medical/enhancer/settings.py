@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from diff_medical.enhancer.joint import SeriesMethod
 from diff_medical.noise.model import Distribution, parse_distribution
 from diff_medical.slices.passes import QUALITIES, Quality
 
 __all__ = ["Floor", "Settings"]
 
 Floor = Literal["remove", "keep"]
+SeriesMethod = Literal["auto", "lowrank", "network", "both"]
 
 
 @dataclass(frozen=True)

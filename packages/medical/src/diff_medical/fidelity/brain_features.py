@@ -45,7 +45,7 @@ def brain_features(scan: Volume, labels: Labels, voxel: float) -> dict[str, floa
     curved = np.asarray(ndimage.laplace(scan), np.float32)
     for q in (0.05, 0.5, 0.95):
         found[f"curvature of grey, quantile {q}"] = float(np.quantile(curved[head], q))
-    inner = ndimage.binary_erosion(white, iterations=2)
+    inner = np.asarray(ndimage.binary_erosion(white, iterations=2), bool)
     found["grain of white matter"] = float(curved[inner].std()) if inner.any() else 0.0
     for scale in (1, 2, 4):
         band = ndimage.gaussian_filter(scan, scale) - ndimage.gaussian_filter(scan, 2 * scale)

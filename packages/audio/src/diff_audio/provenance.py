@@ -61,8 +61,8 @@ class Told:
             low = min(one.start for one in self.found)
             high = max(one.end for one in self.found)
             said.append(
-                f"the sound bears the mark of {MADE[best.kind]}, between {low:.0f} and "
-                f"{high:.0f} s, a false alarm with a probability of at most {best.chance:.0e}"
+                f"the sound bears the mark of {MADE[best.kind]}, between {low:.1f} and "
+                f"{high:.1f} s, a false alarm with a probability of at most {best.chance:.0e}"
             )
         if self.tag:
             said.append(f"a tag says: {self.tag}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from diff_core.bridge.estimate import bridge_estimate, check_bridge_times
 from diff_core.bridge.i2sb import I2sb
 from diff_core.bridge.ouve import OrnsteinUhlenbeck
 from diff_core.bridge.path import Bridge, bridge_marginal
@@ -15,6 +16,8 @@ __all__ = [
     "SchroedingerBridge",
     "SchroedingerBridgeVP",
     "Shifted",
+    "bridge_estimate",
     "bridge_marginal",
+    "check_bridge_times",
     "sample_bridge",
 ]

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from diff_medical.audit.halves import halves
-from diff_medical.audit.match import detail
+from diff_medical.audit.match import BODY, detail
 from diff_medical.audit.registered import registered
 from diff_medical.audit.screen import PATCH, Likeness, likeness, nearest
 from diff_medical.audit.statistics import LEVEL, Nearer, copy_limit, nearer
@@ -27,7 +27,6 @@ __all__ = ["Pair", "Settings", "Verdict", "compare"]
 Array = NDArray[np.float32]
 WORST = 8
 LEAST = 8  # held-out scans for a limit
-BODY = 0.05  # tones above are body: air is 0, lung 0.05 to 0.1
 
 
 @dataclass(frozen=True)

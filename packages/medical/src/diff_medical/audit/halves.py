@@ -14,7 +14,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.audit.match import detail
+from diff_medical.audit.match import BODY, detail
 from diff_medical.audit.screen import likeness, nearest
 
 __all__ = ["halves"]
@@ -22,7 +22,6 @@ __all__ = ["halves"]
 Array = NDArray[np.float32]
 
 LEAST = 32  # pixels of an axis that has halves
-BODY = 0.05  # tones above are body
 FILLED = 0.08  # share of a half that is body
 
 

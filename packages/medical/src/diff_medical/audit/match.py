@@ -21,10 +21,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["COARSE", "FINE", "SHIFT", "detail", "mirrors", "paired"]
+__all__ = ["BODY", "COARSE", "FINE", "SHIFT", "detail", "mirrors", "paired"]
 
 Array = NDArray[np.float32]
 
+BODY = 0.05  # tones above are body: air is 0, lung 0.05 to 0.1
 SHIFT = 4  # pixels
 FINE, COARSE = 0.7, 8.0  # pixels, standard deviations of the two blurs of `detail`
 

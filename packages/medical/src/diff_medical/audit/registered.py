@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from diff_medical.audit.match import COARSE, FINE, mirrors, paired
+from diff_medical.audit.match import BODY, COARSE, FINE, mirrors, paired
 from diff_medical.noise.level import detail_sigma
 
 __all__ = ["FAR", "TURN", "ZOOM", "inside", "registered"]
@@ -42,7 +42,6 @@ ZOOM = 1.15
 FAR = 12  # pixels
 STEPS = 5  # of a grid, along either axis
 KEPT = 4  # scans of a sample that are compared again
-BODY = 0.05  # tones above are body
 MARGIN = 4  # pixels from air that do not count as inside
 MOST_NOISE = 0.8  # share of the variance that counts as noise at most
 ROOM = 1 << 24  # floats in one product

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor
 
 from diff_audio.spectra.stft import Spectral
-from diff_core.bridge import SchroedingerBridge, bridge_marginal
-from diff_core.condition import Condition
+from diff_core.bridge import bridge_estimate, check_bridge_times
 from diff_core.denoiser import Denoiser
 
 __all__ = ["Enhancement", "si_sdr_loss"]
@@ -41,29 +40,16 @@ class Enhancement:
     wave_weight: float = 0.02
 
     def __post_init__(self) -> None:
-        if not 0 <= self.one_step <= 1 or not 0 <= self.t_min < 1:
-            raise ValueError(
-                "one_step must be in [0, 1] and t_min in [0, 1), "
-                f"got {self.one_step} and {self.t_min}"
-            )
+        check_bridge_times(self.one_step, self.t_min)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
     ) -> Tensor:
-        bridge = denoiser.schedule
-        if not isinstance(bridge, SchroedingerBridge):
-            raise ValueError(
-                f"the schedule is {type(bridge).__name__}, expected SchroedingerBridge"
-            )
         clean, noisy = batch["clean"], batch["noisy"]
         x_0, y = self.spectral.analysis(clean), self.spectral.analysis(noisy)
-        draws = torch.rand(2, len(clean), generator=generator)
-        t = torch.where(
-            draws[0] < self.one_step, 1.0, self.t_min + (1 - self.t_min) * draws[1]
-        ).to(clean.device)
-        noise = torch.randn(x_0.shape, generator=generator).to(clean.device)
-        x_t = bridge_marginal(bridge, x_0, y, t, noise)
-        estimate = denoiser(x_t, t, Condition(channels=y))
+        estimate = bridge_estimate(
+            denoiser, x_0, y, generator, one_step=self.one_step, t_min=self.t_min
+        )
         return self.loss(clean, x_0, estimate)
 
     def loss(self, clean: Tensor, x_0: Tensor, estimate: Tensor) -> Tensor:

@@ -9,8 +9,7 @@ from torch import Tensor
 
 from diff_audio.restorer.scale import to_unit
 from diff_audio.spectra.mel import Mel
-from diff_core.bridge import SchroedingerBridge, bridge_marginal
-from diff_core.condition import Condition
+from diff_core.bridge import bridge_estimate, check_bridge_times
 from diff_core.denoiser import Denoiser
 
 __all__ = ["Restoring"]
@@ -34,26 +33,13 @@ class Restoring:
     t_min: float = 0.02
 
     def __post_init__(self) -> None:
-        if not 0 <= self.one_step <= 1 or not 0 <= self.t_min < 1:
-            raise ValueError(
-                "one_step must be in [0, 1] and t_min in [0, 1), "
-                f"got {self.one_step} and {self.t_min}"
-            )
+        check_bridge_times(self.one_step, self.t_min)
 
     def __call__(
         self, denoiser: Denoiser, batch: dict[str, Tensor], generator: torch.Generator
     ) -> Tensor:
-        bridge = denoiser.schedule
-        if not isinstance(bridge, SchroedingerBridge):
-            raise ValueError(
-                f"the schedule is {type(bridge).__name__}, expected SchroedingerBridge"
-            )
         x_0, y = (to_unit(self.mel(batch[name])) for name in ("clean", "noisy"))
-        draws = torch.rand(2, len(x_0), generator=generator)
-        t = torch.where(
-            draws[0] < self.one_step, 1.0, self.t_min + (1 - self.t_min) * draws[1]
-        ).to(x_0.device)
-        noise = torch.randn(x_0.shape, generator=generator).to(x_0.device)
-        x_t = bridge_marginal(bridge, x_0, y, t, noise)
-        estimate = denoiser(x_t, t, Condition(channels=y))
+        estimate = bridge_estimate(
+            denoiser, x_0, y, generator, one_step=self.one_step, t_min=self.t_min
+        )
         return (estimate - x_0).square().mean((1, 2))

@@ -13,6 +13,7 @@ from diff_audio.denoiser.settings import Quality, Settings
 from diff_audio.pages.beside import Beside
 from diff_audio.sound.delivery import Delivery
 from diff_audio.sound.names import PRODUCTS, TAG, check_output, sound_files, written_name
+from diff_audio.sound.remarks import CUT_OFF, pace
 from diff_core.command import App, Failures, Job, options, process, require_new, run, usage, use
 from diff_core.progress import Progress
 
@@ -23,10 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.denoise"
-CLIPPED = (
-    "{} samples lay beyond full scale and were cut off; "
-    "lower the level of the input, or convert it to a float WAV first"
-)
+CLIPPED = f"{CUT_OFF}; lower the level of the input, or convert it to a float WAV first"
 FLAT = (
     "the input is clipped: {} samples were cut off at full scale when it was recorded; "
     "denoising does not bring them back; record again at a lower level, or use a declipper first"
@@ -302,11 +300,10 @@ def _foretell(
 
 
 def _line(outcome: Outcome) -> str:
-    times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
-    speed = f"{outcome.seconds / outcome.took:.1f} x real time"
+    said = pace(outcome.seconds, outcome.took)
     level = outcome.delivered.loudness if outcome.delivered else None
-    loudness = "" if level is None else f", {level:.1f} LUFS"
-    return f"{outcome.input} -> {outcome.output}  ({times}, {speed}{loudness})"
+    said += "" if level is None else f", {level:.1f} LUFS"
+    return f"{outcome.input} -> {outcome.output}  ({said})"
 
 
 def _warnings(outcome: Outcome) -> list[str]:

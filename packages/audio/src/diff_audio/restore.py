@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from diff_audio.sound.names import RESTORED_TAG, check_output, sound_files, written_name
+from diff_audio.sound.remarks import CUT_OFF, pace
 from diff_audio.weights import path_of
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
 from diff_core.progress import Progress
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.restore"
-CLIPPED = "{} samples lay beyond full scale and were cut off"
 NONE = (
     "no restorer comes with this version; train one by `python -m diff_audio.train restore`, "
     "and name it by --weights"
@@ -149,15 +149,13 @@ def restore(
 
 
 def _line(outcome: Outcome) -> str:
-    times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
-    speed = f"{outcome.seconds / outcome.took:.1f} x real time"
-    return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
+    return f"{outcome.input} -> {outcome.output}  ({pace(outcome.seconds, outcome.took)})"
 
 
 def _warnings(outcome: Outcome) -> list[str]:
     found = [*outcome.notes]
     if outcome.clipped:
-        found.append(CLIPPED.format(outcome.clipped))
+        found.append(CUT_OFF.format(outcome.clipped))
     if outcome.spread:
         seconds = range(len(outcome.spread))
         most = sorted(seconds, key=lambda second: -outcome.spread[second])[:SHOWN]

@@ -16,6 +16,7 @@ from diff_audio.sound.names import (
     sound_files,
     written_name,
 )
+from diff_audio.sound.remarks import CUT_OFF, pace
 from diff_core.command import App, Failures, FileKind, Job, options, process, run, usage, use
 from diff_core.progress import Progress
 
@@ -26,7 +27,6 @@ __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.vocode"
 ARRAYS = (".npy", ".npz", ".pt")
-CLIPPED = "{} samples lay beyond full scale and were cut off"
 
 app = App()
 
@@ -159,13 +159,11 @@ def vocode(
 
 
 def _line(outcome: Outcome) -> str:
-    times = f"{outcome.seconds:.1f} s in {outcome.took:.1f} s"
-    speed = f"{outcome.seconds / outcome.took:.1f} x real time"
-    return f"{outcome.input} -> {outcome.output}  ({times}, {speed})"
+    return f"{outcome.input} -> {outcome.output}  ({pace(outcome.seconds, outcome.took)})"
 
 
 def _warnings(outcome: Outcome) -> list[str]:
-    return [*outcome.notes, *([CLIPPED.format(outcome.clipped)] if outcome.clipped else [])]
+    return [*outcome.notes, *([CUT_OFF.format(outcome.clipped)] if outcome.clipped else [])]
 
 
 def _mels() -> FileKind:

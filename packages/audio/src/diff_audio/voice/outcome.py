@@ -6,6 +6,8 @@ import json
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from diff_audio.sound.remarks import pace
+
 __all__ = ["Outcome"]
 
 
@@ -24,8 +26,7 @@ class Outcome:
 
     def line(self) -> str:
         """Return one line for people."""
-        speed = f"{self.seconds / self.took:.1f} x real time"
-        return f"{self.output}  ({self.seconds:.1f} s in {self.took:.1f} s, {speed})"
+        return f"{self.output}  ({pace(self.seconds, self.took)})"
 
     def json(self) -> str:
         """Return one line of JSON."""

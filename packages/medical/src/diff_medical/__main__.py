@@ -20,6 +20,7 @@ COMMANDS = {
     "evaluate": "diff_medical.evaluate",
     "inspect": "diff_medical.inspect",
     "studio": "diff_medical.studio",
+    "serve": "diff_medical.serve",
     "train": "diff_medical.train",
     "bundle": "diff_medical.bundle",
 }

@@ -178,11 +178,16 @@ def digits() -> tuple[Data, Tensor]:
 
 
 def scans() -> tuple[Data, Tensor]:
-    """Return heads of no person: skull, brain, ventricles, sometimes a lesion."""
+    """Return heads of no person, see `heads`."""
+    return _parted(torch.tensor(heads(4000, 12).reshape(4000, -1) * 16).long(), 16, 500)
+
+
+def heads(count: int, side: int) -> np.ndarray:
+    """Return drawn heads (count, side, side) in [0, 1): skull, brain, ventricles, some lesions."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[-1:1:12j, -1:1:12j]
-    heads: list[np.ndarray] = []
-    for _ in range(4000):
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    drawn: list[np.ndarray] = []
+    for _ in range(count):
         size, turn = rng.uniform(0.75, 0.98, 2), rng.uniform(-0.3, 0.3)
         u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
         radius = np.hypot(u / size[0], v / size[1])
@@ -195,8 +200,8 @@ def scans() -> tuple[Data, Tensor]:
         if rng.random() < 0.25:
             place = rng.uniform(-0.45, 0.45, 2)
             head += 0.45 * brain * np.exp(-((u - place[0]) ** 2 + (v - place[1]) ** 2) / 0.03)
-        heads.append(np.clip(head, 0, 0.999).ravel())
-    return _parted(torch.tensor(np.stack(heads) * 16).long(), 16, 500)
+        drawn.append(np.clip(head, 0, 0.999))
+    return np.stack(drawn)
 
 
 def mels() -> tuple[Data, Tensor]:

@@ -84,6 +84,7 @@ def ours() -> dict[str, Contender]:
         "ours Deis 3": mine(Deis(order=3), extra=1),
         "ours Lms 4": mine(Lms(order=4), extra=4),
         "ours UniPC 2": mine(UniPC(p=2)),
+        "ours UniPC 2 midpoint": mine(UniPC(p=2, correction="midpoint")),
         "ours UniPC 3": mine(UniPC(p=3), extra=2),
         "ours TrigAdams 2": trig(2),
         "ours TrigAdams 3": trig(3),

@@ -51,6 +51,7 @@ ODE: list[Sampler] = [
     Lms(order=3),
     Lms(order=4),
     UniPC(p=2),
+    UniPC(p=2, correction="midpoint"),
     UniPC(p=3),
     TrigAdams(order=2),
     TrigAdams(order=3),

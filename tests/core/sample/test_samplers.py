@@ -217,6 +217,8 @@ def test_a_schedule_that_is_not_monotone_is_refused(sampler: Sampler) -> None:
         (lambda: Deis(order=4), "order is 4; expected 2 or 3"),
         (lambda: Lms(order=5), "order is 5"),
         (lambda: UniPC(p=1), "p is 1"),
+        (lambda: UniPC(correction="paper"), "correction is 'paper'"),
+        (lambda: UniPC(p=3, correction="midpoint"), "p is 3"),
         (lambda: TrigAdams(order=4), "order is 4; expected 2 or 3"),
         (lambda: TrigAdams(sigma_data=0), "sigma_data is 0"),
         (lambda: Ddim(eta=1.5), "eta is 1.5"),

@@ -86,6 +86,7 @@ def ours() -> dict[str, Contender]:
         "ours UniPC 2": mine(UniPC(p=2)),
         "ours UniPC 2 midpoint": mine(UniPC(p=2, correction="midpoint")),
         "ours UniPC 3": mine(UniPC(p=3), extra=2),
+        "ours UniPC 3 midpoint": mine(UniPC(p=3, correction="midpoint")),
         "ours TrigAdams 2": trig(2),
         "ours TrigAdams 3": trig(3),
     }

@@ -53,6 +53,7 @@ ODE: list[Sampler] = [
     UniPC(p=2),
     UniPC(p=2, correction="midpoint"),
     UniPC(p=3),
+    UniPC(p=3, correction="midpoint"),
     TrigAdams(order=2),
     TrigAdams(order=3),
 ]

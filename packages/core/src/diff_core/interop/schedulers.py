@@ -130,7 +130,6 @@ def _dpm(name: str, settings: Settings, steps: int | None) -> Sampler:
 
 def _unipc(name: str, settings: Settings, steps: int | None) -> Sampler:
     expected = {
-        "solver_order": 2,
         "solver_type": "bh2",
         "predict_x0": True,
         "final_sigmas_type": "zero",
@@ -139,7 +138,10 @@ def _unipc(name: str, settings: Settings, steps: int | None) -> Sampler:
     for key, value in expected.items():
         if settings[key] != value:
             refuse(name, f"{key} is {settings[key]!r}; expected {value!r}")
-    return UniPC(p=2, correction="midpoint")
+    order = settings["solver_order"]
+    if order not in (2, 3):
+        refuse(name, f"solver_order is {order}; expected 2 or 3")
+    return UniPC(p=order, correction="midpoint")
 
 
 def _deis(name: str, settings: Settings, steps: int | None) -> Sampler:

@@ -8,6 +8,7 @@ polynomial through p + 1 values, with which the step is made again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,16 +25,19 @@ __all__ = ["UniPC"]
 
 @dataclass(frozen=True)
 class UniPC:
-    """UniPC-p in the log-SNR. Order p + 1, one call a step (p = 3: two more in the first).
+    """UniPC-p in the log-SNR. One call a step, order p + 1.
 
     correction: "heun" integrates the polynomials exactly, which makes the paper's choice of B(h)
-    immaterial. "midpoint", for p = 2, gives a slope through two values the weight of the paper's
-    code with B_2(h), (1 - e^-h) h / 2, as `DpmSolverPP2M` does. It is the UniPC of diffusers, of
-    the same order, and has the smaller error in few steps.
+    immaterial, and for p = 3 makes two more calls in the first step, to keep the order.
+    "midpoint" is the paper's code with B_2(h), the UniPC of diffusers: a slope through two values
+    has the weight (1 - e^-h) h / 2, as in `DpmSolverPP2M`, the first step has no more calls, and
+    the last before sigma = 0 takes two values at most. It has the smaller error in few steps. The
+    first step of p = 3 then leaves an error of order 3, too small to be seen where the walk begins
+    at noise, since D hardly changes there.
 
     A step from alpha = 0 or to sigma = 0 is DDIM's and is not corrected, nor is the last:
     `on_step` sees the predicted states. A step much longer than those before it is of a lower
-    order (`polynomial.steady`). Raises ValueError for another p, and for "midpoint" with p = 3.
+    order (`polynomial.steady`). Raises ValueError for another p or correction.
     """
 
     stochastic = False
@@ -46,8 +50,6 @@ class UniPC:
             raise ValueError(f"p is {self.p}; expected 2 or 3")
         if self.correction not in ("heun", "midpoint"):
             raise ValueError(f"correction is {self.correction!r}; expected 'heun' or 'midpoint'")
-        if self.p == 3 and self.correction == "midpoint":
-            raise ValueError("correction is 'midpoint', p is 3; expected p = 2, or 'heun'")
 
     @property
     def order(self) -> int:
@@ -56,7 +58,10 @@ class UniPC:
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows of p + 2 weights (x before, D at p + 1 times) that correct, then `advance`'s."""
         plan = levels(schedule, times)
-        through = _through if self.correction == "heun" else _midpoint
+        exact = self.correction == "heun"
+        through = _through if exact else _midpoint
+        # the step before the one to sigma = 0, where there is one
+        last = plan.steps - 2 if math.isinf(plan.log_snr[-1]) else plan.steps
         rows: list[tuple[float, ...]] = []
         stages: list[tuple[float, ...]] = []
         corrector = (0.0,) * (self.p + 2)
@@ -64,12 +69,12 @@ class UniPC:
             known = past(plan, k) + 1
             row, inner = one_call(plan, k), ()
             after = (0.0,) * (self.p + 2)
-            if self.p == 3 and known == 1:
+            if exact and self.p == 3 and known == 1:
                 # already as accurate as a corrected step must be
                 row, inner = three_calls(plan, schedule, [k])[k]
             elif known > 0:
                 points = steady(
-                    min(self.p, known),
+                    min(self.p, known, 3 if exact or k < last else 2),
                     plan.log_snr[k + 1] - plan.log_snr[k],
                     lambda p, k=k: through(plan, k, range(k, k - p, -1))[1:],
                 )

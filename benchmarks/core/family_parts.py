@@ -33,6 +33,11 @@ class Data:
         inside = torch.rand(rows.shape, generator=generator)
         return (rows + inside) / self.levels * 2 - 1
 
+    def frequencies(self) -> Tensor:
+        """Return the logarithms (D, K) of how often each entry has each level."""
+        counts = nn.functional.one_hot(self.rows, self.levels).sum(0) + 0.5
+        return (counts / counts.sum(1, keepdim=True)).log()
+
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield random rows (BATCH, D) without end."""
         while True:

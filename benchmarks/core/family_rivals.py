@@ -133,6 +133,7 @@ class Autoregressive:
         """Train on the likelihood."""
         draw = seeded(seed)
         network, batches = Masked(data.rows.shape[1], data.levels), data.batches(draw)
+        network.last.bias.data.copy_(data.frequencies().flatten())
 
         def loss() -> Tensor:
             rows = next(batches)

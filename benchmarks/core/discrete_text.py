@@ -1,18 +1,19 @@
 """Bits a character of masked diffusion, an autoregressive transformer and n-grams, in one run.
 
-    python benchmarks/core/discrete_text.py [--minutes 110] [--weights out/text/text.safetensors]
+    python benchmarks/core/discrete_text.py [--minutes 30] [--weights out/text/text.safetensors]
 
 The text is examples/core/text/holmes.txt, its last story held out. All are judged on the same
 windows of 256 characters of the held-out part, each on its own: what is before a window is not
 seen. Diffusion has a bound (`evidence_bound`), the others have their likelihood itself.
 
 The autoregressive rival is the same transformer with a causal mask: the same blocks, width, depth,
-embedding and optimiser, `--minutes` of CPU time (not of the clock) for each; its weights are those
-of the best of its validations, so that more time than it needs does it no harm. --weights takes
-the diffusion model from a file in place of training it, and the rival then has the hours that its
-card names. The n-grams are interpolated by Witten and Bell's rule, of each length to --order.
+embedding and optimiser, `--minutes` of CPU time (not of the clock) for each; the weights are those
+of the best of twelve validations, so that more time than a model needs does it no harm. --weights
+judges a diffusion model of a file too, beside the minutes that its card names; with --minutes 0
+nothing is trained. The n-grams are interpolated by Witten and Bell's rule, of each length to
+--order.
 
-Also printed: characters drawn a second of CPU time, by both models, one thread, and a sample.
+Also printed: characters drawn a second of CPU time, one thread, and samples.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -46,7 +48,7 @@ from diff_core.train import TrainConfig, learning_rate
 from diff_core.train.precision import forward_in, narrow_dtype
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "examples" / "core" / "text"))
-from text_model import HOLMES, Network, Windows, read, untrained  # noqa: E402
+from text_model import HOLMES, Alphabet, Network, Windows, read, untrained  # noqa: E402
 
 CPU = torch.device("cpu")
 WINDOW, BATCH, HELD_OUT = 256, 16, 0.0945
@@ -162,102 +164,131 @@ def written(model: Causal, rows: int, generator: torch.Generator) -> Tensor:
     return x
 
 
+@dataclass(frozen=True)
+class Given:
+    """The text to learn from, the windows (B, L) to judge on, and the options."""
+
+    alphabet: Alphabet
+    text: Tensor
+    held: Tensor
+    options: argparse.Namespace
+
+    @property
+    def few(self) -> Tensor:
+        """Return some two dozen windows, for the validations of a training."""
+        return self.held[:: max(1, len(self.held) // 24)]
+
+
+def bound(model: nn.Module, x: Tensor, draws: int) -> Tensor:
+    """Return the evidence bound of every window, in nats a character."""
+    assert isinstance(model, FromLogits)
+    generator = torch.Generator().manual_seed(0)
+    with torch.no_grad():
+        parts = [evidence_bound(model, r, draws=draws, generator=generator) for r in x.split(32)]
+    return torch.cat(parts)
+
+
+def likelihood(model: nn.Module, x: Tensor) -> Tensor:
+    """Return -ln p of every window, in nats a character."""
+    assert isinstance(model, Causal)
+    with torch.no_grad():
+        return torch.cat([nats(model, rows).mean(1) for rows in x.split(32)])
+
+
+def trained(given: Given) -> dict[str, tuple[nn.Module, int]]:
+    """Return both models after equal time, with their steps, by name."""
+    minutes, windows = given.options.minutes, Windows(given.text, WINDOW)
+    k, objective = len(given.alphabet.characters), EvidenceBound()
+    print("masked diffusion", flush=True)
+    torch.manual_seed(0)
+    diffusion = untrained(k, Network())
+    with forward_in(diffusion, narrow_dtype("auto", CPU), CPU):
+        first = fit(
+            diffusion,
+            lambda x, g: objective(diffusion, {"x_0": x}, g),
+            windows,
+            minutes,
+            lambda m: bits_per_token(bound(m, given.few, 8)),
+        )
+    print("autoregressive", flush=True)
+    torch.manual_seed(0)
+    causal = Causal(untrained(k, Network()).network)
+    with forward_in(causal, narrow_dtype("auto", CPU), CPU):
+        second = fit(
+            causal,
+            lambda x, g: nats(causal, x),
+            windows,
+            minutes,
+            lambda m: bits_per_token(likelihood(m, given.few)),
+        )
+    label = f"{minutes:g} min"
+    return {f"masked diffusion, {label}": first, f"autoregressive, {label}": second}
+
+
+def table(given: Given, models: dict[str, tuple[nn.Module, int]]) -> None:
+    """Print bits a character."""
+    held, options = given.held, given.options
+    print(f"\n| {len(held)} held-out windows of {WINDOW} | bits a character | steps |")
+    print("|---|--:|--:|")
+    for name, (model, steps) in models.items():
+        causal = isinstance(model, Causal)
+        each = likelihood(model, held) if causal else bound(model, held, options.draws)
+        error = each.std().item() / math.sqrt(len(each)) / math.log(2)
+        sign = "" if causal else "< "
+        print(f"| {name} | {sign}{bits_per_token(each):.3f} ± {error:.3f} | {steps} |", flush=True)
+    found = n_grams(given.text, held, options.order, len(given.alphabet.characters))
+    for n, bits in enumerate(found, 1):
+        print(f"| {n}-gram | {bits:.3f} | |")
+
+
+def written_by(given: Given, models: dict[str, tuple[nn.Module, int]]) -> None:
+    """Print the speed and a sample of each way to write."""
+    noise = Keyed(range(4))
+    ways: dict[str, Callable[[], Tensor]] = {}
+    for name, (model, _) in models.items():
+        if isinstance(model, Causal):
+            ways[f"{name}, without a cache"] = lambda model=model: written(
+                model, 4, torch.Generator().manual_seed(0)
+            )
+            continue
+        assert isinstance(model, FromLogits)
+        start = model.chain.start(noise(-1, torch.empty(4, WINDOW)))
+        for steps in (16, 64, 128):
+            ways[f"{name}, ancestral, {steps} steps"] = lambda n=steps, m=model, x=start: sample(
+                m, Ancestral(), x, uniform(n), noise=noise
+            )
+        ways[f"{name}, first hitting, 256 calls"] = lambda m=model, x=start: sample(
+            m, FirstHitting(), x, uniform(1), noise=noise
+        )
+    print("\ncharacters a second of CPU time, 4 texts of 256 at once")
+    for name, way in ways.items():
+        before = time.process_time()
+        x = way()
+        rate = x.numel() / (time.process_time() - before)
+        print(f"  {name:<56} {rate:6.0f}\n    {given.alphabet.decode(x[0])!r}", flush=True)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train, judge, print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--minutes", type=float, default=110, help="of CPU time for each model")
-    parser.add_argument("--weights", type=Path, help="diffusion model that is trained already")
+    parser.add_argument("--minutes", type=float, default=30, help="of CPU time for each model")
+    parser.add_argument("--weights", type=Path, help="a trained diffusion model, judged as well")
     parser.add_argument("--order", type=int, default=7, help="longest n-gram")
     parser.add_argument("--windows", type=int, default=190, help="of the held-out text")
-    parser.add_argument("--draws", type=int, default=64, help="times of the bound")
-    given = parser.parse_args(arguments)
+    parser.add_argument("--draws", type=int, default=16, help="times of the bound")
+    options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    torch.manual_seed(0)
-
     alphabet, text, rest = read(HOLMES, HELD_OUT)
-    held, windows = Windows(rest, WINDOW).spread(given.windows), Windows(text, WINDOW)
-    few, k = held[:: max(1, len(held) // 24)], len(alphabet.characters)
-
-    def bound(model: nn.Module, x: Tensor, draws: int) -> Tensor:
-        assert isinstance(model, FromLogits)
-        generator = torch.Generator().manual_seed(0)
-        parts = [evidence_bound(model, r, draws=draws, generator=generator) for r in x.split(32)]
-        return torch.cat(parts)
-
-    minutes = given.minutes
-    if given.weights:
-        diffusion = load(given.weights)[0]
-        card = read_card(given.weights)
-        minutes, steps = 60 * card.hours, card.steps
-        print(f"diffusion: {given.weights}, {card.steps} steps, {card.hours} h", flush=True)
-    else:
-        print("diffusion", flush=True)
-        diffusion = untrained(k, Network())
-        objective = EvidenceBound()
-        with forward_in(diffusion, narrow_dtype("auto", CPU), CPU):
-            fitted, steps = fit(
-                diffusion,
-                lambda x, g: objective(diffusion, {"x_0": x}, g),
-                windows,
-                minutes,
-                lambda m: bits_per_token(bound(m, few, 8)),
-            )
-        diffusion = fitted
-    print("autoregressive", flush=True)
-    causal = Causal(untrained(k, Network()).network)
-    with forward_in(causal, narrow_dtype("auto", CPU), CPU):
-        rival, rival_steps = fit(
-            causal,
-            lambda x, g: nats(causal, x),
-            windows,
-            minutes,
-            lambda m: bits_per_token(nats(m, few).detach().mean(1)),
-        )
-
-    with torch.no_grad():
-        ours = bound(diffusion, held, given.draws)
-        theirs = torch.cat([nats(rival, rows).mean(1) for rows in held.split(32)])
-    print(f"\nbits a character, {len(held)} held-out windows of {WINDOW} (+- one standard error)")
-    for name, each, count in (
-        ("masked diffusion, at most", ours, steps),
-        ("autoregressive transformer", theirs, rival_steps),
-    ):
-        error = each.std().item() / math.sqrt(len(each)) / math.log(2)
-        print(f"  {name:<28} {bits_per_token(each):.3f} +- {error:.3f}   {count} steps")
-    for n, bits in enumerate(n_grams(text, held, given.order, k), 1):
-        print(f"  {n}-gram{'':<22} {bits:.3f}")
-
-    def speed(draw: Callable[[], Tensor]) -> tuple[float, Tensor]:
-        before = time.process_time()
-        x = draw()
-        return x.numel() / (time.process_time() - before), x
-
-    noise = Keyed(range(4))
-    start = diffusion.chain.start(noise(-1, torch.empty(4, WINDOW)))
-    print("\ncharacters a second of CPU time, 4 texts of 256 at once")
-    for name, draw in (
-        *(
-            (
-                f"ancestral, {n} steps",
-                lambda n=n: sample(diffusion, Ancestral(), start, uniform(n), noise=noise),
-            )
-            for n in (16, 64, 128)
-        ),
-        (
-            "first hitting, 256 calls",
-            lambda: sample(diffusion, FirstHitting(), start, uniform(1), noise=noise),
-        ),
-        (
-            "autoregressive, without a cache",
-            lambda: written(rival, 4, torch.Generator().manual_seed(0)),
-        ),
-    ):
-        rate, x = speed(draw)
-        judged = bits_per_token(nats(rival, x).detach().mean(1))
-        print(f"  {name:<32} {rate:6.0f}   {judged:.2f} bits by the autoregressive one")
-        print(f"    {alphabet.decode(x[0])!r}")
+    given = Given(alphabet, text, Windows(rest, WINDOW).spread(options.windows), options)
+    models = trained(given) if options.minutes > 0 else {}
+    if options.weights:
+        card = read_card(options.weights)
+        model = load(options.weights)[0].eval()
+        models[f"masked diffusion, {60 * card.hours:.0f} min"] = model, card.steps
+    table(given, models)
+    written_by(given, models)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The families of generative models side by side: one task, one network, equal CPU time.
 
-    python benchmarks/core/families.py [--minutes 1] [--seeds 3] [--task digits] [--sheet FILE.png]
+    python benchmarks/core/families.py [--task digits] [--minutes 1] [--seeds 3] [--sheet FILE]
 
 VAE, GAN, autoregressive, normalising flow, masked diffusion, Gaussian diffusion (50, 8, 1 calls)
 and a consistency model (1 and 2 jumps) learn the same data for `--minutes` of CPU time of one
@@ -12,8 +12,10 @@ Printed, with the deviation over the seeds: energy distance to data that were no
 Fréchet distance in 16 principal components; density and coverage (M. Naeem et al., "Reliable
 fidelity and diversity metrics for generative models", 2020, with 5 neighbours), best near 1; the
 groups of the data (clusters of k-means, 20) of which fewer than a quarter of their share
-were drawn; bits an entry where there is a likelihood, "<" for a bound; milliseconds a sample. The
-first line is as many other real data, the best that can be had.
+were drawn; detail, the mean squared difference of neighbours as a share of that of the data, below
+1 where samples are blurred; bits an entry where there is a likelihood ("=" itself, "<" a bound,
+"~" an estimate by the ODE); milliseconds of CPU time a sample, 500 at once; parameters of what
+samples are drawn from. The first line is as many other real data, the best that can be had.
 """
 
 from __future__ import annotations
@@ -34,41 +36,44 @@ from sklearn.cluster import KMeans
 from sklearn.datasets import load_digits
 from sklearn.decomposition import PCA
 from sklearn.neighbors import NearestNeighbors
-from torch import Tensor
+from torch import Tensor, nn
 
 from diff_core.evaluate import energy_distance
 
 DRAWN, NEIGHBOURS, GROUPS = 500, 5, 20
-HEADS = ("energy", "Fréchet", "density", "coverage", "groups missed", "bits", "ms a sample")
+SCORES = ("energy", "Fréchet", "density", "coverage", "groups missed", "detail")
+HEADS = (*SCORES, "bits an entry", "ms a sample", "parameters")
 
 FAMILIES = {
-    "VAE": Family(Vae.train, "bound"),
+    "VAE": Family(Vae.train, "<"),
     "GAN": Family(Gan.train),
-    "autoregressive": Family(Autoregressive.train, "exact"),
-    "normalising flow": Family(Flow.train, "bound"),
-    "masked diffusion, 32 calls": Family(Categories.train, "bound"),
-    "diffusion, 50 calls": Family(Diffusion.train, "bound"),
+    "autoregressive": Family(Autoregressive.train, "="),
+    "normalising flow": Family(Flow.train, "<"),
+    "masked diffusion, 32 calls": Family(Categories.train, "<"),
+    "diffusion, 50 calls": Family(Diffusion.train, "~"),
     "consistency, 1 call": Family(Jump.train),
 }
 """How to train each; of a diffusion and a consistency model others are made with other calls."""
 
 
 def main() -> None:
-    """Parses the options, trains all, prints the table."""
+    """Parse the options, train all, print the table."""
     options = _options()
     torch.set_num_threads(1)
     known, unseen = TASKS[options.task]()
     judge = Judge(known, unseen)
-    print(
-        f"{options.task}: {len(known.rows)} rows of {known.rows.shape[1]} entries to learn from, "
-    )
-    print(f"{len(unseen)} to judge; {options.minutes:g} CPU minutes each, {options.seeds} seeds\n")
-    print("| family | " + " | ".join(HEADS) + " |\n|---|" + "---|" * len(HEADS))
-    real = known.spread(known.rows[: len(unseen)], torch.Generator().manual_seed(0))
-    print(f"| other real data | {' | '.join(_cells([judge(real)]))} | | |", flush=True)
+    rows, entries = known.rows.shape
+    print(f"{options.task}: {rows} rows of {entries} entries to learn from, {len(unseen)} others,")
+    print(f"{60 * options.minutes:g} s of CPU time for each model, {options.seeds} seeds\n")
+    print("| family | " + " | ".join(HEADS) + " |\n|---|" + "--:|" * len(HEADS))
+    other = torch.randperm(len(known.rows), generator=torch.Generator().manual_seed(0))
+    real = known.spread(known.rows[other[: len(unseen)]], torch.Generator().manual_seed(0))
+    print(f"| other real data | {' | '.join(_cells([judge(real)]))} | | | |", flush=True)
     sheets: dict[str, Tensor] = {"real": judge.unseen[:12]}
-    for name, family in FAMILIES.items():
+    for name in options.families:
+        family = FAMILIES[name]
         found: dict[str, list[list[float]]] = {}
+        sizes: dict[str, int] = {}
         for seed in range(options.seeds):
             first = family.train(known, 60 * options.minutes, seed)
             for label, model in _variants(name, first):
@@ -78,13 +83,14 @@ def main() -> None:
                 bits = model.bits(unseen)
                 row = [*judge(made), np.nan if bits is None else bits, cost]
                 found.setdefault(label, []).append(row)
+                sizes[label] = _parameters(model)
                 if seed == 0:
                     sheets[label] = made[:12]
         for label, rows in found.items():
-            bound = "< " if family.bound == "bound" else ""
             cells = _cells(rows)
-            cells[-2] = "" if cells[-2].startswith("nan") else bound + cells[-2]
-            print(f"| {label} | " + " | ".join(cells) + " |", flush=True)
+            cells[-2] = f"{family.sign} {cells[-2]}" if family.sign else ""
+            size = f"{sizes[label]:,}"
+            print(f"| {label} | " + " | ".join([*cells, size]) + " |", flush=True)
     if options.sheet:
         _draw(sheets, options.sheet)
 
@@ -94,6 +100,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--task", choices=list(TASKS), default="digits")
     parser.add_argument("--minutes", type=float, default=1.0, help="of CPU time, each")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--families", nargs="+", choices=list(FAMILIES), default=list(FAMILIES))
     parser.add_argument("--sheet", type=Path, help="write a picture with samples of each")
     return parser.parse_args()
 
@@ -110,6 +117,19 @@ def _variants(name: str, model: Model) -> list[tuple[str, Model]]:
     return [(name, model)]
 
 
+def _parameters(model: Model) -> int:
+    """Return the number of parameters of what is drawn from."""
+    parts = [part for part in vars(model).values() if isinstance(part, nn.Module)]
+    return sum(p.numel() for part in parts for p in part.parameters())
+
+
+def _detail(rows: Tensor) -> float:
+    """Return the mean square of the differences between neighbours of square rows (N, D)."""
+    side = round(rows.shape[1] ** 0.5)
+    squares = rows.reshape(-1, side, side)
+    return float(squares.diff(dim=1).square().mean() + squares.diff(dim=2).square().mean())
+
+
 class Judge:
     """Compares samples (N, D) with data that were not trained on."""
 
@@ -123,7 +143,7 @@ class Judge:
         self.radius = near.kneighbors(self.unseen.numpy())[0][:, -1]
 
     def __call__(self, made: Tensor) -> list[float]:
-        """Return energy and Fréchet distance, density, coverage and groups missed."""
+        """Return the `SCORES`."""
         distances = torch.cdist(made.double(), self.unseen.double()).numpy()
         inside = distances <= self.radius
         drawn = np.bincount(self.groups.predict(made.numpy()), minlength=GROUPS) / len(made)
@@ -133,6 +153,7 @@ class Judge:
             float(inside.sum(1).mean() / NEIGHBOURS),
             float(inside.any(0).mean()),
             float((drawn < self.share / 4).sum()),
+            _detail(made) / _detail(self.unseen),
         ]
 
     def _frechet(self, made: np.ndarray) -> float:
@@ -159,11 +180,16 @@ def digits() -> tuple[Data, Tensor]:
 
 
 def scans() -> tuple[Data, Tensor]:
-    """Return heads of no person: skull, brain, ventricles, sometimes a lesion."""
+    """Return heads of no person, see `heads`."""
+    return _parted(torch.tensor(heads(4000, 12).reshape(4000, -1) * 16).long(), 16, 500)
+
+
+def heads(count: int, side: int) -> np.ndarray:
+    """Return drawn heads (count, side, side) in [0, 1): skull, brain, ventricles, some lesions."""
     rng = np.random.default_rng(0)
-    y, x = np.mgrid[-1:1:12j, -1:1:12j]
-    heads: list[np.ndarray] = []
-    for _ in range(4000):
+    y, x = np.mgrid[-1 : 1 : side * 1j, -1 : 1 : side * 1j]
+    drawn: list[np.ndarray] = []
+    for _ in range(count):
         size, turn = rng.uniform(0.75, 0.98, 2), rng.uniform(-0.3, 0.3)
         u, v = x * np.cos(turn) + y * np.sin(turn), y * np.cos(turn) - x * np.sin(turn)
         radius = np.hypot(u / size[0], v / size[1])
@@ -176,25 +202,31 @@ def scans() -> tuple[Data, Tensor]:
         if rng.random() < 0.25:
             place = rng.uniform(-0.45, 0.45, 2)
             head += 0.45 * brain * np.exp(-((u - place[0]) ** 2 + (v - place[1]) ** 2) / 0.03)
-        heads.append(np.clip(head, 0, 0.999).ravel())
-    return _parted(torch.tensor(np.stack(heads) * 16).long(), 16, 500)
+        drawn.append(np.clip(head, 0, 0.999))
+    return np.stack(drawn)
 
 
 def mels() -> tuple[Data, Tensor]:
-    """Return patches of mel spectrograms of Harvard sentences, said by the shipped voice."""
+    """Return patches of mel spectrograms of Harvard sentences, said by the shipped voice.
+
+    The patches to judge by are those of other sentences.
+    """
     import librosa
 
     from diff_audio.voice.speaker import Speaker
 
     text = (Path(__file__).parents[1] / "audio" / "harvard.txt").read_text().splitlines()
     speaker = Speaker.from_pretrained(device="cpu")
-    patches: list[np.ndarray] = []
-    for line in [line for line in text if line.strip()][:60]:
+    said: list[np.ndarray] = []
+    for line in [line for line in text if line.strip()][:36]:
         wave, rate = speaker(line)
         power = librosa.feature.melspectrogram(y=wave, sr=rate, n_mels=8, hop_length=rate // 50)
         decibels = np.clip((librosa.power_to_db(power, ref=np.max) + 60) / 60, 0, 0.999)
-        patches += [decibels[:, k : k + 8].ravel() for k in range(0, decibels.shape[1] - 8, 3)]
-    return _parted(torch.tensor(np.stack(patches) * 16).long(), 16, 500)
+        places = range(0, decibels.shape[1] - 8, 2)
+        said.append(np.stack([decibels[:, k : k + 8].ravel() for k in places]))
+    known, unseen = (torch.tensor(np.concatenate(p) * 16).long() for p in (said[9:], said[:9]))
+    some = torch.randperm(len(unseen), generator=torch.Generator().manual_seed(0))[:400]
+    return Data(known, 16), unseen[some]
 
 
 def _parted(rows: Tensor, levels: int, held: int) -> tuple[Data, Tensor]:
@@ -213,7 +245,8 @@ def _draw(sheets: dict[str, Tensor], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     side = round(next(iter(sheets.values())).shape[1] ** 0.5)
-    figure, axes = plt.subplots(len(sheets), 1, figsize=(8, 0.75 * len(sheets)))
+    figure, axes = plt.subplots(len(sheets), 1, figsize=(8, 0.52 * len(sheets)))
+    figure.subplots_adjust(left=0.21, right=0.99, bottom=0.01, top=0.99, hspace=0.1)
     for axis, (name, rows) in zip(axes, sheets.items(), strict=True):
         line = torch.cat(
             [torch.nn.functional.pad(row.reshape(side, side), (0, 1), value=-1) for row in rows], 1
@@ -222,7 +255,6 @@ def _draw(sheets: dict[str, Tensor], path: Path) -> None:
         axis.set_ylabel(name, rotation=0, ha="right", va="center", fontsize=8)
         axis.set_xticks([])
         axis.set_yticks([])
-    figure.tight_layout(pad=0.2)
     figure.savefig(path, dpi=110)
 
 

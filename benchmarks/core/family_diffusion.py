@@ -142,6 +142,7 @@ class Categories:
         """Train on the evidence bound."""
         draw = seeded(seed)
         network = Levels(data.rows.shape[1], data.levels)
+        network.body.last.bias.data.copy_(data.frequencies().flatten())
         denoiser = FromLogits(network, Absorbing(data.levels, Cosine()))
         objective, batches = EvidenceBound(), data.batches(draw)
         fit(denoiser, seconds, lambda: objective(denoiser, {"x_0": next(batches)}, draw).mean())

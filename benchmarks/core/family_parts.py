@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 __all__ = ["BATCH", "WIDTH", "Body", "Data", "Family", "Model", "fit", "in_bits", "seeded"]
 
-WIDTH, BATCH, RATE, KEEP = 256, 128, 1e-3, 0.999
+WIDTH, BATCH, RATE, KEEP = 256, 64, 1e-3, 0.998
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,11 @@ class Data:
         """Return rows, each level a random place in its part of [-1, 1]."""
         inside = torch.rand(rows.shape, generator=generator)
         return (rows + inside) / self.levels * 2 - 1
+
+    def frequencies(self) -> Tensor:
+        """Return the logarithms (D, K) of how often each entry has each level."""
+        counts = nn.functional.one_hot(self.rows, self.levels).sum(0) + 0.5
+        return (counts / counts.sum(1, keepdim=True)).log()
 
     def batches(self, generator: torch.Generator) -> Iterator[Tensor]:
         """Yield random rows (BATCH, D) without end."""
@@ -53,10 +58,13 @@ class Model(Protocol):
 
 @dataclass(frozen=True)
 class Family:
-    """How to train a model on data for so many CPU seconds, and how it is drawn from."""
+    """How to train a model on data for so many CPU seconds.
+
+    sign: what stands before its bits: "=" for the likelihood, "<" for a bound, "~" for an estimate
+    """
 
     train: Callable[[Data, float, int], Model]
-    bound: str = ""
+    sign: str = ""
 
 
 class Body(nn.Module):
@@ -80,20 +88,33 @@ class Body(nn.Module):
         return self.last(self.rest(hidden))
 
 
-def fit(module: nn.Module, seconds: float, loss: Callable[[], Tensor], rate: float = RATE) -> None:
-    """Train for CPU seconds by Adam, the rate falling to 0, and leave the averaged weights."""
-    average, optimiser = copy.deepcopy(module), torch.optim.Adam(module.parameters(), lr=rate)
+def fit(
+    module: nn.Module,
+    seconds: float,
+    loss: Callable[[], Tensor],
+    rate: float = RATE,
+    *,
+    betas: tuple[float, float] = (0.9, 0.999),
+    rival: torch.optim.Optimizer | None = None,
+) -> None:
+    """Train for CPU seconds by Adam, the rate falling to 0, and leave the averaged weights.
+
+    The rate of `rival`, an optimiser that `loss` itself uses, falls alike.
+    """
+    average = copy.deepcopy(module)
+    optimiser = torch.optim.Adam(module.parameters(), rate, betas, fused=True)
+    groups = [*optimiser.param_groups, *(rival.param_groups if rival else ())]
     begin, update = time.process_time(), 0
     while (share := (time.process_time() - begin) / seconds) < 1:
-        optimiser.param_groups[0]["lr"] = rate * 0.5 * (1 + math.cos(math.pi * share))
+        for group in groups:
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * share))
         optimiser.zero_grad()
         loss().backward()
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimiser.step()
         keep, update = min(KEEP, (1 + update) / (10 + update)), update + 1
         with torch.no_grad():
-            for mean, value in zip(average.parameters(), module.parameters(), strict=True):
-                mean.lerp_(value, 1 - keep)
+            torch._foreach_lerp_(list(average.parameters()), list(module.parameters()), 1 - keep)
     module.load_state_dict(average.state_dict())
 
 

@@ -13,6 +13,8 @@ from torch.nn import functional
 
 __all__ = ["Autoregressive", "Flow", "Gan", "Vae"]
 
+GAN_RATE, GAN_BETAS = 1e-3, (0.5, 0.99)
+
 
 @dataclass
 class Vae:
@@ -68,7 +70,7 @@ class Gan:
         """Train both by turns, each with its Adam; half of the time is the discriminator's."""
         draw, size = seeded(seed), data.rows.shape[1]
         generator, judge = Body(32, size), Body(size, 1)
-        judging = torch.optim.Adam(judge.parameters(), lr=3e-4, betas=(0.5, 0.99))
+        judging = torch.optim.Adam(judge.parameters(), lr=GAN_RATE, betas=GAN_BETAS, fused=True)
         batches = data.batches(draw)
 
         def loss() -> Tensor:
@@ -83,7 +85,7 @@ class Gan:
             judging.step()
             return functional.softplus(-judge(made)).mean()
 
-        fit(generator, seconds, loss, 3e-4)
+        fit(generator, seconds, loss, GAN_RATE, betas=GAN_BETAS, rival=judging)
         return cls(generator)
 
     @torch.no_grad()
@@ -101,10 +103,10 @@ class Masked(nn.Module):
     def __init__(self, size: int, levels: int) -> None:
         super().__init__()
         self.size, self.levels = size, levels
-        units = torch.arange(2 * WIDTH) % (size - 1)
+        units = torch.arange(WIDTH) % (size - 1)
         before = torch.arange(size)
-        self.layers = nn.ModuleList([nn.Linear(size, 2 * WIDTH), nn.Linear(2 * WIDTH, 2 * WIDTH)])
-        self.last = nn.Linear(2 * WIDTH, size * levels)
+        self.layers = nn.ModuleList([nn.Linear(size, WIDTH), nn.Linear(WIDTH, WIDTH)])
+        self.last = nn.Linear(WIDTH, size * levels)
         self.register_buffer("first_mask", (units[:, None] >= before).float(), persistent=False)
         self.register_buffer("mask", (units[:, None] >= units).float(), persistent=False)
         last = (before[:, None] > units).float().repeat_interleave(levels, 0)
@@ -131,6 +133,7 @@ class Autoregressive:
         """Train on the likelihood."""
         draw = seeded(seed)
         network, batches = Masked(data.rows.shape[1], data.levels), data.batches(draw)
+        network.last.bias.data.copy_(data.frequencies().flatten())
 
         def loss() -> Tensor:
             rows = next(batches)
@@ -166,7 +169,8 @@ class Flow:
     def train(cls, data: Data, seconds: float, seed: int) -> Flow:
         """Train on the likelihood."""
         draw, size = seeded(seed), data.rows.shape[1]
-        flow = zuko.flows.NSF(size, transforms=4, passes=2, hidden_features=(WIDTH, WIDTH))
+        hidden = (WIDTH // 2, WIDTH // 2)  # of each of the four transforms
+        flow = zuko.flows.NSF(size, transforms=4, passes=2, hidden_features=hidden)
         batches = data.batches(draw)
         fit(flow, seconds, lambda: -flow().log_prob(data.spread(next(batches), draw)).mean())
         return cls(data, flow)

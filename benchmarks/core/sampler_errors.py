@@ -1,6 +1,6 @@
 """Error of the samplers for a number of network calls, beside the other libraries.
 
-    python benchmarks/core/sampler_errors.py [--all | --digits]
+    python benchmarks/core/sampler_errors.py [--all | --digits | --same]
 
 Root mean square distance to the exact probability-flow map from t = 1 to 0 of several mixtures of
 Gaussians, on DDPM's linear table, calls counted. Every number is the best over the grids: uniform
@@ -8,7 +8,8 @@ in t (u), uniform in log-SNR (l), Karras (k); and for ours the times of a rectif
 the middle at half of the data's standard deviation. A table for the first mixture (--all: for
 each), then for every mixture the best peer, our best, and `TrigAdams` on its grid alone. With
 --digits, in place of the mixtures, a small network trained on scikit-learn's digits on the spot,
-and the distance to its own flow.
+and the distance to its own flow. With --same, for each grid, the multistep methods of both sides
+on that very grid with 8 and 16 calls, as the geometric mean over the mixtures.
 
 Peers "on f" are their formulas on our grid: what the method does, without the grid; they are not
 counted as peers. How the peers are run is in sampler_peers.py.
@@ -19,10 +20,11 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections.abc import Callable
+from statistics import geometric_mean
 
 import azula.sample
 import torch
-from sampler_peers import from_azula, peers
+from sampler_peers import diffusers_peers, from_azula, peers
 from sampler_problems import PROBLEMS, SCHEDULE, Contender, Problem, digits
 from torch import Tensor
 
@@ -82,7 +84,9 @@ def ours() -> dict[str, Contender]:
         "ours Deis 3": mine(Deis(order=3), extra=1),
         "ours Lms 4": mine(Lms(order=4), extra=4),
         "ours UniPC 2": mine(UniPC(p=2)),
+        "ours UniPC 2 midpoint": mine(UniPC(p=2, correction="midpoint")),
         "ours UniPC 3": mine(UniPC(p=3), extra=2),
+        "ours UniPC 3 midpoint": mine(UniPC(p=3, correction="midpoint")),
         "ours TrigAdams 2": trig(2),
         "ours TrigAdams 3": trig(3),
     }
@@ -151,11 +155,35 @@ def main(problems: dict[str, Callable[[], Problem]], every: bool) -> None:
             print(f"{name:14}{label:22}" + "".join(f"{r:10.2f}{'':25}" for r in ratios))
 
 
+def same() -> None:
+    """Print a table of all multistep methods on one grid each, calls alike."""
+    rivals = diffusers_peers(own=False) | {
+        "azula zEAB 3": from_azula(azula.sample.zEABSampler, grids="ulkf", order=3),
+        "azula vAB 3": from_azula(azula.sample.vABSampler, grids="ulkf", order=3),
+    }
+    many = ("DpmSolverPP2M", "DpmSolverPP3M", "Deis 3", "UniPC", "TrigAdams 3")
+    mine = {name: who for name, who in ours().items() if name[5:].startswith(many)}
+    problems = [make() for make in PROBLEMS.values()]
+    cases = [(grid, calls) for grid in "ulkf" for calls in COUNTS[:2]]
+    print("| | " + " | ".join(f"{grid}, {calls}" for grid, calls in cases) + " |")
+    print("|---|" + "--:|" * len(cases))
+    for label, who in (rivals | mine).items():
+        row = [
+            geometric_mean([p.distance(who.run(p, calls, grid)) for p in problems])
+            for grid, calls in cases
+        ]
+        print(f"| {label} | " + " | ".join(f"{error:.1e}" for error in row) + " |", flush=True)
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--all", action="store_true", help="the whole table of every mixture")
     parser.add_argument("--digits", action="store_true", help="a network in place of mixtures")
     torch.set_num_threads(1)
     warnings.filterwarnings("ignore")
+    parser.add_argument("--same", action="store_true", help="the same grid for both sides")
     given = parser.parse_args()
-    main({"digits": digits} if given.digits else PROBLEMS, given.all)
+    if given.same:
+        same()
+    else:
+        main({"digits": digits} if given.digits else PROBLEMS, given.all)

@@ -1,10 +1,10 @@
 """The samplers of diffusers, azula, MONAI and k-diffusion, behind one interface.
 
 diffusers' schedulers make their own grids from the table's entries ("trailing", with
-use_exponential_sigmas and use_karras_sigmas), MONAI's DDIM one of its own; azula and k-diffusion
-work between the entries, on the grids that ours are given. azula's samplers, but for vAB, divide
-by sigma: they stop at the grid's last time above 0, and the estimate there is the result, which is
-the same number of calls.
+use_exponential_sigmas and use_karras_sigmas) or take the noise levels of ours, MONAI's DDIM makes
+one of its own; azula and k-diffusion work between the entries, on the grids that ours are given.
+azula's samplers, but for vAB, divide by sigma: they stop at the grid's last time above 0, and the
+estimate there is the result, which is the same number of calls.
 
 k-diffusion cannot be imported as it stands: its sampling module needs torchdiffeq, torchsde and,
 for reading image folders, torchvision; the package as a whole also CLIP, kornia and wandb. Here
@@ -28,12 +28,13 @@ import azula.noise
 import azula.sample
 import diffusers
 import monai.networks.schedulers as monai
+import torch
 from sampler_problems import ONE, SCHEDULE, Contender, Problem
 from torch import Tensor
 
 from diff_core import Denoiser, log_snr
 
-__all__ = ["from_azula", "k_diffusion", "peers"]
+__all__ = ["diffusers_peers", "from_azula", "k_diffusion", "peers"]
 
 
 def k_diffusion() -> Any:
@@ -62,30 +63,35 @@ def k_diffusion() -> Any:
                 sys.modules[name] = module
 
 
-def from_diffusers(make: Callable[..., diffusers.SchedulerMixin], **keywords: object) -> Contender:
-    """A scheduler of diffusers on "trailing" timesteps, or noise levels of its own choice."""
-    flags = {"u": {}, "l": {"use_exponential_sigmas": True}, "k": {"use_karras_sigmas": True}}
+def from_diffusers(
+    make: Callable[..., diffusers.SchedulerMixin], *, own: bool = True, **keywords: object
+) -> Contender:
+    """A scheduler of diffusers on "trailing" timesteps or noise levels of its own choice.
+
+    On "f", and on every grid where `own` is false, it has the noise levels of our grid.
+    """
+    flags = {"l": {"use_exponential_sigmas": True}, "k": {"use_karras_sigmas": True}}
 
     def run(problem: Problem, calls: int, grid: str) -> Tensor:
         scheduler = make(
             beta_schedule="linear",
             timestep_spacing="trailing",
             prediction_type="sample",
-            **flags[grid],
+            **(flags.get(grid, {}) if own else {}),
             **keywords,
         )
         scheduler.set_timesteps(calls)
+        if grid == "f" or not own:
+            scheduler.sigmas = (-log_snr(SCHEDULE, problem.grid(grid, calls))).exp()
+            scheduler.timesteps = torch.arange(calls)
         state = problem.start
         for k, index in enumerate(scheduler.timesteps):
-            t = (index.double() + 1) / 1000
-            if hasattr(scheduler, "sigmas"):
-                # not the rounded entry, but the level that the step itself assumes
-                t = SCHEDULE.time(-scheduler.sigmas[k].double().log())
-            estimate = problem.denoiser(state, t)
-            state = scheduler.step(estimate, index, state).prev_sample.double()
+            # not the rounded entry, but the level that the step itself assumes
+            t = SCHEDULE.time(-scheduler.sigmas[k].double().log())
+            state = scheduler.step(problem.denoiser(state, t), index, state).prev_sample.double()
         return state
 
-    return Contender(run)
+    return Contender(run, "ulkf")
 
 
 def monai_ddim() -> Contender:
@@ -170,16 +176,24 @@ def from_k_diffusion(name: str, stages: int = 1, **keywords: float) -> Contender
     return Contender(run)
 
 
-def peers() -> dict[str, Contender]:
-    """The other libraries, on the grids that they offer or on ours of the same kind."""
+def diffusers_peers(*, own: bool = True) -> dict[str, Contender]:
+    """The multistep schedulers of diffusers, see `from_diffusers`."""
     dpm, unipc = diffusers.DPMSolverMultistepScheduler, diffusers.UniPCMultistepScheduler
-    zero, kept = {"final_sigmas_type": "zero"}, azula.sample
-    found = {
+    zero = {"final_sigmas_type": "zero", "own": own}
+    return {
         "diffusers DPM++2M": from_diffusers(dpm, **zero),
         "diffusers DPM++2M heun": from_diffusers(dpm, solver_type="heun", **zero),
         "diffusers DPM++3M": from_diffusers(dpm, solver_order=3, **zero),
         "diffusers UniPC 2": from_diffusers(unipc, **zero),
         "diffusers UniPC 3": from_diffusers(unipc, solver_order=3, **zero),
+    }
+
+
+def peers() -> dict[str, Contender]:
+    """The other libraries, on the grids that they offer or on ours of the same kind."""
+    kept = azula.sample
+    found = {
+        **diffusers_peers(),
         "azula DDIM": from_azula(kept.DDIMSampler),
         "azula Heun": from_azula(kept.HeunSampler, stages=2),
         "azula zAB 3": from_azula(kept.zABSampler, order=3),

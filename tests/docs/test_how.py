@@ -52,6 +52,10 @@ def test_all_that_the_page_shows_is_there_and_small() -> None:
     assert {path.name for path in FOLDER.iterdir()} - {"__pycache__"} == named | {
         "claims.md",
         "drawing",
+        "families-digits.webp",
+        "families-mels.webp",
+        "families-scans.webp",
+        "families.md",
         "figures.py",
         "index.md",
         "training.md",

@@ -51,7 +51,9 @@ ODE: list[Sampler] = [
     Lms(order=3),
     Lms(order=4),
     UniPC(p=2),
+    UniPC(p=2, correction="midpoint"),
     UniPC(p=3),
+    UniPC(p=3, correction="midpoint"),
     TrigAdams(order=2),
     TrigAdams(order=3),
 ]

@@ -90,6 +90,10 @@ CASES = {
     "dpm++ 1": (DPM(solver_order=1), 12, {}),
     "dpm++ 2m sde": (DPM(algorithm_type="sde-dpmsolver++"), 20, {}),
     "deis": (D.DEISMultistepScheduler(), 20, {}),
+    "unipc": (D.UniPCMultistepScheduler(), 20, {}),
+    "unipc, few": (D.UniPCMultistepScheduler(timestep_spacing="trailing", **V), 5, {}),
+    "unipc, karras": (D.UniPCMultistepScheduler(use_karras_sigmas=True), 10, {}),
+    "unipc 3": (D.UniPCMultistepScheduler(solver_order=3), 12, {}),
     "edm": (D.EDMEulerScheduler(sigma_max=20.0), 8, {}),
     "edm, dpm++ 2m": (D.EDMDPMSolverMultistepScheduler(sigma_max=20.0), 12, {}),
     "flow": (FLOW(shift=3.0), 8, {}),
@@ -144,7 +148,8 @@ def test_sampler_alone() -> None:
 @pytest.mark.parametrize(
     ("scheduler", "steps", "message"),
     [
-        (D.UniPCMultistepScheduler(), 10, "UniPCMultistepScheduler cannot be ported: its first"),
+        (D.UniPCMultistepScheduler(solver_order=1), 10, "solver_order is 1; expected 2 or 3"),
+        (D.UniPCMultistepScheduler(solver_type="bh1"), 10, "UniPC.* solver_type is 'bh1'"),
         (D.LMSDiscreteScheduler(), 10, "its first steps are of lower order"),
         (D.PNDMScheduler(), 10, "Runge-Kutta"),
         (D.LCMScheduler(), 4, "it scales x_0"),

@@ -173,6 +173,18 @@ def test_channels_last_gives_equal_results(spatial: int, kwargs: dict[str, objec
 
 
 @pytest.mark.slow
+def test_compiles_where_the_sizes_are_symbols() -> None:
+    # after a network of two axes, the compiler has symbols for the sizes of one of three
+    torch._dynamo.reset()
+    time = torch.tensor([0.2, 0.7], dtype=torch.float64)
+    for spatial in (2, 3):
+        network = UNet(spatial, 1, 1, (4,), blocks=1).double()
+        compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
+        x = torch.randn(2, 1, *(6, 7, 5)[:spatial], dtype=torch.float64)
+        torch.testing.assert_close(compiled(x, time), network(x, time))
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kwargs",
     [

@@ -22,7 +22,8 @@ from sampler_cases import tensor
 
 TWO = Mixture(tensor([0.3, 0.7]), tensor([-1.0, 1.0]), tensor([0.1, 0.2]))
 MULTISTEP: list[Sampler] = [
-    *(DpmSolverPP2M(), DpmSolverPP2M(correction="heun"), DpmSolverPP3M(), UniPC(2), UniPC(3)),
+    *(DpmSolverPP2M(), DpmSolverPP2M(correction="heun"), DpmSolverPP3M()),
+    *(UniPC(2), UniPC(2, "midpoint"), UniPC(3), UniPC(3, "midpoint")),
     *(Deis(2), Deis(3), Lms(2), Lms(3), Lms(4)),
 ]
 

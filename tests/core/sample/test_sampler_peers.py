@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import diffusers
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from diff_core.sample import (
     Ddim,
     Deis,
     DpmSolverPP2M,
+    UniPC,
     sample,
 )
 from sampler_cases import (
@@ -84,6 +87,25 @@ def test_dpm_solver_equals_diffusers(ours: str, solver_type: str, steps: int) ->
     got = sample(
         FromEps(Indexed(), schedule), DpmSolverPP2M(correction=ours), start, uniform(steps)
     )
+    torch.testing.assert_close(got, x.double(), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("steps", [10, 40])
+def test_unipc_equals_diffusers(steps: int, order: Literal[2, 3]) -> None:
+    _, schedule = ddpm_table()
+    theirs = diffusers.UniPCMultistepScheduler(
+        beta_schedule="linear",
+        timestep_spacing="trailing",
+        solver_order=order,
+        final_sigmas_type="zero",
+    )
+    theirs.set_timesteps(steps)
+    x = start = Keyed([4, 5])(-1, torch.empty(2, 1, 8, dtype=torch.float64))
+    for index in theirs.timesteps:
+        x = theirs.step(eps_network(float(index), x), index, x).prev_sample
+    ours = UniPC(order, correction="midpoint")
+    got = sample(FromEps(Indexed(), schedule), ours, start, uniform(steps))
     torch.testing.assert_close(got, x.double(), rtol=1e-4, atol=1e-4)
 
 

@@ -145,6 +145,7 @@ def test_number_of_network_calls() -> None:
     expected: dict[Sampler, int] = {Ddim(): 5, Euler(): 5, Heun(): 9, DpmSolverPP2M(): 5}
     expected |= {Dpm2(): 9, DpmSolverPP2S(): 9, DpmSolverPP3S(): 13, DpmSolverPP3M(): 6}
     expected |= {Deis(2): 5, Deis(3): 6, Lms(2): 5, Lms(3): 6, Lms(4): 9, UniPC(2): 5, UniPC(3): 7}
+    expected |= {UniPC(2, "midpoint"): 5, UniPC(3, "midpoint"): 5}
     expected |= {TrigAdams(2): 5, TrigAdams(3): 5, Midpoint(): 10, Kutta3(): 14}
     for sampler, count in expected.items():
         calls: list[float] = []
@@ -217,6 +218,7 @@ def test_a_schedule_that_is_not_monotone_is_refused(sampler: Sampler) -> None:
         (lambda: Deis(order=4), "order is 4; expected 2 or 3"),
         (lambda: Lms(order=5), "order is 5"),
         (lambda: UniPC(p=1), "p is 1"),
+        (lambda: UniPC(correction="paper"), "correction is 'paper'"),
         (lambda: TrigAdams(order=4), "order is 4; expected 2 or 3"),
         (lambda: TrigAdams(sigma_data=0), "sigma_data is 0"),
         (lambda: Ddim(eta=1.5), "eta is 1.5"),

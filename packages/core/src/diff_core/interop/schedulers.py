@@ -22,6 +22,7 @@ from diff_core.sample import (
     Memory,
     Plan,
     Sampler,
+    UniPC,
 )
 from diff_core.schedule import Schedule
 
@@ -127,6 +128,22 @@ def _dpm(name: str, settings: Settings, steps: int | None) -> Sampler:
     return DpmSolverPP2M(correction=settings["solver_type"], eta=eta)
 
 
+def _unipc(name: str, settings: Settings, steps: int | None) -> Sampler:
+    expected = {
+        "solver_type": "bh2",
+        "predict_x0": True,
+        "final_sigmas_type": "zero",
+        "disable_corrector": [],
+    }
+    for key, value in expected.items():
+        if settings[key] != value:
+            refuse(name, f"{key} is {settings[key]!r}; expected {value!r}")
+    order = settings["solver_order"]
+    if order not in (2, 3):
+        refuse(name, f"solver_order is {order}; expected 2 or 3")
+    return UniPC(p=order, correction="midpoint")
+
+
 def _deis(name: str, settings: Settings, steps: int | None) -> Sampler:
     if settings["solver_order"] != 2:
         refuse(
@@ -154,13 +171,12 @@ _SAMPLERS: dict[str, Callable[[str, Settings, int | None], Sampler]] = {
     "KDPM2Discrete": _fixed(Dpm2()),
     "DPMSolverMultistep": _dpm,
     "DEISMultistep": _deis,
+    "UniPCMultistep": _unipc,
     "EDMEuler": _fixed(Euler()),
     "EDMDPMSolverMultistep": _dpm,
     "FlowMatchEulerDiscrete": _flow,
 }
 _REFUSED = {
-    "UniPCMultistep": "its first step is of order 1 and its weights are not those of the exact "
-    "integrals; UniPC here has neither",
     "LMSDiscrete": "its first steps are of lower order than those of Lms",
     "PNDM": "its first steps are of a Runge-Kutta method in the noise",
     "FlowMatchHeunDiscrete": "it is Heun's method in flow time; Heun here is in sigma / alpha",

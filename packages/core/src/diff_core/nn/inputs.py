@@ -47,7 +47,8 @@ class Inputs:
         if x.dtype != weight.dtype and not torch.is_autocast_enabled(x.device.type):
             raise ValueError(f"x is {x.dtype}; expected the network's {weight.dtype}")
         batch, size = x.shape[0], tuple(x.shape[2:])
-        if time.ndim > 1 or (time.ndim == 1 and time.shape[0] not in (1, batch)):
+        # "in (1, batch)" is wrong where the compiler has a symbol for the batch
+        if time.ndim > 1 or (time.ndim == 1 and time.shape[0] != 1 and time.shape[0] != batch):
             raise ValueError(f"time is {_shape(time)}; expected () or ({batch},)")
         _expect_real("time", time, x)
         _expect("vector", cond.vector, (batch, self.vector_dim), self.vector_dim, x)

@@ -8,6 +8,7 @@ polynomial through p + 1 values, with which the step is made again.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -24,22 +25,31 @@ __all__ = ["UniPC"]
 
 @dataclass(frozen=True)
 class UniPC:
-    """UniPC-p in the log-SNR. Order p + 1, one call a step (p = 3: two more in the first).
+    """UniPC-p in the log-SNR. One call a step, order p + 1.
 
-    The polynomials are integrated exactly, which makes the paper's choice of B(h) immaterial; its
-    code does not do so for p = 2, where it has 1/2 for the weight of the slope. A step from
-    alpha = 0 or to sigma = 0 is DDIM's and is not corrected, nor is the last: `on_step` sees the
-    predicted states. A step much longer than those before it is of a lower order
-    (`polynomial.steady`). Raises ValueError for another p.
+    correction: "heun" integrates the polynomials exactly, which makes the paper's choice of B(h)
+    immaterial, and for p = 3 makes two more calls in the first step, to keep the order.
+    "midpoint" is the paper's code with B_2(h), the UniPC of diffusers: a slope through two values
+    has the weight (1 - e^-h) h / 2, as in `DpmSolverPP2M`, the first step has no more calls, and
+    the last before sigma = 0 takes two values at most. It has the smaller error in few steps. The
+    first step of p = 3 then leaves an error of order 3, too small to be seen where the walk begins
+    at noise, since D hardly changes there.
+
+    A step from alpha = 0 or to sigma = 0 is DDIM's and is not corrected, nor is the last:
+    `on_step` sees the predicted states. A step much longer than those before it is of a lower
+    order (`polynomial.steady`). Raises ValueError for another p or correction.
     """
 
     stochastic = False
 
     p: Literal[2, 3] = 2
+    correction: Literal["heun", "midpoint"] = "heun"
 
     def __post_init__(self) -> None:
         if self.p not in (2, 3):
             raise ValueError(f"p is {self.p}; expected 2 or 3")
+        if self.correction not in ("heun", "midpoint"):
+            raise ValueError(f"correction is {self.correction!r}; expected 'heun' or 'midpoint'")
 
     @property
     def order(self) -> int:
@@ -48,6 +58,10 @@ class UniPC:
     def plan(self, schedule: Schedule, times: Tensor) -> Plan:
         """Rows of p + 2 weights (x before, D at p + 1 times) that correct, then `advance`'s."""
         plan = levels(schedule, times)
+        exact = self.correction == "heun"
+        through = _through if exact else _midpoint
+        # the step before the one to sigma = 0, where there is one
+        last = plan.steps - 2 if math.isinf(plan.log_snr[-1]) else plan.steps
         rows: list[tuple[float, ...]] = []
         stages: list[tuple[float, ...]] = []
         corrector = (0.0,) * (self.p + 2)
@@ -55,17 +69,17 @@ class UniPC:
             known = past(plan, k) + 1
             row, inner = one_call(plan, k), ()
             after = (0.0,) * (self.p + 2)
-            if self.p == 3 and known == 1:
+            if exact and self.p == 3 and known == 1:
                 # already as accurate as a corrected step must be
                 row, inner = three_calls(plan, schedule, [k])[k]
             elif known > 0:
                 points = steady(
-                    min(self.p, known),
+                    min(self.p, known, 3 if exact or k < last else 2),
                     plan.log_snr[k + 1] - plan.log_snr[k],
-                    lambda p, k=k: _through(plan, k, range(k, k - p, -1))[1:],
+                    lambda p, k=k: through(plan, k, range(k, k - p, -1))[1:],
                 )
-                row = _through(plan, k, range(k, k - points, -1))
-                after = _through(plan, k, range(k + 1, k - points, -1))
+                row = through(plan, k, range(k, k - points, -1))
+                after = through(plan, k, range(k + 1, k - points, -1))
                 after += (0.0,) * (self.p + 2 - len(after))
             rows.append((*corrector, *row))
             stages.append(inner)
@@ -89,3 +103,15 @@ def _through(plan: Plan, k: int, indices: range) -> tuple[float, ...]:
     nodes = [(plan.log_snr[i] - plan.log_snr[k]) / h for i in indices]
     found = weights(nodes, rising_moments(h, len(nodes)))
     return one_call(plan, k)[0], *(plan.alpha[k + 1] * w for w in found)
+
+
+def _midpoint(plan: Plan, k: int, indices: range) -> tuple[float, ...]:
+    """`_through`, but half of the step's weight for the slope of two values."""
+    if len(indices) != 2:
+        return _through(plan, k, indices)
+    weight, level = one_call(plan, k)
+    one, other = (plan.log_snr[i] for i in indices)
+    slope = 0.5 * level * (plan.log_snr[k + 1] - plan.log_snr[k]) / (one - other)
+    # the value at the start of the step has the whole weight, and the line its slope
+    first, second = (level if i == k else 0.0 for i in indices)
+    return weight, first + slope, second - slope

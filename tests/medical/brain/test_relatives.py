@@ -170,6 +170,8 @@ def test_the_command_makes_relatives_where_the_scan_lies(
         (("--strength", "0.4"), 2, "--strength is of relatives of a scan; add --from SCAN"),
         (("--from", "x.nii.gz", "--strength", "0"), 2, "strength is 0.0; expected above 0"),
         (("--from", "x.nii.gz", "--strength", "1.2"), 2, "strength is 1.2; expected above 0"),
+        (("--from", "x.nii.gz", "--strength", "-0.1"), 2, "strength is -0.1; expected above 0"),
+        (("--from", "x.nii.gz", "--strength", "nan"), 2, "strength is nan; expected above 0"),
         (("--from", "x.nii.gz", "--labels", "m.nii.gz"), 2, "leave out --labels"),
         (("--from", "noise.nii.gz"), 1, "noise.nii.gz: is not like the template"),
         (("--from", "none.nii.gz"), 1, "none.nii.gz"),

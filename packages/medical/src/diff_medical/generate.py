@@ -27,6 +27,7 @@ COMMAND = "diff_medical.generate"
 DRAWN = 64  # most slices in the picture
 DRAWN_VOLUMES = 8
 FEW = "no kind that comes with the package is learned from 20 people or more"
+FILLED = "Outside the hole it is the person's scan: share it only as you may share the scan."
 RELATIVE = "Relatives of a scan resemble the person: share them only as you may share the scan."
 
 app = App()
@@ -40,6 +41,7 @@ app = App()
         "--weights brain/ -n 12 --per-brain 3 -o out/": "Write three slices of each of four "
         "brains.",
         "--volume --weights brain/ --from scan.nii.gz -n 4 -o out/": "Write relatives of a scan.",
+        "--weights brain/ --from scan.nii.gz --fill mask.nii.gz -o out/": "Fill a hole of a scan.",
     }
 )
 def generate(
@@ -103,6 +105,14 @@ def generate(
         Path | None,
         typer.Option(
             "--from", help="T1 scan of a brain without skull, of which relatives are made."
+        ),
+    ] = None,
+    fill: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MASK",
+            help="With --from: fill the voxels of the scan where this NIfTI file is not 0, and "
+            "leave all others as they are. What is filled in is invented.",
         ),
     ] = None,
     strength: Annotated[
@@ -181,14 +191,17 @@ def generate(
         raise typer.BadParameter(f"--{name} is of slices; it does not go with --volume")
     if output is None and not show_list:
         raise typer.BadParameter("name the folder for the scans: -o out/")
+    if fill is not None and format == "dicom":
+        raise typer.BadParameter("--fill keeps the format of the scan; leave out --format")
     if picture is not None and picture.suffix.lower() != ".png":
         raise typer.BadParameter(f"--picture is {picture}; expected a .png file")
     from diff_medical.jobs import drawing
 
+    volume = volume or fill is not None
     brains = drawing.is_of_brains(weights, modality or [], body, experimental=experimental)
     of_brains = {
         "with-labels": with_labels, "ventricles": ventricles, "from": source, "strength": strength,
-        "per-brain": per_brain,
+        "per-brain": per_brain, "fill": fill,
     }  # fmt: skip
     _refuse(of_brains, brains=brains, labels=labels, volume=volume)
     failures = Failures(COMMAND, debug=debug)
@@ -228,12 +241,14 @@ def generate(
         )  # fmt: skip
         plan = drawing.plan(
             brains, requests, sampling, output, dicom=format == "dicom", with_labels=with_labels,
-            per_brain=(per_brain or 1) if slices else None,
+            per_brain=(per_brain or 1) if slices else None, filled=source if fill else None,
         )  # fmt: skip
         kinds = generator.kinds.choices if brains else kinds
         sheet = picture or plan.picture()
         plan.refuse_existing(sheet, overwrite=overwrite)
-        plan = drawing.follow(plan, generator, brains=brains, labels=labels, source=source)
+        plan = drawing.follow(
+            plan, generator, brains=brains, labels=labels, source=source, mask=fill
+        )
         _make(generator, plan, kinds, sheet, brains=brains, quiet=quiet, as_json=as_json)
     except Exception as error:  # told in one line, as by every command
         failures.add(str(output), error)
@@ -254,6 +269,12 @@ def _refuse(
     for name in ("ventricles", "from"):
         if of_brains[name] and labels is not None:
             raise typer.BadParameter(f"--{name} is of brains that are drawn; leave out --labels")
+    if of_brains["fill"]:
+        if not of_brains["from"]:
+            raise typer.BadParameter("--fill is of a scan; add --from SCAN")
+        for name in ("strength", "ventricles"):
+            if of_brains[name]:
+                raise typer.BadParameter(f"--fill does not go with --{name}")
     if of_brains["strength"] is not None and not of_brains["from"]:
         raise typer.BadParameter("--strength is of relatives of a scan; add --from SCAN")
 
@@ -312,7 +333,7 @@ def _make(
     from diff_medical.pages.contact_sheet import contact_sheet
 
     begun, spent = time.perf_counter(), Counter[str]()
-    if brains:
+    if brains and getattr(plan, "holed", None) is None:
         generator.check(labels=plan.labels is not None)
     plan.folder.mkdir(parents=True, exist_ok=True)
     sheet.parent.mkdir(parents=True, exist_ok=True)
@@ -349,7 +370,9 @@ def _make(
             line += f"; {sum(each.values()):.1f} s of processor: {stages}"
         print_line(f"{sheet}  ({line})")
         print(f"Synthetic: {honest(generator.card, kinds)}.")
-        if brains and plan.source is not None:
+        if brains and getattr(plan, "holed", None) is not None:
+            print(FILLED)
+        elif brains and plan.source is not None:
             print(RELATIVE)
 
 

@@ -145,8 +145,17 @@ def plan(
     dicom: bool,
     with_labels: bool,
     per_brain: int | None = None,
+    filled: Path | None = None,
 ) -> Any:
-    """Return a `Plan`, a `BrainPlan`, or with `per_brain` a `SlicePlan`."""
+    """Return a `Plan`, a `BrainPlan`, with `per_brain` a `SlicePlan`, or a `FillPlan` for a scan
+    that is to be `filled`.
+    """
+    if filled is not None:
+        from diff_medical.jobs.fill import FillPlan
+        from diff_medical.scan.kinds import SCANS
+
+        stem = SCANS.split(filled.name)[0] if SCANS.matches(filled) else filled.name
+        return FillPlan(requests, sampling, output, with_labels=with_labels, stem=stem)
     if brains and per_brain is not None:
         from diff_medical.jobs.brain_slices import SlicePlan
 
@@ -163,12 +172,22 @@ def plan(
 
 
 def follow(
-    plan: Any, generator: Any, *, brains: bool, labels: Path | None, source: Path | None
+    plan: Any,
+    generator: Any,
+    *,
+    brains: bool,
+    labels: Path | None,
+    source: Path | None,
+    mask: Path | None = None,
 ) -> Any:
-    """Return the plan for scans of a label map, or relatives of a scan.
+    """Return the plan for scans of a label map, relatives of a scan, or a scan with a hole.
 
     Raises ValueError, one line, for a file that cannot be used.
     """
+    if source is not None and mask is not None:
+        from diff_medical.jobs.fill import read_holed
+
+        return replace(plan, holed=read_holed(source, mask, generator.stage("anatomy")))
     if source is not None:
         from diff_medical.brain.preparation.mean_head import read_source
 
@@ -204,6 +223,13 @@ def draw(
     from diff_medical.jobs.brain import make_brains
     from diff_medical.jobs.brain_slices import SlicePlan, make_slices
 
+    if getattr(plan, "holed", None) is not None:
+        from diff_medical.jobs.fill import make_fillings
+
+        for path, made, mark, seconds in make_fillings(generator, plan, progress):
+            spent.update({"filling": seconds})
+            yield path, made, mark
+        return
     if isinstance(plan, SlicePlan):
         last: object = None
         for path, brain, made, mark in make_slices(generator, plan, progress):

@@ -137,8 +137,8 @@ def test_dicom_has_the_same_values(brain: Path, tmp_path: Path) -> None:
 
 def wrong_maps() -> dict[str, tuple[np.ndarray, np.ndarray, str]]:
     good, place = head(), GRID.in_head()
-    seven, half = good.copy(), good.astype(np.float32)
-    seven[8, 12, 8], half[8, 12, 8] = 7, 2.5
+    seven, half, minus, none = (good.astype(np.float32) for _ in range(4))
+    seven[8, 12, 8], half[8, 12, 8], minus[8, 12, 8], none[8, 12, 8] = 7, 2.5, -1, np.nan
     flat = place.copy()
     flat[2, 2] *= 1.5
     cubes = "expected 16 x 24 x 16 voxels, cubes of 5.6 to 11.2 mm"
@@ -148,6 +148,8 @@ def wrong_maps() -> dict[str, tuple[np.ndarray, np.ndarray, str]]:
         "flat": (good, flat, f"voxels of 8 x 8 x 12 mm; {cubes}"),
         "seven": (seven, place, "labels holds 7; expected whole numbers from 0 to 5"),
         "half": (half, place, "labels holds 2.5; expected whole numbers from 0 to 5"),
+        "minus": (minus, place, "labels holds -1; expected whole numbers from 0 to 5"),
+        "nan": (none, place, "NaN"),
         "empty": (0 * good, place, "labels holds 0 alone; expected a head"),
     }
 
@@ -187,7 +189,7 @@ def test_wrong_usage_is_one_line(
 
 def test_options_of_brains_are_refused_for_other_models(tmp_path: Path, capsys: Out) -> None:
     for option in (("--with-labels",), ("--ventricles", "large")):
-        assert main(["-o", str(tmp_path / "out"), *option]) == 2
+        assert main(["-o", str(tmp_path / "out"), "--modality", "t2", *option]) == 2
         said = capsys.readouterr().err
         assert f"{option[0]} is of a model of brains" in said and len(said.splitlines()) == 1
 

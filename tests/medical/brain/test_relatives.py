@@ -14,7 +14,6 @@ import template_head
 from diff_core.io import load
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import NETWORK_TYPES, BrainGenerator, BrainSampling
-from diff_medical.brain.people import People
 from diff_medical.brain.preparation.mean_head import mean_head, read_source
 from diff_medical.brain.sampling import Steps
 from diff_medical.brain.source import Source
@@ -22,7 +21,7 @@ from diff_medical.brain.stage import SIGMA_MIN, Near
 from diff_medical.brain.training.statistics import fit
 from diff_medical.generate import main
 from diff_medical.marks.told import tell
-from template_head import truth
+from template_head import write_stages
 from tiny_brain import GRID, head, people, scan, stage, write_brain
 
 Out = pytest.CaptureFixture[str]
@@ -104,11 +103,7 @@ def test_wrong_sources(brain: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stages of heads in which an atlas can be seen."""
-    labels = torch.from_numpy(truth(template_head.GRID).astype(np.uint8))[None].repeat(2, 1, 1, 1)
-    images = torch.tensor(template_head.LEVELS)[labels.long()].half()
-    two = People(("a", "b"), labels, images, torch.ones(2), ("CC0", "CC0"))
-    folder = tmp_path_factory.mktemp("whole")
-    return write_brain(folder, of=two, grid=template_head.GRID)
+    return write_stages(tmp_path_factory.mktemp("whole"))
 
 
 def write_person(folder: Path) -> tuple[Path, np.ndarray]:
@@ -170,6 +165,8 @@ def test_the_command_makes_relatives_where_the_scan_lies(
         (("--strength", "0.4"), 2, "--strength is of relatives of a scan; add --from SCAN"),
         (("--from", "x.nii.gz", "--strength", "0"), 2, "strength is 0.0; expected above 0"),
         (("--from", "x.nii.gz", "--strength", "1.2"), 2, "strength is 1.2; expected above 0"),
+        (("--from", "x.nii.gz", "--strength", "-0.1"), 2, "strength is -0.1; expected above 0"),
+        (("--from", "x.nii.gz", "--strength", "nan"), 2, "strength is nan; expected above 0"),
         (("--from", "x.nii.gz", "--labels", "m.nii.gz"), 2, "leave out --labels"),
         (("--from", "noise.nii.gz"), 1, "noise.nii.gz: is not like the template"),
         (("--from", "none.nii.gz"), 1, "none.nii.gz"),

@@ -38,5 +38,6 @@ def read_source(path: Path, anatomy: Anatomy) -> Source:
 
     Raises ValueError, one line, for a scan that cannot be read or is not like the mean head.
     """
-    aligned, image, labels = mean_head(anatomy).person(path)
-    return Source(image, labels, aligned.matrix @ anatomy.grid.in_template(), path.name)
+    person = mean_head(anatomy).person(path)
+    affine = person.aligned.matrix @ anatomy.grid.in_template()
+    return Source(person.image, person.labels, affine, path.name)

@@ -123,7 +123,7 @@ def compare_brains(options: argparse.Namespace) -> None:
     grid = read_grid(options.brains)
     people = read_people(options.brains, grid, "val")
     generator = BrainGenerator.from_pretrained(options.brain_weights, device="cpu")
-    atlas = mean_head(generator.stage("anatomy")).atlas
+    atlas = mean_head(generator.stage("lobes")).atlas
     voxel = (grid.voxel,) * 3
     found: dict[tuple[float, str], list[float]] = {}
     for who in range(min(options.people, len(people))):

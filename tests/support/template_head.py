@@ -12,7 +12,7 @@ from tiny_brain import write_brain
 
 __all__ = ["FAR", "GRID", "LEVELS", "head", "place", "tissue", "truth", "write_stages"]
 
-GRID = Grid(shape=(64, 72, 64), voxel=2.25)
+GRID = Grid(shape=(64, 80, 64), voxel=2.25)
 LEVELS = np.array([0.0, 0.3, 0.66, 1.0, 0.76, 0.7])
 FAR = np.array([[60, 0, 0, 1], [-60, -20, 0, 1], [0, 60, 0, 1], [0, -90, 0, 1], [0, 0, 60, 1.0]])
 

@@ -147,8 +147,8 @@ def person(tmp_path_factory: pytest.TempPathFactory) -> Person:
 @pytest.fixture(scope="module")
 def holed(stages: Path, person: Person) -> tuple[Holed, np.ndarray]:
     folder, values, _, _ = person
-    anatomy: Any = load(stages / "brain-anatomy.safetensors", types=NETWORK_TYPES)[0]
-    return read_holed(folder / "mine.nii.gz", folder / "hole.nii.gz", anatomy), values
+    lobes: Any = load(stages / "brain-lobes.safetensors", types=NETWORK_TYPES)[0]
+    return read_holed(folder / "mine.nii.gz", folder / "hole.nii.gz", lobes), values
 
 
 def test_a_filling_goes_back_to_its_place_its_level_and_its_shading(

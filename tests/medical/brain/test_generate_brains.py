@@ -72,7 +72,7 @@ def test_scans_come_with_their_label_maps(brain: Path, tmp_path: Path, capsys: O
     for path in (out / f"{NAME}.nii.gz", out / f"{NAME}_dseg.nii.gz", out / expected[-1]):
         mark = tell(path).mark
         assert mark is not None and mark.seed == 4 and len(mark.fingerprint) == 16
-        assert mark.sampling["steps"] == "2+2+2+2"
+        assert mark.sampling["steps"] == "2+2+2+2+2"
     # label maps are no samples for the judges
     assert [path.name for path in find_samples(out)] == [f"{stem}.nii.gz" for stem in stems]
 
@@ -141,9 +141,9 @@ def wrong_maps() -> dict[str, tuple[np.ndarray, np.ndarray, str]]:
     seven[8, 12, 8], half[8, 12, 8], minus[8, 12, 8], none[8, 12, 8] = 7, 2.5, -1, np.nan
     flat = place.copy()
     flat[2, 2] *= 1.5
-    cubes = "expected 16 x 24 x 16 voxels, cubes of 5.6 to 11.2 mm"
+    cubes = "expected 16 x 32 x 16 voxels, cubes of 5.6 to 11.2 mm"
     return {
-        "shape": (good[1:], place, f"labels has 15 x 24 x 16 voxels of 8 x 8 x 8 mm; {cubes}"),
+        "shape": (good[1:], place, f"labels has 15 x 32 x 16 voxels of 8 x 8 x 8 mm; {cubes}"),
         "size": (good, GRID.in_head(2), f"voxels of 16 x 16 x 16 mm; {cubes}"),
         "flat": (good, flat, f"voxels of 8 x 8 x 12 mm; {cubes}"),
         "seven": (seven, place, "labels holds 7; expected whole numbers from 0 to 5"),
@@ -235,12 +235,12 @@ def test_the_list_tells_what_the_model_knows(brain: Path, capsys: Out) -> None:
 def test_from_python(brain: Path) -> None:
     generator = BrainGenerator.from_pretrained(brain, device="cpu")
     done: list[float] = []
-    made = generator(3, BrainSampling(Steps(2, 2, 2, 2)), progress=done.append)
+    made = generator(3, BrainSampling(Steps(2, 2, 2, 2, 2)), progress=done.append)
     assert made.scan.values.shape == made.labels.shape == GRID.shape
-    assert set(made.seconds) == {"anatomy", "folds", "borders", "appearance"}
+    assert set(made.seconds) == {"anatomy", "lobes", "folds", "borders", "appearance"}
     assert done == sorted(done) and done[-1] == pytest.approx(1)
     for wrong in (made.labels[1:], np.full(GRID.shape, 6, np.uint8)):
         with pytest.raises(ValueError, match="labels"):
             generator(3, labels=wrong)
     with pytest.raises(ValueError, match="expected at least 1 of each stage"):
-        Steps(0, 1, 1, 1)
+        Steps(0, 1, 1, 1, 1)

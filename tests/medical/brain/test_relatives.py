@@ -25,7 +25,7 @@ from template_head import write_stages
 from tiny_brain import GRID, head, people, scan, stage, write_brain
 
 Out = pytest.CaptureFixture[str]
-FEW = Steps(2, 2, 2, 2)
+FEW = Steps(2, 2, 2, 2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_a_silent_stage_shrinks_data_and_noise_as_its_denoiser_does() -> None:
     # x_0 ends, by the probability flow, at (x_0 + s z) / sqrt(1 + s^2)
     made: Any = stage("anatomy", silent=True)
     fit(made, people(5))
-    shares = fractions(torch.from_numpy(head(8))[None], 4)
+    shares = fractions(torch.from_numpy(head(8))[None], 8)
     drawn, other = (
         made.encode(made.sample([1], 40, near=n, strength=0.5)) for n in (shares, -shares)
     )
@@ -114,8 +114,8 @@ def write_person(folder: Path) -> tuple[Path, np.ndarray]:
 
 
 def test_the_mean_head_is_a_template_and_an_atlas(whole: Path, tmp_path: Path) -> None:
-    anatomy: Any = load(whole / "brain-anatomy.safetensors", types=NETWORK_TYPES)[0]
-    found = read_source(write_person(tmp_path)[0], anatomy)
+    lobes: Any = load(whole / "brain-lobes.safetensors", types=NETWORK_TYPES)[0]
+    found = read_source(write_person(tmp_path)[0], lobes)
     # the affine puts each voxel where the person has that tissue
     voxels = np.stack(np.meshgrid(*map(np.arange, found.labels.shape), indexing="ij"), -1)
     to_template = np.linalg.inv(template_head.place()) @ found.affine
@@ -127,9 +127,9 @@ def test_the_mean_head_is_a_template_and_an_atlas(whole: Path, tmp_path: Path) -
     assert found.name == "mine.nii.gz"
 
 
-def test_an_anatomy_that_was_not_trained_has_no_mean_head() -> None:
+def test_a_stage_that_was_not_trained_has_no_mean_head() -> None:
     with pytest.raises(ValueError, match="no voxel of deep"):
-        mean_head(stage("anatomy"))
+        mean_head(stage("lobes"))
 
 
 def test_the_command_makes_relatives_where_the_scan_lies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -133,7 +134,7 @@ def measures(shares: Tensor) -> Tensor:
     shares: fractions (B, 5, *S); the ventricles are the fluid in the middle of the head
     """
     middle = tuple(
-        slice(round(low * n), round(high * n))
+        slice(math.floor(low * n), math.ceil(high * n))
         for (low, high), n in zip(VENTRICLES, shares.shape[2:], strict=True)
     )
     inner = shares[(slice(None), 0, *middle)].mean((1, 2, 3))

@@ -101,9 +101,17 @@ class Finer(Stage):
 
 
 class Lobes(Finer):
-    """The second stage: fractions in cells of 4 voxels (6 mm), given those of 8 voxels."""
+    """The second stage: fractions in cells of 4 voxels (6 mm), given those of 8 voxels.
+
+    The buffer `mean` (5, *cells of 4 voxels) holds the mean fractions of the training people, by
+    which a scan is aligned (`preparation.mean_head`).
+    """
 
     factor, streams = 4, (-51, -52)
+
+    def __init__(self, network: UNet, grid: Grid, schedule: Edm) -> None:
+        super().__init__(network, grid, schedule)
+        self.register_buffer("mean", torch.zeros(TISSUES, *grid.cells(self.factor)))
 
 
 class Folds(Finer):

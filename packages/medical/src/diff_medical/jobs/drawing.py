@@ -111,7 +111,7 @@ def settings(
 
     steps = QUALITIES[quality]
     if each := drawing.pop("steps", None):
-        steps = Steps(each, each, each, each)
+        steps = Steps(*[each] * 5)
     size: float | None = None
     if ventricles:
         try:
@@ -187,12 +187,12 @@ def follow(
     if source is not None and mask is not None:
         from diff_medical.jobs.fill import read_holed
 
-        return replace(plan, holed=read_holed(source, mask, generator.stage("anatomy")))
+        return replace(plan, holed=read_holed(source, mask, generator.stage("lobes")))
     if source is not None:
         from diff_medical.brain.preparation.mean_head import read_source
 
         try:
-            return replace(plan, source=read_source(source, generator.stage("anatomy")))
+            return replace(plan, source=read_source(source, generator.stage("lobes")))
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
     if labels is None:

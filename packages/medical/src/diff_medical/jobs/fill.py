@@ -29,7 +29,7 @@ from diff_medical.scan.nifti import Scan, Voxels, on_grid, read, write
 from diff_medical.scan.refusal import ScanError
 
 if TYPE_CHECKING:
-    from diff_medical.brain.anatomy import Anatomy
+    from diff_medical.brain.folds import Lobes
     from diff_medical.brain.model import BrainGenerator
     from diff_medical.brain.preparation.folder import Person
     from diff_medical.generator.model import Made
@@ -88,8 +88,8 @@ class FillPlan(BrainPlan):
         return self.folder / f"{self.stem}_{first:06d}-{last:06d}{NAME}.png"
 
 
-def read_holed(path: Path, mask: Path, anatomy: Anatomy) -> Holed:
-    """Return a scan, T1 of a brain without skull, and a hole, on the grid of an anatomy.
+def read_holed(path: Path, mask: Path, lobes: Lobes) -> Holed:
+    """Return a scan, T1 of a brain without skull, and a hole, on the grid of a stage.
 
     path: NIfTI; mask: NIfTI on the grid of the scan, other than 0 in the hole. What stands in the
           hole plays no part, so it may be NaN.
@@ -115,9 +115,9 @@ def read_holed(path: Path, mask: Path, anatomy: Anatomy) -> Holed:
     known = harmonic(volume, hole, scan.spacing)
     if not (known[hole] > DARK * np.quantile(known, 0.99)).any():
         raise ScanError(mask, "marks nothing of the brain", "mark voxels of it")
-    grid = anatomy.grid
+    grid = lobes.grid
     try:
-        person = mean_head(anatomy).placed(known, place)
+        person = mean_head(lobes).placed(known, place)
     except ValueError as error:
         raise ValueError(f"{path}: {error}") from error
     inside = onto_grid(hole.astype(np.float32), place, person.aligned.matrix, grid) > SHARE

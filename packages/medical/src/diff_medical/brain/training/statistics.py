@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from diff_medical.brain.anatomy import Anatomy, measures
 from diff_medical.brain.appearance import Appearance, residual
 from diff_medical.brain.borders import Borders
-from diff_medical.brain.folds import Finer
+from diff_medical.brain.folds import Finer, Lobes
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.grid import TISSUES
 from diff_medical.brain.people import People
@@ -29,6 +29,9 @@ def fit(stage: Anatomy | Finer | Borders | Appearance, people: People) -> None:
     elif isinstance(stage, Finer):
         stage.keep(scale=torch.ones(stage.count))
         shares = torch.cat([fractions(one[None], stage.factor) for one in _some(people.labels)])
+        if isinstance(stage, Lobes):
+            whole = [fractions(one[None], stage.factor)[0] for one in people.labels]
+            stage.keep(mean=torch.stack(whole).mean(0))
         x = stage.encode(shares)[1]
         free = (x != 0).sum((0, 2, 3, 4)).clamp_min(1)
         stage.keep(scale=(x.square().sum((0, 2, 3, 4)) / free).sqrt().clamp_min(1e-4))

@@ -102,6 +102,23 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
+def studio(session: nox.Session) -> None:
+    """The studio and the server in Chromium: axe, keyboard, phone; pictures in build/browser.
+
+    Needs Chromium, node and npm, which brings the libraries of tests/browser/package.json.
+    """
+    domains = ("./packages/audio[studio]", "./packages/medical[studio]")
+    install(session, "./packages/core", *domains)
+    folder = Path("build", "browser")
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy("tests/browser/package.json", folder)
+    session.run(
+        "npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), external=True
+    )
+    session.run("python", "tests/browser/studio.py", str(folder), str(folder / "pictures"))
+
+
+@nox.session
 def audit(session: nox.Session) -> None:
     """The tested versions beside the advisories of PyPI; needs the network."""
     install(session, "pip-audit")

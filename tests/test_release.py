@@ -112,3 +112,10 @@ def test_the_workflow_publishes_the_tag_of_the_version_and_stores_no_password():
     text = (ROOT / ".github" / "workflows" / "publish.yml").read_text()
     assert 'tags: ["v*"]' in text and "nox -s build" in text and "attestations: true" in text
     assert "secrets." not in text and "password" not in text.split("name: publish")[1]
+
+
+def test_every_action_is_pinned_by_hash_with_its_version_beside():
+    for path in (ROOT / ".github" / "workflows").glob("*.yml"):
+        for action in re.findall(r"uses: (.+)", path.read_text()):
+            branch = "pypa/gh-action-pypi-publish@release/v1"  # pinned by the list for a release
+            assert action == branch or re.fullmatch(r"\S+@[0-9a-f]{40}  # v[\d.]+", action), action

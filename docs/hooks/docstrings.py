@@ -69,6 +69,9 @@ def paragraph(text: str) -> str:
         if begins and (found := FIELD.match(line)):
             done += [""] * (not listing) + [f"- `{found[1]}`: {escape(found[2])}"]
             listing = True
+        elif found := BULLET.match(line):
+            done += [""] * (not listing) + [f"- {escape(found[1])}"]
+            listing = True
         elif listing and line.startswith("  "):
             done.append("    " + escape(line.strip()))
         else:
@@ -79,6 +82,8 @@ def paragraph(text: str) -> str:
 
 FIELD = re.compile(r"^([a-z][a-z0-9_]*(?:, [a-z][a-z0-9_]*)*): +(\S.*)$")
 
+BULLET = re.compile(r"^\* +(\S.*)$")
+
 
 def escape(text: str) -> str:
     """Return plain text with stars and brackets escaped, except inside `code`."""
@@ -88,14 +93,15 @@ def escape(text: str) -> str:
     return "`".join(parts)
 
 
-PLAIN = re.compile(r"(\*[\w-]+\*)|[*<>\[\]]")  # a word between stars is meant to be slanted
+# a word between stars is meant to stand out
+PLAIN = re.compile(r"(\*{1,2}[\w.-]+\*{1,2})|[*<>\[\]]")
 ESCAPED = {"*": r"\*", "[": r"\[", "]": r"\]", "<": "&lt;", ">": "&gt;"}
 
 
 def is_formula(text: str) -> bool:
     """Return true if an indented paragraph is mathematics, not code or a table of names."""
     return (
-        not re.search(r"`|#|\{[{%]|\w=\S|: \w+,|\.\.\.", text)
+        not re.search(r"`|#|\bimport |\{[{%]|\w=\S|: \w+,|\.\.\.", text)
         and re.search(r"[=^<]|\|", text) is not None
     )
 

@@ -30,7 +30,7 @@ def pump(chunks: Iterator[Chunk], stream: Any, write: Callable[[Chunk], object])
     """Denoise chunks (n,) as they come and write each; the rest of the sound follows last."""
     for chunk in chunks:
         write(stream.process(chunk))
-    write(stream.flush()[0])  # (channels, n), whatever the chunks were
+    write(stream.flush())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -1,7 +1,9 @@
-"""The reference is complete: every public name of the core appears in it, with a text of its own.
+"""The references are complete: every public name of the packages appears in one, with a text of
+its own.
 
 The pages name modules, and are made from the docstrings of the names in each `__all__`; what has
-none is left out without a word.
+none is left out without a word. The commands of the domains are not in them: `--help` and the
+pages of use describe those.
 """
 
 from __future__ import annotations
@@ -14,13 +16,34 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "packages" / "core" / "src"
-MODULES = sorted((SOURCE / "diff_core").rglob("*.py"))
+PACKAGES = ("core", "audio", "medical")
+MODULES = sorted(
+    path
+    for package in PACKAGES
+    for path in (ROOT / "packages" / package / "src").rglob("*.py")
+    if "run(app" not in path.read_text()
+)
 PAGES = {
     name
-    for page in (ROOT / "docs" / "core" / "api").glob("*.md")
+    for package in PACKAGES
+    for page in (ROOT / "docs" / package / "api").glob("*.md")
     for name in re.findall(r"^::: ([\w.]+)$", page.read_text(), re.MULTILINE)
 }
+LACKING = {
+    "diff_audio/jobs/restore.py": {"NOTICE"},
+    "diff_audio/jobs/times.py": {"SUFFIXES"},
+    "diff_audio/jobs/vocode.py": {"NOTICE"},
+    "diff_audio/pages/listening.py": {"QUESTION"},
+    "diff_medical/brain/model.py": {"REQUEST"},
+    "diff_medical/brain/places.py": {"START", "Shape"},
+    "diff_medical/fidelity/distance.py": {"Kernel"},
+    "diff_medical/fidelity/manifold.py": {"NEIGHBOURS"},
+    "diff_medical/fidelity/summary.py": {"BINS", "RANGE"},
+    "diff_medical/generator/request.py": {"PLANES"},
+    "diff_medical/generator/tone.py": {"BRIGHT", "BRIGHTEST"},
+    "diff_medical/jobs/ready.py": {"FLOAT32", "Missing"},
+}
+"""Constants that still lack a text; no other may."""
 
 
 def undocumented(tree: ast.Module) -> Iterator[str]:
@@ -41,12 +64,29 @@ def undocumented(tree: ast.Module) -> Iterator[str]:
     return (name for name in public if not documented.get(name, True))
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCE)))
+def within_source(path: Path) -> Path:
+    """The path of a module below its `src`."""
+    return Path(*path.parts[path.parts.index("src") + 1 :])
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(within_source(path)))
 def test_every_public_name_is_in_the_reference(path: Path) -> None:
-    parts = path.relative_to(SOURCE).with_suffix("").parts
+    parts = within_source(path).with_suffix("").parts
     within = {".".join(parts[: i + 1]) for i in range(1, len(parts))}
-    assert within & PAGES or parts == ("diff_core", "__init__"), f"no page has {'.'.join(parts)}"
-    assert list(undocumented(ast.parse(path.read_text()))) == []
+    assert within & PAGES or parts[1:] == ("__init__",), f"no page has {'.'.join(parts)}"
+    lacking = set(undocumented(ast.parse(path.read_text())))
+    assert lacking <= LACKING.get(str(within_source(path)), set())
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_every_page_and_its_modules_are_in_the_overview(package: str) -> None:
+    docs = ROOT / "docs" / package
+    overview, nav = (docs / "api.md").read_text(), (ROOT / "mkdocs.yml").read_text()
+    for page in (docs / "api").glob("*.md"):
+        (row,) = re.findall(rf"^\| \[.*\]\(api/{page.name}\) \|.*$", overview, re.MULTILINE)
+        modules = re.findall(r"^::: diff_\w+\.(\w+)$", page.read_text(), re.MULTILINE)
+        assert modules and all(f"`{module}`" in row for module in modules)
+        assert f"{package}/api/{page.name}" in nav
 
 
 def test_a_name_without_a_text_is_found() -> None:

@@ -41,6 +41,7 @@ ELSEWHERE = {
     r"^flite ": "another project's program, which spoke the example",
     r"brain-prepare": "needs template and atlas: test_preparation.py makes small ones",
     r"--from scan": "needs a head that the model knows: tests/medical/brain/test_relatives.py",
+    r"token_urlsafe|TOKEN=|^curl ": "ask a running server: test_serve.py",
     r"monai\.bundle": "needs `fire`; test_bundle.py runs the bundle through MONAI's parser",
 }
 """What no test here runs, and what does: pages with a language, else the words of a command."""
@@ -62,6 +63,7 @@ PLANNED = {
     r"diff_audio\.evaluate .* scores.csv$": "docs/use/evaluation.md runs the same and draws it",
     r"--sweep": "tests/core/train/test_sweep.py",
     r"studio": "does not end by itself; test_studio.py and test_studio_scans.py",
+    r"diff.audio serve|diff_\w+\.serve": "does not end by itself; test_serve.py",
     r"^python examples/core/whole.py": "test_examples.py runs it",
     r"^python benchmarks/": "minutes to hours, on data that the repository does not hold",
 }

@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests/support"))
 from studio_client import running  # noqa: E402
 
 BROWSER = os.environ.get("CHROMIUM", "chromium")
-HEIGHT = 1480
+HEIGHT = 1560
 SHOTS = {
     "audio": ("speech_noisy.wav", "default"),
     "medical": ("phantom_t1_noisy.nii.gz", "draft"),

@@ -112,3 +112,14 @@ def test_a_picture_has_the_name_of_one():
     assert check(None) is None and check(Path("a.PNG")) == Path("a.PNG")
     with pytest.raises(typer.BadParameter, match=r"a\.txt is no picture"):
         check(Path("a.txt"))
+
+
+def test_names_that_differ_in_case_alone_are_one_where_the_disk_says_so(tree, capsys):
+    tree("x/Talk.wav", "y/talk.wav", "out/n.txt")
+    inputs = ("x/Talk.wav", "y/talk.wav")
+    both = {"x/Talk.wav": "out/new/Talk.wav", "y/talk.wav": "out/new/talk.wav"}
+    assert taken(*inputs, output="out/new") == (both, 0)
+    Path("OUT").symlink_to("out")  # so does a disk that does not tell cases apart look
+    assert taken(*inputs, output="out/new") == ({"x/Talk.wav": "out/new/Talk.wav"}, 1)
+    told = capsys.readouterr().err
+    assert "y/talk.wav: would have the same output, out/new/talk.wav, as x/Talk.wav" in told

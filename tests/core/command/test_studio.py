@@ -18,14 +18,15 @@ from typing import Any
 
 import pytest
 
-from diff_core.command.studio import Field
-from diff_core.command.studio.tasks import KEPT, MOST_WAITING, Choices, Full, Made, Tasks
+from diff_core.command.studio import Choices, Field, Limits, Made
+from diff_core.command.studio.tasks import Full, Tasks
 
 PROGRAM = """
 import sys
-from diff_core.command.studio import Field, Made, Page, serve
+from diff_core.command.studio import Field, Limits, Made, Page, Tool, serve
+from diff_core.command.studio.models import Models
 
-def work(source, choices, advance):
+def work(model, source, choices, advance):
     open(sys.argv[1]).read()  # until the test writes to the pipe
     result = source.with_name("out.txt")
     result.write_text(repr(choices))
@@ -38,11 +39,14 @@ fields = (
     Field("sigma", "Level", "text", "auto or a number", pattern="auto|[0-9]+"),
 )
 unread = {".doc": "not read; save them as .txt"}
-page = Page(
-    "Try", "x", "a text", (".txt",), {"default": "x"}, "x", "Go", fields, unread=unread
+tool = Tool(
+    "try", "Try", "x", "Go", lambda weights, device: None, work, "a text", (".txt",), unread,
+    qualities={"default": "x"}, amount="x", fields=fields,
 )
-serve(page, work, port=0, browser=False, most_bytes=1 << 20, name="try")
+models = Models(Page("Try", "x", (tool,)), None, "cpu")
+serve(models.page, models.work, port=0, browser=False, limits=Limits(1 << 20), name="try")
 """
+MOST_WAITING, KEPT = Limits().waiting, Limits().kept
 FILES = 192  # that the server may have open
 
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "provenance": "diff_audio.provenance",
     "inspect": "diff_audio.inspect",
     "studio": "diff_audio.studio",
+    "serve": "diff_audio.serve",
     "train": "diff_audio.train",
     "export": "diff_audio.export",
 }

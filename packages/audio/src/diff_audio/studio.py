@@ -1,87 +1,28 @@
-"""The command `diff-audio studio`: a page to denoise recordings by hand and compare by ear."""
+"""The command `diff-audio studio`: a page to work on sound by hand and compare by ear."""
 
 from __future__ import annotations
 
 import sys
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from diff_audio.sound.names import TAG, sound_files, written_name
+from diff_audio.tools.page import page
 from diff_core.command import App, run
-from diff_core.command.studio import Choices, Field, Made, Page, studio_command
-from diff_core.progress import Progress
-
-if TYPE_CHECKING:
-    from diff_audio.denoiser.denoiser import Denoiser
+from diff_core.command.studio import studio_command
 
 __all__ = ["app", "main"]
 
 COMMAND = "diff_audio.studio"
-HELP = """Open a page to drop a recording, hear it before and after, and download the result.
+HELP = """Open a page to denoise recordings and speak texts, hear the results, and download them.
 
 The page is served to this machine only and loads nothing from a network. Uploads lie in a
-temporary folder that goes when the studio stops. The result is the file that denoise writes.
+temporary folder that goes when the studio stops. A result is the file that the command of the
+same name writes.
 """
 
 app = App()
 
-
-def _page() -> Page:
-    kind = sound_files()
-    return Page(
-        title="Denoise a recording",
-        about="Speech stays, noise goes. Everything happens on this machine.",
-        drop="a recording",
-        suffixes=kind.suffixes,
-        unread=kind.unread,
-        qualities={
-            "draft": "Half precision where the processor is fast at it.",
-            "default": "One look at the recording.",
-            "best": "The mean of four looks: four times the work.",
-        },
-        amount="Share of the result; the rest is the input",
-        action="Remove noise",
-        fields=(
-            Field("limit", "Remove at most (dB)", "number", "a number of dB; empty: no limit"),
-            Field("separate", "Each channel by itself", "flag", "for microphones far apart"),
-            Field("keep_noise", "Keep the removed part", "flag", "input = result + removed part"),
-        ),
-    )
-
-
-def _load(weights: Path | None, device: str) -> Denoiser:
-    from diff_audio.denoiser.denoiser import Denoiser
-
-    return Denoiser.from_pretrained(weights, device=device)
-
-
-def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) -> Made:
-    from diff_audio.denoiser.confidence import Tracks
-    from diff_audio.denoiser.settings import Settings
-    from diff_audio.jobs.denoise import denoise_file
-    from diff_audio.pages.report import write_report
-
-    target = written_name(source.with_name(TAG.join(sound_files().split(source.name))))
-    further: dict[str, Any] = dict(choices.further)
-    settings = Settings.of(
-        choices.quality, mix=choices.amount, limit_db=further["limit"],
-        linked=not further["separate"],
-    )  # fmt: skip
-    tracks = Tracks()
-    outcome = denoise_file(
-        model, source, target, settings, keep_noise=further["keep_noise"], on_part=tracks.add,
-        on_progress=advance,
-    )  # fmt: skip
-    report = target.with_suffix(".html")
-    write_report(report, outcome, tracks, settings)
-    return Made(target, report, {"removed": Path(outcome.noise)} if outcome.noise else {})
-
-
 studio_command(
     app,
-    _page,
-    _load,
-    _work,
+    page,
     distribution="diff-audio",
     command=COMMAND,
     help=HELP,

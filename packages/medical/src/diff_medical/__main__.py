@@ -21,6 +21,7 @@ COMMANDS = {
     "read": "diff_medical.read",
     "inspect": "diff_medical.inspect",
     "studio": "diff_medical.studio",
+    "serve": "diff_medical.serve",
     "train": "diff_medical.train",
     "bundle": "diff_medical.bundle",
 }

@@ -13,10 +13,12 @@ __all__ = ["Manifest", "Sounds", "Speech", "Strict", "Texts"]
 Manifest = Annotated[
     Path | None, typer.Option(help="JSON lines: file, and split, speaker, set if known.")
 ]
+"""The option --manifest."""
 Strict = Annotated[
     bool,
     typer.Option("--strict", help="Stop at a file that cannot be used; else it is left out."),
 ]
+"""The option --strict."""
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,9 @@ from diff_audio.sound.wave import Wave, unit
 __all__ = ["MADE", "Made", "made_noise"]
 
 Made = Literal["hiss", "hum", "whine", "clicks", "typing", "wind"]
+"""The name of a kind of made noise."""
 MADE: tuple[Made, ...] = get_args(Made)
+"""All kinds of made noise."""
 
 
 def made_noise(rng: Generator, kind: Made, length: int, rate: int) -> Wave:

@@ -17,6 +17,7 @@ TRAINING = replace(
 """The files that are taken for training data: those that can be read at any place."""
 
 Kind = Literal["speech", "noise", "noisy", "room"]
+"""The part that a recording plays in training."""
 
 
 @dataclass(frozen=True)

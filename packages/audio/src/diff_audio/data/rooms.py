@@ -27,7 +27,8 @@ from diff_core.files import replacing
 
 __all__ = ["EARLY", "Response", "RoomBank", "Rooms", "reverberate"]
 
-EARLY = 0.05  # s: reflections up to here help the ear, and stay in the target
+EARLY = 0.05
+"""The seconds in which reflections help the ear; they stay in the target."""
 LEAD = 40  # samples before the direct sound: half of the simulator's fractional delay filter
 DRAWS = 1000  # of a room, and of a place in it, before the ranges are taken to be impossible
 ORDER = 10  # of the last image; the work grows with its cube

@@ -51,6 +51,7 @@ DEFINITION = (
     "without samples, removed_db by a straight line fitted on other recordings: not a measurement "
     f"of this one. doubtful: sdr_db under {DOUBTFUL_DB:g}. null: no speech"
 )
+"""The meaning of the numbers, as files and pages print it."""
 
 
 class Tracks:

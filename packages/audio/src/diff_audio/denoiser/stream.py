@@ -90,6 +90,7 @@ class Stream:
         self._tail = torch.zeros(self.channels, 0)
         self._first = self._measured = self._known = 0
         self._ready = torch.zeros(self.channels, self.latency, dtype=torch.float64)
+        self._flat = False  # whether the last chunk was (T,)
         self._echo = Echo()
 
     @property
@@ -105,7 +106,8 @@ class Stream:
         """
         given = chunk if isinstance(chunk, Tensor) else torch.from_numpy(np.asarray(chunk))
         samples = given.detach().cpu().double()
-        samples = samples[None] if samples.ndim == 1 else samples
+        self._flat = samples.ndim == 1
+        samples = samples[None] if self._flat else samples
         if samples.ndim != 2 or len(samples) != self.channels:
             raise ValueError(f"chunk must be ({self.channels}, T), got {tuple(given.shape)}")
         if not given.is_floating_point():
@@ -120,11 +122,15 @@ class Stream:
         return cast(Sound, out if isinstance(chunk, Tensor) else out.numpy())
 
     def flush(self) -> NDArray[np.float64]:
-        """The last `latency` samples (channels, latency); the stream then begins anew."""
+        """Return the last `latency` samples, (channels, latency), or (latency,) after chunks (T,).
+
+        The stream then begins anew.
+        """
         while self._start < self._heard:
             stop = min(self._start + self._block, self._heard)
             self._denoise(stop, min(stop + self._context, self._heard))
         out = self._take(self.latency).numpy()
+        out = out[0] if self._flat else out
         self._begin()
         return out
 

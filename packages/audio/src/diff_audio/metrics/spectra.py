@@ -18,6 +18,7 @@ __all__ = ["FLOOR_DB", "HOP", "MELS", "RESOLUTIONS", "WINDOW", "lsd", "mel_psnr_
 
 WINDOW, HOP, FLOOR_DB = 512, 128, 80.0
 MELS = 80
+"""The number of mel bands."""
 RESOLUTIONS = ((1024, 120, 600), (2048, 240, 1200), (512, 50, 240))
 """Transform, hop and window in samples."""
 

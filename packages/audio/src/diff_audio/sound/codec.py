@@ -13,7 +13,9 @@ from diff_audio.sound.wave import Wave
 __all__ = ["CODECS", "Codec", "coded", "flac", "mp3"]
 
 Codec = Literal["mulaw", "gsm", "adpcm", "mp3", "vorbis", "opus"]
+"""The name of a codec."""
 CODECS: tuple[Codec, ...] = get_args(Codec)
+"""All codecs."""
 
 # libsndfile's container and encoding. MP3 without its variable bit rate comes back delayed.
 _FORMATS: dict[Codec, tuple[str, str]] = {

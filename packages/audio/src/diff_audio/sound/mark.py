@@ -42,6 +42,7 @@ Samples = TypeVar("Samples", NDArray[np.float32], NDArray[np.float64])
 Kind = Literal["say", "restore"]
 """The command that made a sound: each has signs of its own."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+"""All commands that mark what they make."""
 
 ALARM = 1e-6
 """The probability, at most, that a recording without a mark is called marked."""
@@ -81,7 +82,7 @@ def marked(
     """Return a wave (C, T) or (T,) at `rate` Hz with the mark of `kind`, in its dtype.
 
     start: the place of its first sample in the whole sound: pieces that are marked one by one,
-    with silence or a window of context between them, make up the marked whole
+           with silence or a window of context between them, make up the marked whole
     key:   what the signs are made of
     """
     hop = max(1, round(_HOP * rate / RATE))

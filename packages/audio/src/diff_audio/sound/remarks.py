@@ -5,6 +5,7 @@ from __future__ import annotations
 __all__ = ["CUT_OFF", "pace"]
 
 CUT_OFF = "{} samples lay beyond full scale and were cut off"
+"""The remark on samples beyond full scale, with a place for their number."""
 
 
 def pace(seconds: float, took: float) -> str:

@@ -30,6 +30,7 @@ LARGEST_TERM = 640
 # Every usual rate has a whole number of samples in 640 samples at 16 kHz. Another is split as the
 # nearest that has: off by a thousandth at most, which the way back undoes.
 CELL = 640
+"""The samples at 16 kHz that last as long as a whole number of samples at every usual rate."""
 
 # Zero crossings of the sinc on each side, and the cut-off relative to the lower Nyquist frequency.
 WIDTH, ROLLOFF = 24, 0.96

@@ -27,6 +27,7 @@ __all__ = ["FILE", "KINDS", "OURS", "Discriminant", "features", "foreign_kind"]
 Array = NDArray[np.float64]
 
 OURS = "ours"
+"""The name of the kind of mel that this package makes."""
 KINDS = {
     OURS: "natural logarithms of magnitudes, bands up to 8 kHz",
     "half the rate": "bands up to half the sample rate (MelGAN, Vocos)",
@@ -43,6 +44,7 @@ KINDS = {
 """The kinds that are told apart, and what they are."""
 
 FILE = Path(__file__).with_name("mel_kinds.safetensors")
+"""The file of statistics by which kinds are told apart."""
 ACTIVE = 0.6  # share of the frames, the loudest, that are looked at
 FRAMES = 40  # fewest of them
 LOUD = 0.12  # share of values above 0: the loudest speech has about 0.03

@@ -26,6 +26,7 @@ from diff_audio.text.symbols import GIVEN, PUNCTUATION, SPACE, STYLE, VOWELS
 __all__ = ["ENGINES", "phonemes", "pronounce", "utterances"]
 
 ENGINES = ("cmu", "gruut", "espeak")
+"""The makers of phonemes."""
 
 _LONGEST_WORD = 40
 _MOST_SKIPPED = 1000  # reported with one sentence: memory stays bounded

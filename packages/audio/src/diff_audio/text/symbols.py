@@ -25,8 +25,11 @@ __all__ = [
 
 PADDING, BEGIN, END, SPACE = "_", "^", "$", " "
 PUNCTUATION = (",", ".", "!", "?", ";", ":", "-")
+"""The signs that the voice knows."""
 CONSONANTS = tuple("B CH D DH F G HH JH K L M N NG P R S SH T TH V W Y Z ZH".split())
+"""The consonants of ARPAbet."""
 VOWELS = tuple("AA AE AH AO AW AY EH ER EY IH IY OW OY UH UW".split())
+"""The vowels of ARPAbet, without stress."""
 
 GIVEN = "\x02"
 """Stands for the phonemes that are given in a text that is being normalised."""
@@ -44,6 +47,7 @@ SYMBOLS: tuple[str, ...] = (
     *CONSONANTS,
     *(vowel + stress for vowel in VOWELS for stress in "012"),
 )
+"""All symbols of the voice; the place of each is its number."""
 
 _INDEX = {symbol: index for index, symbol in enumerate(SYMBOLS)}
 

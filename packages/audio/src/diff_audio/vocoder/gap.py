@@ -22,8 +22,10 @@ from diff_audio.vocoder.model import Settings, Vocoder
 
 __all__ = ["AROUND", "FADE", "Keep", "bridge_mel", "fill"]
 
-AROUND = 1.5  # seconds on each side that the filling looks at
-FADE = 0.004  # seconds on each side in which it joins the recording
+AROUND = 1.5
+"""The seconds on each side that the filling looks at."""
+FADE = 0.004
+"""The seconds on each side in which the filling joins the recording."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from diff_audio.spectra.mel import Mel
 __all__ = ["MOMENTUM", "Keep", "griffin_lim", "reach", "unit", "wave_of"]
 
 MOMENTUM = 0.99
+"""The share of the last step that is added to the next."""
 Keep = Callable[[Tensor], Tensor]
 """A wave (B, T) to one of the same shape."""
 

@@ -196,6 +196,7 @@ class FileKind:
 
         Beside itself as name + `tag`; into the folder `output` (trees are kept); or to that file.
         `rename` may change each target. Two sources with the same target: the second is a failure.
+        On a disk that does not tell cases apart, names that differ in case alone are the same.
         Raises typer.BadParameter where one output file is named for several inputs, or one of a
         `foreign` kind.
         """
@@ -209,7 +210,8 @@ class FileKind:
                     "name a folder"
                 )
             return [Job(source.path, rename(output)) for source in sources]
-        jobs: dict[Path, Job] = {}
+        jobs: dict[str, Job] = {}
+        folds = output is not None and _folds_case(output)
         for source in sources:
             path, root = source.path, source.root
             if output is None:
@@ -217,12 +219,26 @@ class FileKind:
             else:
                 target = output / (path.relative_to(root) if root else path.name)
             target = rename(target)
-            if (first := jobs.get(target)) is not None:
+            key = str(target).casefold() if folds else str(target)
+            if (first := jobs.get(key)) is not None:
                 text = f"would have the same output, {target}, as {first.source}; rename one"
                 failures.add(str(path), text)
             else:
-                jobs[target] = Job(path, target)
+                jobs[key] = Job(path, target)
         return list(jobs.values())
+
+
+def _folds_case(folder: Path) -> bool:
+    """Return whether names that differ in case alone are one name there, as on macOS and Windows.
+
+    A folder that is still to be made is judged by the nearest one above it.
+    """
+    here = folder.absolute()
+    for each in (here, *here.parents):
+        other = each.with_name(each.name.swapcase()) if each.name else each
+        if other != each and each.exists():
+            return other.exists() and other.samefile(each)
+    return False
 
 
 def _searched(given: str) -> Path:

@@ -25,8 +25,10 @@ __all__ = ["BODY", "COARSE", "FINE", "SHIFT", "detail", "mirrors", "paired"]
 
 Array = NDArray[np.float32]
 
-BODY = 0.05  # tones above are body: air is 0, lung 0.05 to 0.1
-SHIFT = 4  # pixels
+BODY = 0.05
+"""The tone above which a voxel is body: air is 0, lung 0.05 to 0.1."""
+SHIFT = 4
+"""The largest shift between two images, pixels."""
 FINE, COARSE = 0.7, 8.0  # pixels, standard deviations of the two blurs of `detail`
 
 

@@ -37,9 +37,12 @@ __all__ = ["FAR", "TURN", "ZOOM", "inside", "registered"]
 Array = NDArray[np.float32]
 View = tuple[float, float]
 
-TURN = 10.0  # degrees
+TURN = 10.0
+"""The largest turn between two images, degrees."""
 ZOOM = 1.15
-FAR = 12  # pixels
+"""The largest change of size between two images."""
+FAR = 12
+"""The largest shift between two images, pixels."""
 STEPS = 5  # of a grid, along either axis
 KEPT = 4  # scans of a sample that are compared again
 MARGIN = 4  # pixels from air that do not count as inside

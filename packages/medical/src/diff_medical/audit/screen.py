@@ -27,7 +27,8 @@ __all__ = ["PATCH", "Likeness", "blocks", "likeness", "nearest"]
 Array = NDArray[np.float32]
 Block = tuple[slice, ...]
 
-PATCH = 32  # pixels
+PATCH = 32
+"""The edge of a patch, pixels."""
 FLAT = 0.3  # detail, as a share of the image's own, below which a patch is air: it is like nothing
 KEPT = 8  # candidates that are compared again at full resolution
 INSIDE = 0.9  # share of a patch that must be body: edges against air are alike in everyone

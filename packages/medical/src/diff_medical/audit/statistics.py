@@ -39,7 +39,8 @@ __all__ = ["LEVEL", "Nearer", "copy_limit", "exchange", "nearer"]
 
 Array = NDArray[np.floating]
 
-LEVEL = 0.01  # of significance
+LEVEL = 0.01
+"""The level of significance."""
 DEALS = 4_999
 COPY_QUANTILE = 0.999
 

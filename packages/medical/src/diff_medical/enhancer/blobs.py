@@ -20,7 +20,8 @@ WIDTHS = {3: 0.8, 5: 1.4, 7: 2.0}
 """Width of a blob, and the standard deviation of the Gaussian window that looks for it, voxels."""
 
 CERTAIN = 5.5  # standard deviations of the average; noise goes beyond in one voxel of 26 million
-MOST = 50  # blobs that are listed, the surest first
+MOST = 50
+"""The most blobs that are listed, the surest first."""
 MAD_TO_SD = 1 / 0.6744897501960817
 
 

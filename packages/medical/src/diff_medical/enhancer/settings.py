@@ -12,6 +12,7 @@ from diff_medical.slices.passes import QUALITIES, Quality
 __all__ = ["Floor", "Settings"]
 
 Floor = Literal["remove", "keep"]
+"""The ways to treat the noise floor of magnitudes."""
 SeriesMethod = Literal["auto", "lowrank", "network", "both"]
 
 

@@ -18,6 +18,7 @@ from diff_medical.scan.spacing import Spacing
 __all__ = ["CONSTANT", "Shown", "modality_of", "noise_in", "noise_of", "noise_shown"]
 
 CONSTANT = Noise(0.0, "gaussian", "constant volume")
+"""The noise of a volume of one value."""
 
 
 def noise_of(volume: Array, spacing: Spacing, settings: Settings, modality: Modality) -> Noise:

@@ -54,6 +54,7 @@ from diff_medical.slices.uneven import at_least, check_levels, levels, share_of_
 __all__ = ["Bounded", "Estimate", "Plan", "Read", "Source", "Survey"]
 
 Read = Callable[[slice], Array]
+"""A function from a range of slices to their voxels."""
 PLANES = 1 << 23  # voxels of the planes that are worked on at once
 
 

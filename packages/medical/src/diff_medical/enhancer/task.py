@@ -22,6 +22,7 @@ from diff_medical.slices.passes import Passes, Quality, passes_for
 __all__ = ["Array", "Denoised", "Task", "prepare", "restore"]
 
 Array = NDArray[np.float32]
+"""Voxels in single precision."""
 
 LEAST = 0.1
 """Of the noise: the least amplitude of magnitudes, so that logarithms, as of diffusion, stay

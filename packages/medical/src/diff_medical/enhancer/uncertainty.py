@@ -39,13 +39,15 @@ Array = NDArray[np.float32]
 Estimate = Callable[[Tensor], Tensor]
 
 PROBES = 4
+"""The number of probes of the uncertainty."""
 STEP = 0.1  # of a probe, in standard deviations of the noise
 SMOOTHING = 1.5  # voxels, standard deviation of the window that steadies the probes
 LEAST = 0.05  # of sigma: no voxel is known better than this
 WINDOW = 0.8  # voxels, standard deviation of the window that looks for a small structure
 SUSPECT = 1.7  # standard deviations of averaged noise, beyond which an average counts as structure
 PEAK = 0.45  # share of the height of a ball 2 to 3 voxels wide that the window shows
-BIAS_REACH = 4  # voxels that the bias of a voxel depends on, on either side
+BIAS_REACH = 4
+"""The voxels on either side that the bias of a voxel depends on."""
 BLOCK = 48  # voxels, the edge of the block on which the gain is estimated
 
 

@@ -12,6 +12,7 @@ from diff_core.command import options
 __all__ = ["Json", "Manifest", "Samples", "Subject", "Volume", "Weights"]
 
 Samples = Annotated[Path, typer.Option(help="The folder of generated scans.")]
+"""The option --samples."""
 Manifest = Annotated[
     Path | None,
     typer.Option(
@@ -19,6 +20,7 @@ Manifest = Annotated[
         "scans."
     ),
 ]
+"""The option --manifest."""
 Subject = Annotated[
     str,
     typer.Option(
@@ -27,9 +29,11 @@ Subject = Annotated[
         "training recipe's; else manifest, BIDS, DICOM, or each file for itself.",
     ),
 ]
+"""The option --subject."""
 Volume = Annotated[
     bool, typer.Option("--volume", help="The samples are volumes of the generator of volumes.")
 ]
+"""The option --volume."""
 Weights = Annotated[
     Path | None,
     typer.Option(
@@ -37,7 +41,9 @@ Weights = Annotated[
         rich_help_panel=options.MACHINE,
     ),
 ]
+"""The option --weights."""
 Json = Annotated[
     bool,
     typer.Option("--json", help="Print one line of JSON.", rich_help_panel=options.MESSAGES),
 ]
+"""The option --json."""

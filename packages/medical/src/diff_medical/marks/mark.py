@@ -17,7 +17,9 @@ from typing import Any
 __all__ = ["NAME", "NOTICE", "Mark", "is_named_synthetic", "software", "together"]
 
 NAME = "_desc-synthetic"
+"""The end of the name of a synthetic file."""
 NOTICE = "Synthetic: made by a neural network, not a scan of anyone; not for diagnosis"
+"""The notice that every mark bears."""
 _MAKER = "diff-medical "
 _FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 _LINE = re.compile(r"SYNTHETIC (diff-medical \S+) model ([0-9a-f]{16}) seed (\d+)")

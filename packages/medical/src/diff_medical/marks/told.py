@@ -22,6 +22,7 @@ from diff_medical.weights import brain_paths, fingerprint_of, path_of
 __all__ = ["PICTURES", "Told", "tell"]
 
 PICTURES = FileKind("pictures", (".png", ".jpg", ".jpeg"))
+"""The pictures that may bear a mark."""
 NOTHING = "no mark found, which does not prove that it is real"
 
 

@@ -25,6 +25,7 @@ NAMING = Naming(
     "_enhanced",
     is_made_here,
 )
+"""The rule by which estimates and references are paired."""
 
 SCORED = replace(SCANS, unread={s: why for s, why in UNREAD.items() if s != ".zip"})
 """The scans of a folder; an archive is scored as the DICOM series that it holds."""

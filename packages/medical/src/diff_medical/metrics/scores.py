@@ -21,8 +21,11 @@ __all__ = ["BETTER", "MASKED", "METRICS", "Scores", "score"]
 Array = NDArray[np.floating]
 
 MASKED = ("psnr", "ssim", "nmse", "mae")
+"""The scores that a mask confines."""
 METRICS = ("psnr", "ssim", "ssim_2d", "ms_ssim", "nmse", "mae", "edges")
+"""All scores."""
 BETTER = {name: -1 if name in ("nmse", "mae") else 1 for name in METRICS}
+"""1 for a score that is better when it is higher, else -1."""
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,8 @@ __all__ = ["EDGE", "inner", "similarity"]
 
 Array = NDArray[np.floating]
 
-EDGE = 5  # voxels of the window on either side of its middle
+EDGE = 5
+"""The voxels of the window on either side of its middle."""
 SIGMA = 1.5
 K_1, K_2 = 0.01, 0.03
 

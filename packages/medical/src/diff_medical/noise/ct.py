@@ -33,6 +33,7 @@ Array = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 MAD_TO_SD = 1 / 0.6744897501960817
+"""The standard deviation of normal noise over its median absolute deviation."""
 TISSUE = (-150.0, 250.0)  # HU of soft tissue, fat included
 FEWEST = 500  # voxels of soft tissue from which its noise can be told
 WINDOW = 7

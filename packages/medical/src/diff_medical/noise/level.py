@@ -6,8 +6,8 @@ linear trends), taken over the flattest part of the foreground. J. Immerkaer, "F
 estimation", CVIU 1996, with the robust median of D. Donoho and I. Johnstone, "Ideal spatial
 adaptation by wavelet shrinkage", 1994. For Rician noise the same estimate is made self-consistent
 in the stabilised domain: sigma is the value for which f(M / sigma) has unit noise (A. Foi, "Noise
-                          estimation and removal in MR imaging: the variance-stabilization
-                          approach", ISBI 2011).
+estimation and removal in MR imaging: the variance-stabilization approach", ISBI 2011).
+
 CT: the mode of the local standard deviation in soft tissue, see `diff_medical.noise.ct`.
 """
 

@@ -8,6 +8,7 @@ from typing import Literal
 __all__ = ["Distribution", "Noise", "Region", "parse_distribution"]
 
 Distribution = Literal["gaussian", "rician", "ncchi", "poisson-ct"]
+"""The distribution of the noise."""
 MOST_COILS = 128
 
 

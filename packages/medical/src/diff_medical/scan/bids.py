@@ -36,11 +36,13 @@ BIDS_MR = frozenset(
     "T1w T2w PDw T2starw FLAIR PDT2 inplaneT1 inplaneT2 UNIT1 MP2RAGE MEGRE MESE FLASH SWI "
     "bold sbref cbv dwi asl m0scan angio epi".split()
 )
+"""The suffixes of MR scans in BIDS."""
 BIDS_CT = frozenset(("ct", "CT"))
 """The suffixes of MR and CT scans; others are label maps, masks, fields and tables."""
 
 PIPELINE = "diff-medical"
 DESCRIPTION = "dataset_description.json"
+"""The file that describes a dataset of BIDS."""
 NAME = re.compile(r"sub-[a-zA-Z0-9]+(_[a-zA-Z0-9]+-[a-zA-Z0-9+]+)*_[a-zA-Z0-9]+")
 
 

@@ -21,11 +21,13 @@ __all__ = [
 ]
 
 Modality = Literal["mr", "ct"]
+"""The kind of scan."""
 
 LARGEST = 1e15
 """The largest magnitude of a voxel: 32-bit numbers hold sums of squares up to there."""
 
-CT_AIR = -500.0  # HU, below which there is only air
+CT_AIR = -500.0
+"""The value below which there is only air, HU."""
 AIR = (-1200.0, -900.0)  # HU of air with its noise
 CT_OFFSET = -1000.0  # HU of air
 CT_SCALE = 1500.0  # water at 2/3, most bone below 1.7

@@ -25,8 +25,11 @@ __all__ = [
 ]
 
 NIFTI = FileKind(".nii or .nii.gz files", (".nii.gz", ".nii"))
+"""The files of NIfTI."""
 MGH = FileKind(".mgz or .mgh files", (".mgz", ".mgh"))
+"""The files of FreeSurfer."""
 ITK = FileKind(".nrrd or .mha files", (".nrrd", ".nhdr", ".mha", ".mhd"))
+"""The files of NRRD and MetaImage."""
 SINGLE = FileKind(
     ".nii, .nii.gz, .mgz, .mgh, .nrrd or .mha files",
     (*NIFTI.suffixes, *MGH.suffixes, ".nrrd", ".mha"),

@@ -36,6 +36,7 @@ __all__ = ["WHOLE", "Scan", "ScanError", "Voxels", "check_kind", "on_grid", "rea
 
 Array = NDArray[Any]
 WHOLE = slice(None)
+"""The range of all slices."""
 
 
 @dataclass(frozen=True)

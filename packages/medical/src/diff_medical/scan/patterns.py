@@ -17,7 +17,9 @@ __all__ = ["LABELS", "PHASE", "not_intensities"]
 Array = NDArray[np.floating]
 
 PHASE = "its values look like phase: they fill their whole range up to both ends"
+"""The reason why a scan is taken for a phase image."""
 LABELS = "its values look like labels: few whole numbers, and most neighbours are equal"
+"""The reason why a scan is taken for a label map."""
 
 EDGE = 0.05  # of half the range, beside either end
 FULL = 0.004  # share of voxels there; values spread evenly have 0.025

@@ -19,7 +19,8 @@ from numpy.typing import DTypeLike, NDArray
 
 __all__ = ["LARGE", "empty", "folder", "release", "unpacked"]
 
-LARGE = 1 << 25  # voxels of a volume, above which it is not held in memory
+LARGE = 1 << 25
+"""The voxels of a volume above which it is not held in memory."""
 
 
 def folder() -> Path:

@@ -12,7 +12,9 @@ from diff_medical.slices.slabs import slab_axes, slabs
 __all__ = ["QUALITIES", "Passes", "Quality", "passes_for"]
 
 Quality = Literal["draft", "default", "best"]
+"""The amount of work to put into a scan."""
 QUALITIES: tuple[Quality, ...] = get_args(Quality)
+"""All qualities, the quickest first."""
 
 THIN = 8  # an axis with fewer slices is only ever stacked, never part of the network's plane
 

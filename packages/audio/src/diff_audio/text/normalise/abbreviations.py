@@ -15,6 +15,7 @@ LETTER = "\x01"
 MONTHS = (
     "January February March April May June July August September October November December"
 ).split()
+"""The names of the months, January first."""
 
 # Written with a full stop; those in _BARE without one too.
 SHORT = {
@@ -33,6 +34,7 @@ SHORT = {
     "Fri": "friday", "Sat": "saturday", "Sept": "september",
     **{month[:3]: month.lower() for month in MONTHS if month != "May"},
 }  # fmt: skip
+"""The words for abbreviations that are written with a full stop."""
 _BARE = ("Mr", "Mrs", "Ms", "Prof", "Jr", "Sr", "vs", "etc")
 
 ENDING = frozenset({"Jr", "Sr", "Inc", "Ltd", "Co", "Corp", "Bros", "Ave", "Blvd", "Rd", "etc"})

@@ -22,6 +22,7 @@ SIGNS = {
     "~": "tilde", "+": "plus", ",": "comma", ";": "semicolon", "!": "exclamation mark",
     "$": "dollar", "'": "", "(": "", ")": "", "*": "star",
 }  # fmt: skip
+"""The words for the signs of an address."""
 _PIECE = re.compile(r"[A-Za-z]+|\d+|[^\w\s]|_")
 
 

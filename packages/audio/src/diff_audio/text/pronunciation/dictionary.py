@@ -11,8 +11,10 @@ from diff_audio.text.symbols import SYMBOLS
 __all__ = ["DICTIONARY", "Phones", "corrected", "lookup", "pack_line", "words"]
 
 Phones = tuple[str, ...]
+"""The phonemes of a word, in ARPAbet with stress."""
 
 DICTIONARY = "cmudict.txt.gz"
+"""The file of the dictionary in this folder."""
 
 # A phone is one printable character, so that a pronunciation is a short string and a space can
 # stand between two pronunciations.

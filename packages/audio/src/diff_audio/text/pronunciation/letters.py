@@ -26,7 +26,9 @@ from diff_audio.text.pronunciation.dictionary import Phones
 __all__ = ["ALPHABET", "WEIGHTS", "Speller", "quantise", "spell"]
 
 WEIGHTS = "letters.safetensors"
+"""The file of the network in this folder."""
 ALPHABET = "abcdefghijklmnopqrstuvwxyz'"
+"""The letters that the network knows."""
 BEAM = 4
 
 Array = NDArray[np.floating[Any]]

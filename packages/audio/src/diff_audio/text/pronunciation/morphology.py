@@ -12,6 +12,7 @@ from diff_audio.text.pronunciation.dictionary import Phones, lookup
 __all__ = ["VOICELESS", "compose", "with_s"]
 
 VOICELESS = frozenset("P T K F TH S SH CH HH".split())
+"""The voiceless consonants, after which -s and -ed are voiceless too."""
 _HISSING = frozenset("S Z SH ZH CH JH".split())
 _VOWELS = frozenset("aeiou")
 

@@ -19,6 +19,7 @@ from diff_core.train.job import means
 __all__ = ["CopySynthesis", "Vocode"]
 
 Vocode = Callable[[Any, Tensor], Tensor]
+"""A function from the model and a log-mel to a wave."""
 
 _SHORTEST, _LONGEST = 1.5, 4.0  # seconds
 

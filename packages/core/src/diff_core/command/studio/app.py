@@ -18,8 +18,10 @@ from starlette.routing import Mount, Route
 
 from diff_core.pages import render
 
-from .page import Page
-from .tasks import MOST_WAITING, Choices, Full, Task, Tasks
+from .gate import Gate
+from .limits import Limits
+from .page import Page, Tool
+from .tasks import Choices, Full, Task, Tasks
 
 __all__ = ["application"]
 
@@ -50,52 +52,75 @@ class _Site:
 
     page: Page
     tasks: Tasks
-    most_bytes: int
+    software: str
 
     async def show(self, request: Request) -> Response:
         """Return the page."""
         del request
         nonce = token_urlsafe(16)
         policy = {"Content-Security-Policy": PAGE_POLICY.format(nonce)}
-        theme = "dark" if self.page.dark else "auto"
+        limits = self.tasks.limits
+        facts = {
+            "tools": {tool.name: _facts(tool) for tool in self.page.tools},
+            "most": limits.bytes,
+            "too_large": limits.too_large,
+            "waiting": limits.waiting,
+        }
         html = render(
             "diff_core.command.studio",
             "studio.html",
             title=self.page.title,
-            theme=theme,
+            theme="dark" if self.page.dark else "auto",
             page=self.page,
             nonce=nonce,
-            most_bytes=self.most_bytes,
-            most_waiting=MOST_WAITING,
+            facts=facts,
         )
         return HTMLResponse(html, headers=PLAIN | policy)
 
+    async def health(self, request: Request) -> Response:
+        """Return whether files are taken, and how many are here."""
+        del request
+        state, limits = self.tasks.state(), self.tasks.limits
+        is_full = state["waiting"] + state["working"] >= limits.waiting
+        facts = {
+            "status": "full" if is_full else "ok",
+            "software": self.software,
+            "tools": [tool.name for tool in self.page.tools],
+            "queue": limits.waiting,
+            **state,
+        }
+        return JSONResponse(facts, headers=PLAIN)
+
     async def upload(self, request: Request) -> Response:
-        """Take a file in and queue it."""
-        name, choices = _name(request, self.page), _choices(request, self.page)
-        if int(request.headers.get("content-length", 0)) > self.most_bytes:
+        """Take an upload in and queue it."""
+        tool, limits = _tool(request, self.page), self.tasks.limits
+        name, choices = _name(request, tool), _choices(request, tool)
+        if int(request.headers.get("content-length", 0)) > limits.bytes:
             await _drain(request)
-            raise HTTPException(413, _too_large(self.most_bytes))
+            raise HTTPException(413, limits.too_large)
         try:
             source = self.tasks.place(name)
         except Full as fault:
             await _drain(request)
             raise HTTPException(429, str(fault)) from fault
         try:
-            size = await _receive(request, source, self.most_bytes)
-            if size == 0:
-                raise HTTPException(400, "the file is empty (0 bytes)")
+            await _receive(request, source, limits)
+            tool.check(source)
+            title = tool.title(source)
         except BaseException as fault:
             self.tasks.give_back(source)
             if isinstance(fault, ClientDisconnect):
                 return Response(status_code=400)
+            if isinstance(fault, ValueError):
+                raise HTTPException(400, str(fault)) from fault
             raise
-        return JSONResponse(self.tasks.view(self.tasks.add(source, choices)), 201, headers=PLAIN)
+        task = self.tasks.add(source, choices, owner=request.state.owner, title=title)
+        return JSONResponse(self.tasks.view(task), 201, headers=PLAIN)
 
     async def overview(self, request: Request) -> Response:
-        """Return all tasks."""
-        del request
-        return JSONResponse([self.tasks.view(each) for each in self.tasks.all()], headers=PLAIN)
+        """Return all tasks of who asks."""
+        tasks = self.tasks.all(request.state.owner)
+        return JSONResponse([self.tasks.view(each) for each in tasks], headers=PLAIN)
 
     async def task(self, request: Request) -> Response:
         """Return a task; stop it where the method is DELETE."""
@@ -117,7 +142,7 @@ class _Site:
         return FileResponse(path, media_type=kind, filename=path.name, headers=PLAIN)
 
     def _task(self, request: Request) -> Task:
-        found = self.tasks.get(request.path_params["number"])
+        found = self.tasks.get(request.path_params["number"], request.state.owner)
         if found is None:
             raise HTTPException(404, "this file is no longer here; drop it again")
         return found
@@ -129,39 +154,44 @@ async def _tell(request: Request, fault: Exception) -> Response:
     return JSONResponse({"fault": fault.detail}, fault.status_code, headers=PLAIN)
 
 
-def application(page: Page, tasks: Tasks, key: str, most_bytes: int) -> Starlette:
-    """The application below `/{key}/`; all else is not found.
+def application(
+    page: Page, tasks: Tasks, *, key: str = "", token: str | None = None, software: str = ""
+) -> Starlette:
+    """Return the application below `/{key}/`, or at the root without a key; all else is not found.
 
-    key:        that only the user's browser knows, so that neither other users of the machine nor
-                pages of other sites reach it
-    most_bytes: of an upload
+    key:      that only the user's browser knows, so that neither other users of the machine nor
+              pages of other sites reach it
+    token:    that everyone must show, see `Gate`; None for none
+    software: its name and version, for /health
     """
-    site = _Site(page, tasks, most_bytes)
+    site = _Site(page, tasks, software)
     routes = [
         Route("/", site.show),
+        Route("/health", site.health),
         Route("/tasks", site.upload, methods=["POST"]),
         Route("/tasks", site.overview),
         Route("/tasks/{number:int}", site.task, methods=["GET", "DELETE"]),
         Route("/tasks/{number:int}/{what}", site.fetch),
     ]
+    # a name that a stranger points at 127.0.0.1 is not this page's; a token keeps strangers out
+    local = [] if token else [Middleware(TrustedHostMiddleware, ["127.0.0.1", "localhost"])]
+    gate = Middleware(Gate, token=token, title=page.title, dark=page.dark)
     return Starlette(
-        routes=[Mount(f"/{key}", routes=routes)],
-        # a name that a stranger points at 127.0.0.1 is not this page's
-        middleware=[Middleware(TrustedHostMiddleware, ["127.0.0.1", "localhost"])],
+        routes=[Mount(f"/{key}", routes=routes)] if key else routes,
+        middleware=[*local, gate],
         exception_handlers={HTTPException: _tell},
     )
 
 
-async def _receive(request: Request, path: Path, most: int) -> int:
-    """Write the body to `path`, and return the number of its bytes."""
+async def _receive(request: Request, path: Path, limits: Limits) -> None:
+    """Write the body to `path`."""
     size = 0
     with path.open("xb") as file:
         async for chunk in _chunks(request):
             size += len(chunk)
-            if size > most:
-                raise HTTPException(413, _too_large(most))
+            if size > limits.bytes:
+                raise HTTPException(413, limits.too_large)
             await asyncio.to_thread(file.write, chunk)
-    return size
 
 
 async def _chunks(request: Request) -> AsyncGenerator[bytes]:
@@ -187,36 +217,50 @@ async def _drain(request: Request) -> None:
             return
 
 
-def _too_large(most: int) -> str:
-    return f"the file is larger than {most >> 20} MiB; start the studio with a larger --largest"
+def _facts(tool: Tool) -> dict[str, object]:
+    """Return the facts about a tool that the script of the page needs."""
+    return {
+        "takes": tool.takes, "drop": tool.drop, "suffixes": tool.suffixes,
+        "unread": dict(tool.unread),
+    }  # fmt: skip
 
 
-def _name(request: Request, page: Page) -> str:
-    """The name of the upload without folders, as a file may be called."""
-    given = request.query_params.get("name", "").replace("\\", "/").rpartition("/")[2]
-    name = "".join(c if c.isprintable() and c not in '<>:"|?*' else "_" for c in given).strip()
-    if reason := page.refusal(name):
-        raise HTTPException(415, reason)
+def _tool(request: Request, page: Page) -> Tool:
+    try:
+        return page.find(request.query_params.get("tool", ""))
+    except ValueError as fault:
+        raise HTTPException(400, str(fault)) from fault
+
+
+def _name(request: Request, tool: Tool) -> str:
+    """Return the name of the upload, as a file may be called."""
+    try:
+        name = tool.file_name(request.query_params.get("name", ""))
+    except ValueError as fault:
+        raise HTTPException(415, str(fault)) from fault
     if len(name.encode()) > LONGEST_NAME:
         raise HTTPException(400, f"the name is longer than {LONGEST_NAME} bytes; shorten it")
     return name
 
 
-def _choices(request: Request, page: Page) -> Choices:
-    quality = request.query_params.get("quality", "default")
-    if quality not in page.qualities:
-        names = ", ".join(page.qualities)
+def _choices(request: Request, tool: Tool) -> Choices:
+    given = request.query_params
+    quality = given.get("quality", "default")
+    if tool.qualities and quality not in tool.qualities:
+        names = ", ".join(tool.qualities)
         raise HTTPException(400, f"quality is {quality!r}; expected one of {names}")
-    given = request.query_params.get("amount", "1")
     try:
-        amount = float(given)
+        amount = float(given.get("amount", "1"))
     except ValueError:
         amount = -1.0
     if not 0 <= amount <= 1:
-        raise HTTPException(400, f"amount is {given!r}; expected a number, 0 to 1")
+        raise HTTPException(400, f"amount is {given.get('amount')!r}; expected a number, 0 to 1")
     try:
-        further = {f.name: f.read(request.query_params.get(f.name, "")) for f in page.fields}
+        further = {f.name: f.read(given.get(f.name, "")) for f in tool.fields}
     except ValueError as fault:
         raise HTTPException(400, str(fault)) from fault
-    shown = (f.show(further[f.name]) for f in page.fields if further[f.name] != f.read(""))
-    return Choices(quality, amount, further, tuple(shown))
+    shown = (f.show(further[f.name]) for f in tool.fields if further[f.name] != f.read(""))
+    return Choices(
+        quality if tool.qualities else "", amount if tool.amount else 1.0, further, tuple(shown),
+        tool.name,
+    )  # fmt: skip

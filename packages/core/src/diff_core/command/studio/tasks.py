@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 import time
@@ -13,12 +14,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from diff_core.command.failures import explain
-from diff_core.command.studio.page import Value
+from diff_core.command.studio.field import Value
+from diff_core.command.studio.limits import Limits
 from diff_core.progress import Progress
 
-__all__ = ["MOST_WAITING", "Choices", "Full", "Made", "Task", "Tasks", "Work"]
+__all__ = ["Choices", "Full", "Made", "Task", "Tasks", "Work"]
 
-MOST_WAITING, KEPT = 8, 50
 UNDONE = ("waiting", "working")
 WORTH_SAYING = 2.0  # seconds of work, before which no time is foretold
 
@@ -31,17 +32,19 @@ class Choices:
     amount:  the share of the change, 0 to 1
     further: the value of each further option of the page, by its name
     shown:   those of them that are not the usual ones, as the page shows them
+    tool:    the name of the tool, "" for the first
     """
 
     quality: str
     amount: float
     further: Mapping[str, Value] = field(default_factory=dict[str, Value])
     shown: tuple[str, ...] = ()
+    tool: str = ""
 
 
 @dataclass(frozen=True)
 class Made:
-    """The products of a file: the result, a page about it that needs no other file, and further
+    """The products of an upload: the result, a page about it that needs no other file, and further
     files, each with its name on the page: {"removed": ...}.
     """
 
@@ -66,17 +69,28 @@ class _Stopped(Exception):
     """The user wants it no more."""
 
 
+class _TooLong(Exception):
+    """The work took longer than it may."""
+
+
 @dataclass
 class Task:
-    """A file, from upload to result."""
+    """An upload, until its result.
+
+    owner: who may see it, "" for everyone
+    title: its name on the page
+    """
 
     number: int
     source: Path
     choices: Choices
+    owner: str = ""
+    title: str = ""
     state: Literal["waiting", "working", "done", "failed", "stopped"] = "waiting"
     share: float = 0.0
     began: float = 0.0
     took: float = 0.0
+    ended: float = 0.0
     fault: str = ""
     made: Made | None = None
     stop: threading.Event = field(default_factory=threading.Event)
@@ -91,13 +105,14 @@ class Task:
 
 
 class Tasks:
-    """The queue. Everything lies in `folder`, a subfolder for each file; the last `KEPT` are kept.
+    """The queue. Everything lies in `folder`, a subfolder for each file; the last ones are kept.
 
     Its methods may be called from any thread.
     """
 
-    def __init__(self, folder: Path, work: Work) -> None:
-        self.folder, self._work = folder, work
+    def __init__(self, folder: Path, work: Work, limits: Limits | None = None) -> None:
+        self.folder, self._work, self.limits = folder, work, limits or Limits()
+        self._counts = {"done": 0, "failed": 0}
         self._tasks: dict[int, Task] = {}
         self._coming: set[int] = set()
         self._count = 0
@@ -111,8 +126,9 @@ class Tasks:
         """
         with self._lock:
             waiting = sum(task.state in UNDONE for task in self._tasks.values())
-            if waiting + len(self._coming) >= MOST_WAITING:
-                raise Full(f"{MOST_WAITING} files wait already; let some of them finish")
+            if waiting + len(self._coming) >= self.limits.waiting:
+                text = f"{self.limits.waiting} files wait already; let some of them finish"
+                raise Full(text)
             self._count += 1
             number = self._count
             self._coming.add(number)
@@ -126,9 +142,9 @@ class Tasks:
             self._coming.discard(int(source.parent.name))
         shutil.rmtree(source.parent, ignore_errors=True)
 
-    def add(self, source: Path, choices: Choices) -> Task:
-        """Queues the file at a place that was given out."""
-        task = Task(int(source.parent.name), source, choices)
+    def add(self, source: Path, choices: Choices, *, owner: str = "", title: str = "") -> Task:
+        """Queue the file at a place that was given out."""
+        task = Task(int(source.parent.name), source, choices, owner, title or source.name)
         with self._lock:
             self._coming.discard(task.number)
             self._tasks[task.number] = task
@@ -136,21 +152,35 @@ class Tasks:
         return task
 
     def _forget(self) -> None:
-        """Remove all but the last `KEPT` files that are over."""
+        """Remove the files that are over, but for the last ones."""
+        hours = self.limits.hours
+        oldest = -math.inf if hours is None else time.monotonic() - 3600 * hours
         with self._lock:
             over = [task for task in self._tasks.values() if task.state not in UNDONE]
-            for old in over[: max(0, len(over) - KEPT)]:
-                del self._tasks[old.number]
-                shutil.rmtree(old.source.parent, ignore_errors=True)
+            spare = max(0, len(over) - self.limits.kept)
+            for place, old in enumerate(over):
+                if place < spare or old.ended < oldest:
+                    del self._tasks[old.number]
+                    shutil.rmtree(old.source.parent, ignore_errors=True)
 
-    def get(self, number: int) -> Task | None:
-        """The task of this number, None if there is none or no longer."""
-        return self._tasks.get(number)
+    def get(self, number: int, owner: str = "") -> Task | None:
+        """The owner's task of this number, None if there is none or no longer."""
+        self._forget()
+        task = self._tasks.get(number)
+        return task if task and task.owner == owner else None
 
-    def all(self) -> list[Task]:
-        """Every task that is here, the oldest first."""
+    def all(self, owner: str = "") -> list[Task]:
+        """Every task of an owner that is here, the oldest first."""
+        self._forget()
         with self._lock:
-            return list(self._tasks.values())
+            return [task for task in self._tasks.values() if task.owner == owner]
+
+    def state(self) -> dict[str, int]:
+        """Return how many files wait, are worked on, are done and failed, whoever owns them."""
+        with self._lock:
+            states = [task.state for task in self._tasks.values()]
+            waiting = states.count("waiting") + len(self._coming)
+            return {"waiting": waiting, "working": states.count("working"), **self._counts}
 
     def view(self, task: Task) -> dict[str, Any]:
         """Return the facts about a task that the page shows."""
@@ -165,7 +195,8 @@ class Tasks:
             )
         further = task.made.further if task.made else {}
         return {
-            "number": task.number, "name": task.source.name, "quality": task.choices.quality,
+            "number": task.number, "name": task.title, "tool": task.choices.tool,
+            "quality": task.choices.quality,
             "amount": task.choices.amount, "state": task.state, "share": round(task.share, 3),
             "left": left, "took": round(task.took, 1), "ahead": ahead, "fault": task.fault,
             "result": task.made.result.name if task.made else None,
@@ -177,19 +208,25 @@ class Tasks:
         """Take it out of the queue, or stop the work at its next sign of progress."""
         task.stop.set()
         if task.state == "waiting":
+            task.ended = time.monotonic()
             task.state = "stopped"
             self._forget()
 
     def close(self) -> None:
-        """Stops everything and waits for that."""
-        for task in self.all():
-            task.stop.set()
+        """Stop everything and wait for that."""
+        with self._lock:
+            for task in self._tasks.values():
+                task.stop.set()
         self._worker.shutdown(cancel_futures=True)
 
     def _do(self, task: Task) -> None:
+        most = math.inf if self.limits.seconds is None else self.limits.seconds
+
         def advance(share: float) -> None:
             if task.stop.is_set():
                 raise _Stopped
+            if time.monotonic() - task.began > most:
+                raise _TooLong
             task.share = min(1.0, max(0.0, share))
 
         task.began = time.monotonic()
@@ -200,10 +237,20 @@ class Tasks:
             with chdir(task.source.parent):
                 task.made = self._work(Path(task.source.name), task.choices, advance)
             task.took = time.monotonic() - task.began
-            task.state = "done"
+            self._end(task, "done")
         except _Stopped:
-            task.state = "stopped"
+            self._end(task, "stopped")
+        except _TooLong:
+            task.fault = self.limits.too_long
+            self._end(task, "failed")
         except Exception as fault:  # the queue goes on, whatever one file does
             task.fault = explain(fault).removeprefix(f"{task.source.name}: ")
-            task.state = "failed"
+            self._end(task, "failed")
         self._forget()
+
+    def _end(self, task: Task, state: Literal["done", "failed", "stopped"]) -> None:
+        with self._lock:
+            task.ended = time.monotonic()
+            task.state = state
+            if state in self._counts:
+                self._counts[state] += 1

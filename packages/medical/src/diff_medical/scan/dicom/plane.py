@@ -40,6 +40,7 @@ GROUPS = {
     "DiffusionDirectionality": "MRDiffusionSequence",
 }
 FRAME_TYPES = ("MRImageFrameTypeSequence", "CTImageFrameTypeSequence")
+"""The sequences that hold the type of a frame."""
 Array = NDArray[np.float64]
 Get = Callable[[str], Any]
 

@@ -119,7 +119,7 @@ def test_label_maps_need_the_last_stage_alone(tmp_path: Path, capsys: Out) -> No
     assert generate(weights, "--labels", path, "-o", tmp_path / "out", "--quiet") == 0
     assert generate(weights, "-o", tmp_path / "other") == 1
     said = capsys.readouterr().err
-    assert "the model has no stage anatomy, folds, borders; train it first" in said
+    assert "the model has no stage anatomy, lobes, folds, borders; train it first" in said
     assert not (tmp_path / "other").exists()
 
 

@@ -1,4 +1,4 @@
-"""The third stage: the label of each voxel, given the fractions in cells of two voxels.
+"""The fourth stage: the label of each voxel, given the fractions in cells of two voxels.
 
 A masked diffusion: Sahoo et al., Simple and Effective Masked Diffusion Language Models (2024).
 """

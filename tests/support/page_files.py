@@ -105,6 +105,8 @@ def _scans(folder: Path) -> None:
         "scans/b_t1.nii.gz",
         "scans/val/c_t1.nii.gz",
         "DIR/val/c_t1.nii.gz",
+        "real/a_t1.nii.gz",
+        "synthetic/t1_desc-synthetic.nii.gz",
     ):
         noise = np.random.default_rng(len(name)).normal(0, 20, head.shape)
         _save(folder / name, (head + noise).astype(np.int16), fine)

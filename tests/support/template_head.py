@@ -1,13 +1,18 @@
 """Heads of ellipsoids of which the tissue is known at every point of a template's space."""
 
+from pathlib import Path
+
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from diff_medical.brain.grid import Grid
+from diff_medical.brain.people import People
+from tiny_brain import write_brain
 
-__all__ = ["FAR", "GRID", "LEVELS", "head", "place", "tissue", "truth"]
+__all__ = ["FAR", "GRID", "LEVELS", "head", "place", "tissue", "truth", "write_stages"]
 
-GRID = Grid(shape=(64, 72, 64), voxel=2.25)
+GRID = Grid(shape=(64, 80, 64), voxel=2.25)
 LEVELS = np.array([0.0, 0.3, 0.66, 1.0, 0.76, 0.7])
 FAR = np.array([[60, 0, 0, 1], [-60, -20, 0, 1], [0, 60, 0, 1], [0, -90, 0, 1], [0, 0, 60, 1.0]])
 
@@ -54,3 +59,11 @@ def truth(grid: Grid) -> np.ndarray:
     places = np.stack(np.meshgrid(*map(np.arange, grid.shape), indexing="ij"), -1)
     affine = grid.in_template()
     return tissue(places @ affine[:3, :3].T + affine[:3, 3])
+
+
+def write_stages(folder: Path) -> Path:
+    """Stages without training, of heads in which an atlas can be seen."""
+    labels = torch.from_numpy(truth(GRID).astype(np.uint8))[None].repeat(2, 1, 1, 1)
+    images = torch.tensor(LEVELS)[labels.long()].half()
+    two = People(("a", "b"), labels, images, torch.ones(2), ("CC0", "CC0"))
+    return write_brain(folder, of=two, grid=GRID)

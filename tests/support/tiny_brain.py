@@ -14,13 +14,13 @@ from diff_core.schedule import Edm
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import TYPICAL, Appearance
 from diff_medical.brain.borders import Borders, LabelNetwork
-from diff_medical.brain.folds import Folds
+from diff_medical.brain.folds import Folds, Lobes
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.people import People, write_grid
 
 __all__ = ["GRID", "head", "people", "stage", "write_brain", "write_people"]
 
-GRID = Grid(shape=(16, 24, 16), voxel=8.0)
+GRID = Grid(shape=(16, 32, 16), voxel=8.0)
 
 
 def head(seed: int = 0) -> np.ndarray:
@@ -89,7 +89,7 @@ def stage(name: str, *, silent: bool = False, grid: Grid = GRID) -> Any:
                     vector_dim=words, cond_channels=given)  # fmt: skip
 
     torch.manual_seed(0)
-    kinds: dict[str, Any] = {"anatomy": Anatomy, "folds": Folds, "appearance": Appearance}
+    kinds: dict[str, Any] = {"anatomy": Anatomy, "lobes": Lobes, "folds": Folds, "appearance": Appearance}
     if name == "borders":
         made: Any = Borders(LabelNetwork(unet(56, 48, 17, 0)), grid)
     else:
@@ -106,7 +106,7 @@ def stage(name: str, *, silent: bool = False, grid: Grid = GRID) -> Any:
 
 def write_brain(
     folder: Path,
-    names: tuple[str, ...] = ("anatomy", "folds", "borders", "appearance"),
+    names: tuple[str, ...] = ("anatomy", "lobes", "folds", "borders", "appearance"),
     of: People | None = None,
     grid: Grid = GRID,
 ) -> Path:

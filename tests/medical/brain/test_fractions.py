@@ -84,7 +84,7 @@ def test_the_grid_of_a_head_keeps_the_origin_of_the_template() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "says"), [({"shape": (16, 20, 16)}, "multiples of 8"), ({"voxel": 0.0}, "above 0")]
+    ("given", "says"), [({"shape": (16, 20, 16)}, "multiples of 16"), ({"voxel": 0.0}, "above 0")]
 )
 def test_a_wrong_grid_is_named(given: dict, says: str) -> None:
     with pytest.raises(ValueError, match=says):

@@ -72,7 +72,7 @@ def test_scans_come_with_their_label_maps(brain: Path, tmp_path: Path, capsys: O
     for path in (out / f"{NAME}.nii.gz", out / f"{NAME}_dseg.nii.gz", out / expected[-1]):
         mark = tell(path).mark
         assert mark is not None and mark.seed == 4 and len(mark.fingerprint) == 16
-        assert mark.sampling["steps"] == "2+2+2+2"
+        assert mark.sampling["steps"] == "2+2+2+2+2"
     # label maps are no samples for the judges
     assert [path.name for path in find_samples(out)] == [f"{stem}.nii.gz" for stem in stems]
 
@@ -119,7 +119,7 @@ def test_label_maps_need_the_last_stage_alone(tmp_path: Path, capsys: Out) -> No
     assert generate(weights, "--labels", path, "-o", tmp_path / "out", "--quiet") == 0
     assert generate(weights, "-o", tmp_path / "other") == 1
     said = capsys.readouterr().err
-    assert "the model has no stage anatomy, folds, borders; train it first" in said
+    assert "the model has no stage anatomy, lobes, folds, borders; train it first" in said
     assert not (tmp_path / "other").exists()
 
 
@@ -137,17 +137,19 @@ def test_dicom_has_the_same_values(brain: Path, tmp_path: Path) -> None:
 
 def wrong_maps() -> dict[str, tuple[np.ndarray, np.ndarray, str]]:
     good, place = head(), GRID.in_head()
-    seven, half = good.copy(), good.astype(np.float32)
-    seven[8, 12, 8], half[8, 12, 8] = 7, 2.5
+    seven, half, minus, none = (good.astype(np.float32) for _ in range(4))
+    seven[8, 12, 8], half[8, 12, 8], minus[8, 12, 8], none[8, 12, 8] = 7, 2.5, -1, np.nan
     flat = place.copy()
     flat[2, 2] *= 1.5
-    cubes = "expected 16 x 24 x 16 voxels, cubes of 5.6 to 11.2 mm"
+    cubes = "expected 16 x 32 x 16 voxels, cubes of 5.6 to 11.2 mm"
     return {
-        "shape": (good[1:], place, f"labels has 15 x 24 x 16 voxels of 8 x 8 x 8 mm; {cubes}"),
+        "shape": (good[1:], place, f"labels has 15 x 32 x 16 voxels of 8 x 8 x 8 mm; {cubes}"),
         "size": (good, GRID.in_head(2), f"voxels of 16 x 16 x 16 mm; {cubes}"),
         "flat": (good, flat, f"voxels of 8 x 8 x 12 mm; {cubes}"),
         "seven": (seven, place, "labels holds 7; expected whole numbers from 0 to 5"),
         "half": (half, place, "labels holds 2.5; expected whole numbers from 0 to 5"),
+        "minus": (minus, place, "labels holds -1; expected whole numbers from 0 to 5"),
+        "nan": (none, place, "NaN"),
         "empty": (0 * good, place, "labels holds 0 alone; expected a head"),
     }
 
@@ -187,7 +189,7 @@ def test_wrong_usage_is_one_line(
 
 def test_options_of_brains_are_refused_for_other_models(tmp_path: Path, capsys: Out) -> None:
     for option in (("--with-labels",), ("--ventricles", "large")):
-        assert main(["-o", str(tmp_path / "out"), *option]) == 2
+        assert main(["-o", str(tmp_path / "out"), "--modality", "t2", *option]) == 2
         said = capsys.readouterr().err
         assert f"{option[0]} is of a model of brains" in said and len(said.splitlines()) == 1
 
@@ -233,12 +235,12 @@ def test_the_list_tells_what_the_model_knows(brain: Path, capsys: Out) -> None:
 def test_from_python(brain: Path) -> None:
     generator = BrainGenerator.from_pretrained(brain, device="cpu")
     done: list[float] = []
-    made = generator(3, BrainSampling(Steps(2, 2, 2, 2)), progress=done.append)
+    made = generator(3, BrainSampling(Steps(2, 2, 2, 2, 2)), progress=done.append)
     assert made.scan.values.shape == made.labels.shape == GRID.shape
-    assert set(made.seconds) == {"anatomy", "folds", "borders", "appearance"}
+    assert set(made.seconds) == {"anatomy", "lobes", "folds", "borders", "appearance"}
     assert done == sorted(done) and done[-1] == pytest.approx(1)
     for wrong in (made.labels[1:], np.full(GRID.shape, 6, np.uint8)):
         with pytest.raises(ValueError, match="labels"):
             generator(3, labels=wrong)
     with pytest.raises(ValueError, match="expected at least 1 of each stage"):
-        Steps(0, 1, 1, 1)
+        Steps(0, 1, 1, 1, 1)

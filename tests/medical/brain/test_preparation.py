@@ -56,8 +56,8 @@ def test_what_is_no_head_is_not_found() -> None:
 
 def test_the_grid_reads_a_linear_volume_exactly() -> None:
     affine = np.diag([2.0, 2.5, 3.0, 1.0])
-    affine[:3, 3] = -120
-    places = np.stack(np.meshgrid(*map(np.arange, (130, 110, 90)), indexing="ij"), -1)
+    affine[:3, 3] = -170
+    places = np.stack(np.meshgrid(*map(np.arange, (170, 140, 120)), indexing="ij"), -1)
     slope = np.array([1.0, -2.0, 0.5])
     world = places @ affine[:3, :3].T + affine[:3, 3]
     read = on_grid((world @ slope).astype(np.float32), affine, place(), GRID)

@@ -14,7 +14,6 @@ import template_head
 from diff_core.io import load
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import NETWORK_TYPES, BrainGenerator, BrainSampling
-from diff_medical.brain.people import People
 from diff_medical.brain.preparation.mean_head import mean_head, read_source
 from diff_medical.brain.sampling import Steps
 from diff_medical.brain.source import Source
@@ -22,11 +21,11 @@ from diff_medical.brain.stage import SIGMA_MIN, Near
 from diff_medical.brain.training.statistics import fit
 from diff_medical.generate import main
 from diff_medical.marks.told import tell
-from template_head import truth
+from template_head import write_stages
 from tiny_brain import GRID, head, people, scan, stage, write_brain
 
 Out = pytest.CaptureFixture[str]
-FEW = Steps(2, 2, 2, 2)
+FEW = Steps(2, 2, 2, 2, 2)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +54,7 @@ def test_a_silent_stage_shrinks_data_and_noise_as_its_denoiser_does() -> None:
     # x_0 ends, by the probability flow, at (x_0 + s z) / sqrt(1 + s^2)
     made: Any = stage("anatomy", silent=True)
     fit(made, people(5))
-    shares = fractions(torch.from_numpy(head(8))[None], 4)
+    shares = fractions(torch.from_numpy(head(8))[None], 8)
     drawn, other = (
         made.encode(made.sample([1], 40, near=n, strength=0.5)) for n in (shares, -shares)
     )
@@ -104,11 +103,7 @@ def test_wrong_sources(brain: Path) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Stages of heads in which an atlas can be seen."""
-    labels = torch.from_numpy(truth(template_head.GRID).astype(np.uint8))[None].repeat(2, 1, 1, 1)
-    images = torch.tensor(template_head.LEVELS)[labels.long()].half()
-    two = People(("a", "b"), labels, images, torch.ones(2), ("CC0", "CC0"))
-    folder = tmp_path_factory.mktemp("whole")
-    return write_brain(folder, of=two, grid=template_head.GRID)
+    return write_stages(tmp_path_factory.mktemp("whole"))
 
 
 def write_person(folder: Path) -> tuple[Path, np.ndarray]:
@@ -119,8 +114,8 @@ def write_person(folder: Path) -> tuple[Path, np.ndarray]:
 
 
 def test_the_mean_head_is_a_template_and_an_atlas(whole: Path, tmp_path: Path) -> None:
-    anatomy: Any = load(whole / "brain-anatomy.safetensors", types=NETWORK_TYPES)[0]
-    found = read_source(write_person(tmp_path)[0], anatomy)
+    lobes: Any = load(whole / "brain-lobes.safetensors", types=NETWORK_TYPES)[0]
+    found = read_source(write_person(tmp_path)[0], lobes)
     # the affine puts each voxel where the person has that tissue
     voxels = np.stack(np.meshgrid(*map(np.arange, found.labels.shape), indexing="ij"), -1)
     to_template = np.linalg.inv(template_head.place()) @ found.affine
@@ -132,9 +127,9 @@ def test_the_mean_head_is_a_template_and_an_atlas(whole: Path, tmp_path: Path) -
     assert found.name == "mine.nii.gz"
 
 
-def test_an_anatomy_that_was_not_trained_has_no_mean_head() -> None:
+def test_a_stage_that_was_not_trained_has_no_mean_head() -> None:
     with pytest.raises(ValueError, match="no voxel of deep"):
-        mean_head(stage("anatomy"))
+        mean_head(stage("lobes"))
 
 
 def test_the_command_makes_relatives_where_the_scan_lies(
@@ -170,6 +165,8 @@ def test_the_command_makes_relatives_where_the_scan_lies(
         (("--strength", "0.4"), 2, "--strength is of relatives of a scan; add --from SCAN"),
         (("--from", "x.nii.gz", "--strength", "0"), 2, "strength is 0.0; expected above 0"),
         (("--from", "x.nii.gz", "--strength", "1.2"), 2, "strength is 1.2; expected above 0"),
+        (("--from", "x.nii.gz", "--strength", "-0.1"), 2, "strength is -0.1; expected above 0"),
+        (("--from", "x.nii.gz", "--strength", "nan"), 2, "strength is nan; expected above 0"),
         (("--from", "x.nii.gz", "--labels", "m.nii.gz"), 2, "leave out --labels"),
         (("--from", "noise.nii.gz"), 1, "noise.nii.gz: is not like the template"),
         (("--from", "none.nii.gz"), 1, "none.nii.gz"),

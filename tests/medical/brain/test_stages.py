@@ -27,9 +27,9 @@ def fitted(name: str, *, silent: bool = False) -> Any:
 
 
 def test_anatomy_comes_back_and_has_unit_variance() -> None:
-    made, shares = fitted("anatomy"), fractions(PEOPLE.labels, 4)
+    made, shares = fitted("anatomy"), fractions(PEOPLE.labels, 8)
     x = made.encode(shares)
-    assert x.shape == (5, made.count, *GRID.cells(8))
+    assert x.shape == (5, made.count, *GRID.cells(16))
     torch.testing.assert_close(made.decode(x), shares, atol=1e-5, rtol=0)
     both = torch.cat([x, made.encode(shares.flip(-3))])
     torch.testing.assert_close(both.mean(0), torch.zeros_like(both[0]), atol=1e-3, rtol=0)
@@ -38,14 +38,15 @@ def test_anatomy_comes_back_and_has_unit_variance() -> None:
     words = made.measured(shares)
     assert words.mean(0).abs().max() < 1e-3
     # the first word grows with the ventricles
-    inner = shares[:, 0, 1:3, 2:4, 2:3].mean((1, 2, 3))
+    inner = shares[:, 0, :, 1:3, :].mean((1, 2, 3))
     assert torch.equal(words[:, 0].argsort(), inner.argsort())
 
 
-def test_folds_come_back() -> None:
-    made, shares = fitted("folds"), fractions(PEOPLE.labels, 2)
+@pytest.mark.parametrize(("name", "factor"), [("lobes", 4), ("folds", 2)])
+def test_finer_cells_come_back(name: str, factor: int) -> None:
+    made, shares = fitted(name), fractions(PEOPLE.labels, factor)
     coarse, x = made.encode(shares)
-    torch.testing.assert_close(coarse, fractions(PEOPLE.labels, 4))
+    torch.testing.assert_close(coarse, fractions(PEOPLE.labels, 2 * factor))
     torch.testing.assert_close(made.decode(coarse, x), shares, atol=1e-5, rtol=0)
 
 
@@ -53,20 +54,20 @@ def test_noise_falls_only_where_detail_can_be() -> None:
     # the parts of a cell that is half of a tissue are 0 or 1 alike: variance 1/4, and 8/7 of it
     # for each of seven subbands
     half = torch.full((1, 5, 1, 1, 1), 0.5)
-    assert freedom(half)[0, 0].item() == pytest.approx((8 / 7 / 4) ** 0.5)
+    assert freedom(half, 64)[0, 0].item() == pytest.approx((8 / 7 / 4) ** 0.5)
     one = torch.zeros(1, 5, 2, 2, 2)
     one[:, 2] = 1
-    assert not freedom(one).any()
+    assert not freedom(one, 64).any()
     voxel = torch.full((1, 5, 1, 1, 1), 1 / 64)
-    assert (freedom(voxel) > 0).all()
+    assert (freedom(voxel, 64) > 0).all()
     made, shares = fitted("folds"), fractions(PEOPLE.labels, 2)
     coarse, x = made.encode(shares)
-    free = (freedom(coarse) > 0).repeat(1, 7, 1, 1, 1)
+    free = (freedom(coarse, 64) > 0).repeat(1, 7, 1, 1, 1)
     assert x[free].square().mean().sqrt().item() == pytest.approx(1, abs=0.15)
     assert not x[~free].any() and not free.all()
     # whatever is drawn, nothing leaves 0 and 1 in a cell of one class
     noisy = made.decode(coarse, torch.randn_like(x))
-    fixed = (freedom(coarse) == 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
+    fixed = (freedom(coarse, 64) == 0).repeat_interleave(2, 2).repeat_interleave(2, 3)
     fixed = fixed.repeat_interleave(2, 4)
     torch.testing.assert_close(noisy[fixed], shares[fixed], atol=1e-5, rtol=0)
 
@@ -81,7 +82,7 @@ def test_gains_hand_noise_through() -> None:
 
 
 def test_what_all_people_share_is_not_drawn() -> None:
-    made, shares = fitted("anatomy"), fractions(PEOPLE.labels, 4)
+    made, shares = fitted("anatomy"), fractions(PEOPLE.labels, 8)
     same = made.get_buffer("scale") == 0
     assert same.any() and not same.all()
     drawn = made.encode(made.sample([1, 2], 2))
@@ -102,24 +103,24 @@ def test_appearance_comes_back() -> None:
     assert PEOPLE.contrast[:, 2] == pytest.approx(1)
 
 
-@pytest.mark.parametrize("name", ["folds", "borders", "appearance"])
+@pytest.mark.parametrize("name", ["lobes", "folds", "borders", "appearance"])
 def test_channels_of_a_crop_are_those_of_the_whole(name: str) -> None:
     made = stage(name)
     if name == "appearance":
         whole = made.channels(PEOPLE.labels)
         crop = made.channels(PEOPLE.labels[:, 4:12, 8:16, 2:10], (2, 4, 1))
     else:
-        shares = fractions(PEOPLE.labels, 4 if name == "folds" else 2)
+        shares = fractions(PEOPLE.labels, {"lobes": 8, "folds": 4, "borders": 2}[name])
         noise = torch.randn_like(shares)
         whole = made.channels(shares, noise)
-        part = (..., slice(2, 4), slice(1, 5), slice(0, 3))
-        crop, where = made.channels(shares[part], noise[part], (2, 1, 0)), part
+        part = (..., slice(1, 2), slice(1, 4), slice(0, 2))
+        crop, where = made.channels(shares[part], noise[part], (1, 1, 0)), part
         torch.testing.assert_close(crop, whole[where])
         return
     torch.testing.assert_close(crop, whole[..., 2:6, 4:8, 1:5])
 
 
-@pytest.mark.parametrize("name", ["anatomy", "folds", "appearance"])
+@pytest.mark.parametrize("name", ["anatomy", "lobes", "folds", "appearance"])
 def test_a_silent_network_draws_standard_normal_numbers(name: str) -> None:
     # F = 0 is D = x / (1 + sigma^2): the exact denoiser of independent standard normal numbers
     made = stage(name, silent=True)
@@ -178,6 +179,7 @@ def test_labels_in_cells_of_one_class_are_certain_for_a_network_that_reads_them(
 def test_rows_depend_on_their_seeds_alone() -> None:
     coarse = fractions(PEOPLE.labels[:3], 4)
     for name, given in (
+        ("lobes", fractions(PEOPLE.labels[:3], 8)),
         ("folds", coarse),
         ("borders", fractions(PEOPLE.labels[:3], 2)),
         ("appearance", PEOPLE.labels[:3]),

@@ -10,10 +10,11 @@ from typer.testing import CliRunner, Result
 
 from diff_core.io import load, read_card
 from diff_core.train.recipe import make_recipe, read_recipe
+from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import NETWORK_TYPES, STAGES, BrainGenerator
 from diff_medical.brain.training.augment import Augmentation, joined
 from diff_medical.brain.training.job import Recipe
-from diff_medical.brain.training.samples import AnatomySamples, Crops, CropSamples, collate
+from diff_medical.brain.training.samples import Crops, CropSamples, HeadSamples, collate
 from diff_medical.marks.told import tell
 from diff_medical.train import RECIPES, app
 from tiny_brain import GRID, people, stage, write_people
@@ -132,9 +133,23 @@ def test_borders_items_hold_labels_and_the_fractions_of_their_cells() -> None:
 
 
 def test_words_are_dropped_in_their_share() -> None:
-    made = AnatomySamples(stage("anatomy"), people(3), Augmentation(), 0.25, 0)
+    made = HeadSamples(stage("anatomy"), people(3), Augmentation(), 0.25, 0)
     gone = sum(not made[i]["vector"].any() for i in range(200))
     assert 30 <= gone <= 70  # 50 in the mean, 6 deviation
+
+
+def test_items_of_lobes_hold_the_detail_of_their_cells() -> None:
+    lobes = stage("lobes")
+    made = HeadSamples(lobes, people(3), Augmentation(bent=0, joined=0), 0, 0)
+    item, again = made[3], made[3]
+    assert all(torch.equal(value, again[key]) for key, value in item.items())
+    who = people(3).labels[int(made.name(3)[1:])]
+    own = fractions(torch.stack([who, who.flip(0)]), 4)
+    coarse, x_0 = lobes.encode(own)
+    nearest = (x_0 - item["x_0"]).abs().amax((1, 2, 3, 4))
+    assert nearest.min() < 0.01  # half precision
+    shares = item["channels"][:5] * 0.35 + 0.2 - coarse[nearest.argmin()]
+    assert shares.std().item() == pytest.approx(0.04, rel=0.2)  # what is added
 
 
 def test_halves_of_two_people_meet_in_the_middle() -> None:
@@ -169,7 +184,7 @@ def test_bad_data_is_one_line(prepared: Path, tmp_path: Path) -> None:
         (tmp_path / "none", "holds no prepared people (grid.json is missing)"),
         (alone, "holds 1 people to train on; expected at least 2"),
         (bare, "line 2: labels is missing"),
-        (other, "p0_dseg.nii.gz: has shape (8, 8, 8); expected (16, 24, 16)"),
+        (other, "p0_dseg.nii.gz: has shape (8, 8, 8); expected (16, 32, 16)"),
         (wrong, "p0_dseg.nii.gz: labels holds 9; expected whole numbers from 0 to 5"),
         (damaged, "grid.json: is no grid"),
     ):

@@ -18,6 +18,7 @@ COMMANDS = {
     "fidelity": "diff_medical.fidelity.__main__",
     "provenance": "diff_medical.provenance",
     "evaluate": "diff_medical.evaluate",
+    "read": "diff_medical.read",
     "inspect": "diff_medical.inspect",
     "studio": "diff_medical.studio",
     "serve": "diff_medical.serve",

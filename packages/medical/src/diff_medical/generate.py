@@ -7,7 +7,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -17,8 +17,7 @@ from diff_core.command import App, Failures, bar, options, run, usage, use
 from diff_core.lines import print_line
 
 if TYPE_CHECKING:
-    from diff_medical.brain.model import BrainGenerator
-    from diff_medical.generator.model import Generator, Made
+    from diff_medical.generator.model import Made
     from diff_medical.generator.request import Choice
     from diff_medical.marks.mark import Mark
 
@@ -27,6 +26,8 @@ __all__ = ["app", "main"]
 COMMAND = "diff_medical.generate"
 DRAWN = 64  # most slices in the picture
 DRAWN_VOLUMES = 8
+FEW = "no kind that comes with the package is learned from 20 people or more"
+FILLED = "Outside the hole it is the person's scan: share it only as you may share the scan."
 RELATIVE = "Relatives of a scan resemble the person: share them only as you may share the scan."
 
 app = App()
@@ -37,7 +38,10 @@ app = App()
         "-n 16 -o out/": "Write 16 slices of all kinds that the model knows, and a contact sheet.",
         "--volume --modality t1 -o out/ --format dicom": "Write one T1 volume as a DICOM series.",
         "--volume --weights brain/ --with-labels -o out/": "Write a brain and its label map.",
+        "--weights brain/ -n 12 --per-brain 3 -o out/": "Write three slices of each of four "
+        "brains.",
         "--volume --weights brain/ --from scan.nii.gz -n 4 -o out/": "Write relatives of a scan.",
+        "--weights brain/ --from scan.nii.gz --fill mask.nii.gz -o out/": "Fill a hole of a scan.",
     }
 )
 def generate(
@@ -62,7 +66,7 @@ def generate(
         str,
         typer.Option(
             help="The plane of slices: axial, coronal or sagittal; default: the one learned from "
-            "the most scans."
+            "the most scans; of brains all in turn."
         ),
     ] = "",
     position: Annotated[
@@ -75,6 +79,17 @@ def generate(
         ),
     ] = None,
     volume: Annotated[bool, typer.Option("--volume", help="Make volumes, not slices.")] = False,
+    per_brain: Annotated[
+        int | None,
+        typer.Option(min=1, help="Slices of each brain, for a model of brains.", show_default="1"),
+    ] = None,
+    experimental: Annotated[
+        bool,
+        typer.Option(
+            "--experimental",
+            help="Also offer what the package has learned from fewer than 20 people.",
+        ),
+    ] = False,
     labels: Annotated[
         Path | None,
         typer.Option(
@@ -90,6 +105,14 @@ def generate(
         Path | None,
         typer.Option(
             "--from", help="T1 scan of a brain without skull, of which relatives are made."
+        ),
+    ] = None,
+    fill: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="MASK",
+            help="With --from: fill the voxels of the scan where this NIfTI file is not 0, and "
+            "leave all others as they are. What is filled in is invented.",
         ),
     ] = None,
     strength: Annotated[
@@ -168,24 +191,32 @@ def generate(
         raise typer.BadParameter(f"--{name} is of slices; it does not go with --volume")
     if output is None and not show_list:
         raise typer.BadParameter("name the folder for the scans: -o out/")
+    if fill is not None and format == "dicom":
+        raise typer.BadParameter("--fill keeps the format of the scan; leave out --format")
     if picture is not None and picture.suffix.lower() != ".png":
         raise typer.BadParameter(f"--picture is {picture}; expected a .png file")
     from diff_medical.jobs import drawing
 
-    brains = volume and drawing.is_of_brains(weights, modality or [], body)
+    volume = volume or fill is not None
+    brains = drawing.is_of_brains(weights, modality or [], body, experimental=experimental)
     of_brains = {
-        "with-labels": with_labels, "ventricles": ventricles, "from": source, "strength": strength
+        "with-labels": with_labels, "ventricles": ventricles, "from": source, "strength": strength,
+        "per-brain": per_brain, "fill": fill,
     }  # fmt: skip
-    _refuse(of_brains, brains=brains, labels=labels)
+    _refuse(of_brains, brains=brains, labels=labels, volume=volume)
     failures = Failures(COMMAND, debug=debug)
     use(device, threads)
-    from diff_medical.generator.selection import choose
+    from diff_medical.generator.selection import choose, scarce
 
     with usage():
         said = {"steps": steps, "guidance": guidance, "temperature": temperature}
         said |= {"strength": strength}
         said = {name: value for name, value in said.items() if value is not None}
         sampling = drawing.settings(said, seed, batch, brains, quality, ventricles)
+    few = drawing.few(weights, brains=brains, experimental=experimental)
+    if show_list:
+        more = experimental and weights is None
+        return _list(weights, volume, brains, few, more, device, failures, as_json=as_json)
     try:
         generator = drawing.model(weights, volume, brains, device)
     except (ValueError, OSError) as error:
@@ -194,54 +225,95 @@ def generate(
     if not brains and volume != (generator.spatial == 3):
         what = "volumes: add --volume" if generator.spatial == 3 else "slices: leave out --volume"
         raise typer.BadParameter(f"--weights is a model of {what}")
-    if show_list:
-        _list(generator, as_json=as_json)
-        return 0
     with usage():
-        kinds = choose(generator.kinds.choices, modality or (), body, plane)
+        choices = drawing.choices_of(generator.kinds, brains=brains, volume=volume)
+        kinds = choose(choices, modality or (), body, plane)
+    if few == "refuse" and (reason := scarce(kinds)):
+        raise typer.BadParameter(f"{reason}; add --experimental to make it all the same")
+    if few == "say" and not quiet:
+        print_line(f"{COMMAND}: note: {FEW}", sys.stderr)
     assert output is not None  # or it would have been refused
     try:
-        requests = [
-            replace(generator.kinds.request(kinds[i % len(kinds)]), position=position)
-            for i in range(number)
-        ]
+        slices = brains and not volume
+        requests = drawing.requests_of(
+            generator, kinds, number, position,
+            turning=seed if slices and not plane else None, per_brain=per_brain or 1,
+        )  # fmt: skip
         plan = drawing.plan(
-            brains, requests, sampling, output, dicom=format == "dicom", with_labels=with_labels
-        )
+            brains, requests, sampling, output, dicom=format == "dicom", with_labels=with_labels,
+            per_brain=(per_brain or 1) if slices else None, filled=source if fill else None,
+        )  # fmt: skip
+        kinds = generator.kinds.choices if brains else kinds
         sheet = picture or plan.picture()
         plan.refuse_existing(sheet, overwrite=overwrite)
-        plan = drawing.follow(plan, generator, brains=brains, labels=labels, source=source)
+        plan = drawing.follow(
+            plan, generator, brains=brains, labels=labels, source=source, mask=fill
+        )
         _make(generator, plan, kinds, sheet, brains=brains, quiet=quiet, as_json=as_json)
     except Exception as error:  # told in one line, as by every command
         failures.add(str(output), error)
     return failures.finish(1)
 
 
-def _refuse(of_brains: Mapping[str, object], *, brains: bool, labels: Path | None) -> None:
+def _refuse(
+    of_brains: Mapping[str, object], *, brains: bool, labels: Path | None, volume: bool
+) -> None:
     """Raise typer.BadParameter for options that are of brains alone, or exclude each other."""
     for name, given in of_brains.items():
         if given not in (None, False, "") and not brains:
             raise typer.BadParameter(
-                f"--{name} is of a model of brains; it takes --volume and --weights FOLDER"
+                f"--{name} is of a model of brains; it takes T1 and --weights FOLDER"
             )
+    if volume and of_brains["per-brain"] is not None:
+        raise typer.BadParameter("--per-brain is of slices; it does not go with --volume")
     for name in ("ventricles", "from"):
         if of_brains[name] and labels is not None:
             raise typer.BadParameter(f"--{name} is of brains that are drawn; leave out --labels")
+    if of_brains["fill"]:
+        if not of_brains["from"]:
+            raise typer.BadParameter("--fill is of a scan; add --from SCAN")
+        for name in ("strength", "ventricles"):
+            if of_brains[name]:
+                raise typer.BadParameter(f"--fill does not go with --{name}")
     if of_brains["strength"] is not None and not of_brains["from"]:
         raise typer.BadParameter("--strength is of relatives of a scan; add --from SCAN")
 
 
-def _list(generator: Generator | BrainGenerator, *, as_json: bool) -> None:
-    """Print what the model knows."""
-    from diff_medical.generator.selection import honest, listed
+def _list(
+    weights: Path | None,
+    volume: bool,
+    brains: bool,
+    few: str,
+    more: bool,
+    device: str,
+    failures: Failures,
+    *,
+    as_json: bool,
+) -> int:
+    """Print the kinds that can be made; with `more` those of the shipped brains too."""
+    from diff_medical.generator.selection import FEWEST, honest, listed
+    from diff_medical.jobs import drawing
 
-    choices = generator.kinds.choices
+    try:
+        generator = drawing.model(weights, volume, brains, device)
+    except (ValueError, OSError) as error:
+        failures.add("the model", error)
+        return 1
+    choices = drawing.choices_of(generator.kinds, brains=brains, volume=volume)
+    shown = [kind for kind in choices if few != "refuse" or kind.subjects >= FEWEST]
+    if more and not brains and (kinds := drawing.shipped_brains()):
+        shown = [*drawing.choices_of(kinds, brains=True, volume=volume), *shown]
     if as_json:
-        for kind in choices:
+        for kind in shown:
             print(json.dumps(asdict(kind)))
-        return
-    for line in (*listed(choices), f"{generator.card.name}: {honest(generator.card, choices)}"):
+        return 0
+    for line in (*listed(shown), f"{generator.card.name}: {honest(generator.card, shown)}"):
         print_line(line)
+    if few == "say":
+        print_line(f"note: {FEW}", sys.stderr)
+    elif brains and weights is None:
+        print_line(f"--experimental lists what is learned from fewer than {FEWEST} people")
+    return 0
 
 
 def _make(
@@ -261,7 +333,7 @@ def _make(
     from diff_medical.pages.contact_sheet import contact_sheet
 
     begun, spent = time.perf_counter(), Counter[str]()
-    if brains:
+    if brains and getattr(plan, "holed", None) is None:
         generator.check(labels=plan.labels is not None)
     plan.folder.mkdir(parents=True, exist_ok=True)
     sheet.parent.mkdir(parents=True, exist_ok=True)
@@ -298,7 +370,9 @@ def _make(
             line += f"; {sum(each.values()):.1f} s of processor: {stages}"
         print_line(f"{sheet}  ({line})")
         print(f"Synthetic: {honest(generator.card, kinds)}.")
-        if brains and plan.source is not None:
+        if brains and getattr(plan, "holed", None) is not None:
+            print(FILLED)
+        elif brains and plan.source is not None:
             print(RELATIVE)
 
 

@@ -77,8 +77,9 @@ training_command(
 
 for _stage, _what in {
     "anatomy": "the first stage of a generator of brains: tissue of whole heads in coarse cells",
-    "folds": "its second stage: finer cells, given the coarse ones",
-    "borders": "its third stage: label maps, given the cells",
+    "lobes": "its second stage: finer cells, given the coarse ones",
+    "folds": "its third stage: cells finer still, given those",
+    "borders": "its fourth stage: label maps, given the cells",
     "appearance": "its last stage: T1 scans, given label maps",
 }.items():
     training_command(

@@ -8,7 +8,6 @@ listener who scores the hidden reference under 90 in more than 15 % of the recor
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, cast
 import numpy as np
 
 from diff_core.evaluate import Interval, mean_interval
+from diff_core.pages.blind import answers_to, read_key
 
 __all__ = ["Result", "read_answers", "score_answers"]
 
@@ -49,31 +49,20 @@ def read_answers(key: Path, answers: Sequence[Path]) -> dict[str, Scores]:
     Raises ValueError, with the file, for what is no answer to this test, a score that is missing
     or not from 0 to 100, and a listener who answers twice.
     """
-    held = _json(key)
-    trials = cast("dict[str, dict[str, str]]", held.get("trials"))
-    if not isinstance(trials, dict) or "test" not in held:
-        raise ValueError(f"{key}: is no key of a listening test")
-    found: dict[str, Scores] = {}
-    for path in answers:
-        given = _json(path)
-        name = given.get("listener")
-        if given.get("test") != held["test"] or not isinstance(name, str):
-            raise ValueError(f"{path}: holds no answers to the test of {key}")
-        if name in found:
-            raise ValueError(f"{path}: {name!a} has answered already; give one file for each")
-        found[name] = _scores(path, given, trials)
-    return found
+    trials = cast("dict[str, dict[str, str]]", read_key(key)[1])
+    return {
+        name: _scores(path, rows, trials)
+        for path, name, rows in answers_to(key, answers, "listener")
+    }
 
 
 def _scores(
-    path: Path, given: Mapping[str, Any], trials: Mapping[str, Mapping[str, str]]
+    path: Path, rows: Sequence[Mapping[str, Any]], trials: Mapping[str, Mapping[str, str]]
 ) -> Scores:
     found: dict[str, dict[str, float]] = {}
-    rows = given.get("trials")
-    for row in rows if isinstance(rows, list) else []:
-        trial = row.get("trial") if isinstance(row, dict) else None
+    for row in rows:
+        trial, scores = row.get("trial"), row.get("scores")
         names = trials.get(trial) if isinstance(trial, str) else None
-        scores = row.get("scores") if isinstance(row, dict) else None
         tokens = {token for token in names or () if token != "name"}
         if names is None or not isinstance(scores, dict) or set(scores) != tokens:
             raise ValueError(f"{path}: a recording is unknown, or not each version has a score")
@@ -85,16 +74,6 @@ def _scores(
         found[names["name"]] = {names[token]: float(scores[token]) for token in scores}
     if missing := {names["name"] for names in trials.values()} - set(found):
         raise ValueError(f"{path}: has no scores of {sorted(missing)[0]}")
-    return found
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path}: is no JSON") from error
-    if not isinstance(found, dict):
-        raise ValueError(f"{path}: is no JSON of a listening test")
     return found
 
 

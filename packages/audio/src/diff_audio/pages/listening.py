@@ -7,8 +7,6 @@ the reference itself and a low-passed copy of it, the anchor, are hidden among t
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,14 +21,12 @@ from diff_audio.sound.read import BadFile, read
 from diff_audio.sound.resample import resample
 from diff_audio.sound.wave import Array
 from diff_core.files import replacing
-from diff_core.pages import write_page
+from diff_core.pages import blind
 
-__all__ = ["ANCHOR", "KEY", "PAGE", "QUESTION", "REFERENCE", "Item", "write_test"]
+__all__ = ["ANCHOR", "QUESTION", "REFERENCE", "Item", "write_test"]
 
 REFERENCE, ANCHOR = "reference", "anchor"
 """The names of the hidden reference and of the anchor in the key and in the scores."""
-PAGE, KEY = "index.html", "key.json"
-"""The page for listeners, and the file that says which sound is whose, which they do not get."""
 QUESTION = "How good is the quality of each version, compared with the reference?"
 
 _FULL = 0.99  # the highest peak that is written
@@ -82,27 +78,18 @@ def write_test(
     names: dict[str, dict[str, str]] = {}
     for item in items:
         waves, rate = _versions(item, anchor, seconds)
-        tokens = {name: _token(seed, item.name, name) for name in (*waves, "known")}
+        tokens = {name: blind.token(seed, item.name, name) for name in (*waves, "known")}
         for name, wave in (*waves.items(), ("known", waves[REFERENCE])):
             with replacing(sounds / f"{tokens[name]}.flac") as temporary:
                 temporary.write_bytes(flac(wave, rate))
-        trial = _token(seed, item.name, "")
+        trial = blind.token(seed, item.name, "")
         known = tokens.pop("known")
         trials.append({"trial": trial, "reference": known, "sounds": sorted(tokens.values())})
         names[trial] = {"name": item.name, **{token: name for name, token in tokens.items()}}
-    test = hashlib.sha256(json.dumps([trials, names]).encode()).hexdigest()[:12]
-    with replacing(folder / KEY) as temporary:
-        temporary.write_text(json.dumps({"test": test, "trials": names}, indent=1))
-    write_page(
-        folder / "test" / PAGE, __package__ or "diff_audio.pages", "listen.html", title=title,
-        question=question, test=test, trials=trials,
+    return blind.write_test(
+        folder, __package__ or "diff_audio.pages", "listen.html", trials, names, title=title,
+        question=question,
     )  # fmt: skip
-    return test
-
-
-def _token(seed: int, item: str, system: str) -> str:
-    text = json.dumps([seed, item, system])
-    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _versions(

@@ -1,7 +1,8 @@
-"""The first stage: fractions of tissue in cells of 6 mm, of a whole head at once."""
+"""The first stage: fractions of tissue in cells of 12 mm, of a whole head at once."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -16,10 +17,7 @@ from diff_medical.brain.places import START, WAVES, waves
 from diff_medical.brain.stage import Near, Progress, Stage
 from diff_medical.generator.packing import haar, inverse_haar
 
-__all__ = ["FACTOR", "Anatomy"]
-
-FACTOR = 4
-"""Voxels along a side of a cell."""
+__all__ = ["Anatomy"]
 
 START_NOISE, WORDS, SIZE = -1, -2, -3  # streams of a seed
 VENTRICLES = ((1 / 3, 2 / 3), (9 / 28, 3 / 4), (3 / 8, 2 / 3))  # the box that they are in
@@ -27,7 +25,7 @@ FARTHEST = 3.0  # deviations of the words that a network sees
 
 
 class Anatomy(Stage):
-    """Diffuses the Haar subbands of fractions (B, 5, *cells of 4 voxels) of a head.
+    """Diffuses the Haar subbands of fractions (B, 5, *cells of 8 voxels) of a head.
 
     Its words are three numbers: the logarithms of the shares of the grid that are ventricles, all
     cerebrospinal fluid and tissue, in deviations from the mean of the training people. All 0
@@ -40,10 +38,11 @@ class Anatomy(Stage):
     """
 
     count, given, words = 8 * TISSUES, WAVES, 3
+    factor = 8  # voxels along a side of a cell
 
     def __init__(self, network: UNet, grid: Grid, schedule: Edm) -> None:
         super().__init__(network, grid, schedule)
-        self.whole = grid.cells(2 * FACTOR)
+        self.whole = grid.cells(2 * self.factor)
         self.register_buffer("mean", torch.zeros(self.count, *self.whole))
         self.register_buffer("scale", torch.ones(self.count, *self.whole))
         self.register_buffer("words_mean", torch.zeros(self.words))
@@ -109,7 +108,7 @@ class Anatomy(Stage):
         strength: float = 1.0,
         progress: Progress | None = None,
     ) -> Tensor:
-        """Draw fractions (B, 5, *cells of 4 voxels); they may leave 0 to 1 a little.
+        """Draw fractions (B, 5, *cells of 8 voxels); they may leave 0 to 1 a little.
 
         near:     fractions whose relatives are drawn, and `strength` as for `Near`
         """
@@ -135,7 +134,7 @@ def measures(shares: Tensor) -> Tensor:
     shares: fractions (B, 5, *S); the ventricles are the fluid in the middle of the head
     """
     middle = tuple(
-        slice(round(low * n), round(high * n))
+        slice(math.floor(low * n), math.ceil(high * n))
         for (low, high), n in zip(VENTRICLES, shares.shape[2:], strict=True)
     )
     inner = shares[(slice(None), 0, *middle)].mean((1, 2, 3))

@@ -14,7 +14,7 @@ from diff_core.schedule import Edm
 from diff_medical.brain.fractions import head_box, one_hot
 from diff_medical.brain.grid import CLASSES, TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, Shape, waves
-from diff_medical.brain.stage import MEAN, SPREAD, Near, Progress, Stage
+from diff_medical.brain.stage import MEAN, SPREAD, Near, Progress, Put, Stage
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["Appearance"]
@@ -127,6 +127,14 @@ class Appearance(Stage):
             made = self.decode(drawn, part).clamp_min(0) * (part > 0)
             image[(row, *box)] = made[0].cpu()
         return image
+
+    def fill(self, labels: Tensor, cond: Condition, put: Put, seed: int, steps: int) -> Tensor:
+        """Draw scans (1, *S) of labels of a crop, of which a part is known: `put` puts it into an
+        estimate of what is diffused.
+        """
+        cells = [n // 2 for n in labels.shape[1:]]
+        drawn = self.drawn(cells, [seed], steps, cond, stream=START_NOISE, top=TOP, put=put)
+        return self.decode(drawn, labels).clamp_min(0) * (labels > 0)
 
     def _beside(self, like: Tensor) -> Tensor:
         return self.get_buffer("scale").to(like)[:, None, None, None]

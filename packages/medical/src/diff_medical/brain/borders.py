@@ -1,4 +1,4 @@
-"""The third stage: the label of each voxel, given the fractions in cells of two voxels.
+"""The fourth stage: the label of each voxel, given the fractions in cells of two voxels.
 
 A masked diffusion: Sahoo et al., Simple and Effective Masked Diffusion Language Models (2024).
 """
@@ -89,18 +89,39 @@ class Borders(FromLogits):
                 progress((row + 1) / len(seeds))
         return labels
 
+    def fill(
+        self, shares: Tensor, labels: Tensor, hole: Tensor, seed: int, steps: int, start: Shape
+    ) -> Tensor:
+        """Draw the labels (1, *S) in a `hole` of a crop from cell `start`; the others stay.
+
+        shares: fractions (1, 5, *S / 2), guessed where the hole is
+        """
+        channels = self.channels(shares, Keyed([seed])(BLURRING, shares), start)
+        known = torch.where(hole, COUNT, labels.long())
+        with fast(shares.device):
+            return draw_labels(self, Condition(channels=channels), seed, steps, shares, known)
+
 
 def draw_labels(
-    denoiser: CategoricalDenoiser, cond: Condition, seed: int, steps: int, like: Tensor
+    denoiser: CategoricalDenoiser,
+    cond: Condition,
+    seed: int,
+    steps: int,
+    like: Tensor,
+    known: Tensor | None = None,
 ) -> Tensor:
     """Draw one label map (1, *2 S) for fractions `like` (1, 5, *S); any denoiser of six classes.
 
     The share of masks falls as a cosine: Chang et al., MaskGIT: Masked Generative Image
     Transformer (2022), section 3.2.
+
+    known: labels (1, *2 S) that stay, `COUNT` where they are to be drawn; None draws all
     """
     times = [math.cos(math.pi / 2 * k / steps) for k in range(steps)] + [0.0]
     size = [2 * n for n in like.shape[2:]]
     x = torch.full((1, *size), COUNT, dtype=torch.int64, device=like.device)
-    noise = Keyed([seed])
-    grid = torch.tensor(times, dtype=torch.float64)
-    return sample(denoiser, Ancestral(TEMPERATURE), x, grid, noise=noise, cond=cond)
+    x = x if known is None else known.to(x)
+    return sample(
+        denoiser, Ancestral(TEMPERATURE), x, torch.tensor(times, dtype=torch.float64),
+        noise=Keyed([seed]), cond=cond, fixed=None if known is None else x != COUNT,
+    )  # fmt: skip

@@ -27,7 +27,7 @@ TISSUES = len(CLASSES) - 1
 class Grid:
     """The voxels of all heads, which are aligned to a template by a turn, a shift and one scale.
 
-    shape:  voxels to the right, the front and the head; multiples of 8
+    shape:  voxels to the right, the front and the head; multiples of 16
     voxel:  mm, in the mean head
     scale:  size of the mean head in units of the template
     centre: of the grid, mm in the space of the template
@@ -41,8 +41,8 @@ class Grid:
     centre: tuple[float, float, float] = (0.0, -17.0, 6.5)
 
     def __post_init__(self) -> None:
-        if len(self.shape) != 3 or any(n < 8 or n % 8 for n in self.shape):
-            raise ValueError(f"shape is {self.shape}; expected three multiples of 8")
+        if len(self.shape) != 3 or any(n < 16 or n % 16 for n in self.shape):
+            raise ValueError(f"shape is {self.shape}; expected three multiples of 16")
         for name in ("voxel", "scale"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"{name} is {getattr(self, name)}; expected above 0")

@@ -1,4 +1,4 @@
-"""The brain generator: volumes with label maps from the four stages, or from a label map."""
+"""The brain generator: volumes with label maps from the stages, or from a label map."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from diff_core.io import Card
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance, contrast
 from diff_medical.brain.borders import Borders, LabelNetwork
-from diff_medical.brain.folds import Folds
+from diff_medical.brain.folds import Folds, Lobes
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.sampling import BrainSampling
@@ -34,6 +34,7 @@ __all__ = ["NETWORK_TYPES", "REQUEST", "STAGES", "Brain", "BrainGenerator"]
 
 STAGES: dict[str, type[nn.Module]] = {
     "anatomy": Anatomy,
+    "lobes": Lobes,
     "folds": Folds,
     "borders": Borders,
     "appearance": Appearance,
@@ -48,7 +49,7 @@ NETWORK_TYPES: dict[str, type] = {
 """What `diff_core.load(..., types=NETWORK_TYPES)` needs to know to load a stage."""
 
 REQUEST = Request("t1", "brain", "")
-SHARES = {"anatomy": 0.15, "folds": 0.2, "borders": 0.25, "appearance": 0.4}  # of the time
+SHARES = {"anatomy": 0.05, "lobes": 0.1, "folds": 0.2, "borders": 0.25, "appearance": 0.4}  # of the time
 
 
 @dataclass(frozen=True)
@@ -204,13 +205,14 @@ class BrainGenerator:
     ) -> torch.Tensor:
         """(1, X, Y, Z) uint8."""
         anatomy: Any = self._stages["anatomy"]
+        lobes: Any = self._stages["lobes"]
         folds: Any = self._stages["folds"]
         borders: Any = self._stages["borders"]
-        steps, strength, near = sampling.steps, sampling.strength, (None, None)
+        steps, strength, near = sampling.steps, sampling.strength, (None, None, None)
         words = anatomy.asked([seed], sampling.ventricles)
         if source is not None:
             of = source.tensors()[1]
-            near = fractions(of, 4), fractions(of, 2)
+            near = fractions(of, 8), fractions(of, 4), fractions(of, 2)
             asked, words = words, anatomy.measured(near[0])
             if sampling.ventricles is not None:
                 words[:, 0] = asked[:, 0]
@@ -221,9 +223,13 @@ class BrainGenerator:
                     guidance=sampling.guidance, temperature=sampling.temperature,
                     near=near[0], strength=strength, progress=share,
                 )  # fmt: skip
+            with clock.stage("lobes") as share:
+                shares = lobes.sample(
+                    coarse, [seed], steps.lobes, near=near[1], strength=strength, progress=share
+                )
             with clock.stage("folds") as share:
                 shares = folds.sample(
-                    coarse, [seed], steps.folds, near=near[1], strength=strength, progress=share
+                    shares, [seed], steps.folds, near=near[2], strength=strength, progress=share
                 )
             with clock.stage("borders") as share:
                 return borders.sample(shares, [seed], steps.borders, progress=share)

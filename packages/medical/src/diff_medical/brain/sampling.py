@@ -15,6 +15,7 @@ class Steps:
     """Calls of the network of each stage, from 1."""
 
     anatomy: int = 24
+    lobes: int = 16
     folds: int = 10
     borders: int = 4
     appearance: int = 6
@@ -28,9 +29,9 @@ class Steps:
 
 
 QUALITIES = {
-    "draft": Steps(12, 5, 2, 3),
+    "draft": Steps(12, 8, 5, 2, 3),
     "default": Steps(),
-    "best": Steps(48, 20, 8, 12),
+    "best": Steps(48, 32, 20, 8, 12),
 }
 """Steps by a word."""
 

@@ -14,20 +14,28 @@ from diff_core import grid as grids
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser, Preconditioned
 from diff_core.guidance.cfg import Cfg
+from diff_core.guidance.repaint import RePaint
 from diff_core.nn import UNet
 from diff_core.noise import Keyed
-from diff_core.sample import TrigAdams, sample
+from diff_core.sample import Ancestral, Sampler, TrigAdams, sample
 from diff_core.schedule import Edm
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.places import Shape, waves
 
-__all__ = ["Gains", "Near", "Progress", "Stage", "check_channels", "shares_given", "fast"]
+__all__ = [
+    "Gains", "Known", "Near", "Progress", "Put", "Stage", "again", "check_channels", "fast",
+    "shares_given",
+]  # fmt: skip
 
 Progress = Callable[[float], None]
 """Called with the share of a sampling that is done."""
 
-SAMPLER = TrigAdams(order=2, sigma_data=1.0)
+Put = Callable[[Tensor], Tensor]
+"""Puts what is known into an estimate of x_0 (B, count, *S)."""
+
+SAMPLER: Sampler = TrigAdams(order=2, sigma_data=1.0)
 SIGMA_MIN, RHO = 0.03, 5.0  # of the grid of noise levels
+AGAIN = 5
 MEAN, SPREAD = 0.2, 0.35  # of fractions, as networks are given them
 
 
@@ -80,6 +88,32 @@ class Gains(nn.Module):
         return made + gain * x
 
 
+class Known(Denoiser):
+    """A denoiser in whose estimates the part that is known is put in place.
+
+    The null-space step of Wang et al., Zero-Shot Image Restoration Using Denoising Diffusion
+    Null-Space Model (2023), equation 13, for a transform of what is known in parts.
+    """
+
+    def __init__(self, denoiser: Denoiser, put: Put) -> None:
+        super().__init__(denoiser.schedule)
+        self.denoiser, self.put = denoiser, put
+
+    def forward(self, x_t: Tensor, t: Tensor, cond: Condition | None = None) -> Tensor:
+        """`put` of the denoiser's E[x_0 | x_t]."""
+        return self.put(self.denoiser(x_t, t, cond))
+
+
+def again(like: Tensor) -> Sampler:
+    """Return a sampler for `Known` that goes each step `AGAIN` times, so that what is drawn comes
+    to terms with what is known: of what one passage misses of its mean, a fifth is left.
+
+    Lugmayr et al., RePaint: Inpainting using Denoising Diffusion Probabilistic Models (2022),
+    algorithm 1; what is known is put into the estimates, so that the mask of `RePaint` is empty.
+    """
+    return RePaint(like.new_zeros(1), torch.zeros_like(like), Ancestral(), resamplings=AGAIN)
+
+
 class Stage(Preconditioned):
     """E[x_0 | x_t] of one stage: EDM's preconditioning around a U-Net, data of unit variance.
 
@@ -119,6 +153,7 @@ class Stage(Preconditioned):
         top: float | None = None,
         guidance: float = 1.0,
         near: Near | None = None,
+        put: Put | None = None,
         progress: Progress | None = None,
     ) -> Tensor:
         """Return samples (B, count, *shape), float32, one for each seed.
@@ -127,6 +162,7 @@ class Stage(Preconditioned):
         top:    noise level of the start; default: that of the schedule at t = 1
         guidance: weight of classifier-free guidance towards `cond.vector`; 1 for none
         near:   data of which relatives are drawn; None draws from noise
+        put:    of a sample of which a part is known; it takes `AGAIN` times the steps
         """
         device = next(self.parameters()).device
         like = torch.empty(len(seeds), self.count, *shape, device=device)
@@ -143,13 +179,17 @@ class Stage(Preconditioned):
             assert cond.vector is not None
             null = Condition(vector=torch.zeros_like(cond.vector), channels=cond.channels)
             denoiser = Cfg(self, null=null, weight=guidance)
+        sampler, noise = SAMPLER, None
+        if put is not None:
+            denoiser, sampler, noise = Known(denoiser, put), again(x), Keyed(seeds)
 
         def on_step(k: int, _x: Tensor, _x_0: Tensor) -> None:
             if progress:
                 progress((k + 1) / steps)
 
         with fast(device):
-            return sample(denoiser, SAMPLER, x, times, cond=cond, on_step=on_step).float()
+            drawn = sample(denoiser, sampler, x, times, noise=noise, cond=cond, on_step=on_step)
+            return drawn.float()
 
 
 def check_channels(network: UNet, into: int, out: int, given: int, words: int) -> None:

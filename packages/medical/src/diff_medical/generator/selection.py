@@ -8,9 +8,12 @@ from collections.abc import Iterable, Sequence
 from diff_core.io import Card
 from diff_medical.generator.request import Choice
 
-__all__ = ["audit_of", "choose", "honest", "listed", "name_of"]
+__all__ = ["FEWEST", "audit_of", "choose", "honest", "listed", "name_of", "scarce"]
 
 TESTED = "audit samples of "  # and a kind: the number of its samples, where it was tested
+FEWEST = 20
+"""People from whom a kind that comes with the package has to be learned to be offered unasked."""
+
 AUDITED = "audit passed"  # the score, 1 or 0, that a card has after an audit
 
 
@@ -51,6 +54,18 @@ def _nearest(word: str, known: Iterable[str]) -> list[str]:
         return -difflib.SequenceMatcher(None, word, other).ratio(), other
 
     return sorted(known, key=distance)
+
+
+def scarce(kinds: Sequence[Choice]) -> str:
+    """Return one line on the first kind that was learned from few people; "" if there is none."""
+    for kind in kinds:
+        if kind.subjects < FEWEST:
+            people = "person" if kind.subjects == 1 else "people"
+            return (
+                f"{name_of(kind)} was learned from scans of {kind.subjects} {people}, fewer than "
+                f"{FEWEST}"
+            )
+    return ""
 
 
 def name_of(kind: Choice) -> str:

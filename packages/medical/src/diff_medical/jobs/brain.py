@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from diff_medical.brain.sampling import BrainSampling
     from diff_medical.brain.source import Source
 
-__all__ = ["BrainPlan", "make_brains", "mark_of_brain"]
+__all__ = ["BrainPlan", "make_brains", "mark_of_brain", "write_labels_beside"]
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def make_brains(
         )  # fmt: skip
         mark = mark_of_brain(generator, brain, plan)
         if plan.with_labels:
-            _write_labels(labels_beside(path), brain, mark)
+            write_labels_beside(labels_beside(path), brain.labels, brain.scan.affine, mark)
         write(path, brain.scan, mark)
         yield path, brain, mark
 
@@ -91,11 +91,14 @@ def mark_of_brain(generator: BrainGenerator, brain: Brain, plan: BrainPlan) -> M
     return Mark(generator.fingerprint, brain.scan.seed, generator.card.name, conditions, drawn)
 
 
-def _write_labels(path: Path, brain: Brain, mark: Mark) -> None:
+def write_labels_beside(
+    path: Path, labels: NDArray[np.uint8], affine: NDArray[np.float64], mark: Mark
+) -> None:
+    """Write a label map (X, Y, Z) and its sidecar, which is there first; each whole or absent."""
     from diff_medical.brain.grid import CLASSES
     from diff_medical.brain.maps import write_labels
 
     names = {str(number): name for number, name in enumerate(CLASSES)}
     write_json(sidecar_path(path), {**mark.record(), "Labels": names})
     with replacing(path) as partial:
-        write_labels(partial, brain.labels, brain.scan.affine, mark)
+        write_labels(partial, labels, affine, mark)

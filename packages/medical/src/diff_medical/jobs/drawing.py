@@ -6,26 +6,94 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from diff_medical.generator.kinds import Kinds
     from diff_medical.generator.model import Made
+    from diff_medical.generator.request import Choice, Request
     from diff_medical.marks.mark import Mark
 
-__all__ = ["draw", "follow", "is_of_brains", "model", "plan", "settings"]
+__all__ = [
+    "choices_of", "draw", "few", "follow", "is_of_brains", "model", "plan", "requests_of",
+    "settings", "shipped_brains",
+]  # fmt: skip
 
 Scans = Iterator[tuple[Path, "Made", "Mark"]]
 
 
-def is_of_brains(weights: Path | None, modality: Sequence[str], body: str) -> bool:
-    """Return whether the volumes are to be made by a model of brains."""
+def is_of_brains(
+    weights: Path | None, modality: Sequence[str], body: str, *, experimental: bool = False
+) -> bool:
+    """Return whether a model of brains is to make the scans: the one that is named, or the shipped
+    one where it is there and nothing else is asked for.
+    """
     if weights is not None:
         return weights.is_dir()
     if {word.lower() for word in modality} - {"t1"} or body.lower() not in ("", "brain"):
         return False
+    if experimental and not modality and not body:
+        return False
     from diff_medical.weights import brain_paths
 
     return bool(brain_paths())
+
+
+def few(weights: Path | None, *, brains: bool, experimental: bool) -> Literal["", "say", "refuse"]:
+    """Return what is to be done about kinds that are learned from few people.
+
+    A model of one's own makes all that it knows. So does the package while no model of it is
+    learned from more people, and says so.
+    """
+    from diff_medical.weights import brain_paths
+
+    if weights is not None or brains or experimental:
+        return ""
+    return "refuse" if brain_paths() else "say"
+
+
+def shipped_brains() -> Kinds | None:
+    """Return the kinds of the shipped model of brains; None where there is none."""
+    from diff_core.io import read_card
+    from diff_medical.generator.kinds import Kinds
+    from diff_medical.weights import brain_paths
+
+    return Kinds.of(read_card(paths[0])) if (paths := brain_paths()) else None
+
+
+def choices_of(kinds: Kinds, *, brains: bool, volume: bool) -> list[Choice]:
+    """Return the kinds that a model makes: of brains volumes, or slices of all planes."""
+    found = list(kinds.choices)
+    if not brains or volume:
+        return found
+    from diff_medical.generator.request import PLANES
+
+    return [replace(kind, plane=plane) for kind in found for plane in PLANES]
+
+
+def requests_of(
+    generator: Any,
+    kinds: Sequence[Choice],
+    number: int,
+    position: float | None,
+    *,
+    turning: int | None = None,
+    per_brain: int = 1,
+) -> list[Request]:
+    """Return the requests for `number` scans, which take the kinds in turn.
+
+    turning: the first seed of slices of brains that take all planes in turn, by their seed
+    """
+    found: list[Request] = []
+    for i in range(number):
+        request = generator.kinds.request(kinds[i % len(kinds)])
+        if turning is not None:
+            from diff_medical.brain.slices import plane_of
+
+            plane = plane_of(turning + i // per_brain, i % per_brain)
+            request = replace(request, plane=plane)
+        found.append(replace(request, position=position))
+    return found
 
 
 def settings(
@@ -43,7 +111,7 @@ def settings(
 
     steps = QUALITIES[quality]
     if each := drawing.pop("steps", None):
-        steps = Steps(each, each, each, each)
+        steps = Steps(*[each] * 5)
     size: float | None = None
     if ventricles:
         try:
@@ -69,9 +137,31 @@ def model(weights: Path | None, volume: bool, brains: bool, device: str) -> Any:
 
 
 def plan(
-    brains: bool, requests: Any, sampling: Any, output: Path, *, dicom: bool, with_labels: bool
+    brains: bool,
+    requests: Any,
+    sampling: Any,
+    output: Path,
+    *,
+    dicom: bool,
+    with_labels: bool,
+    per_brain: int | None = None,
+    filled: Path | None = None,
 ) -> Any:
-    """Return a `Plan` or a `BrainPlan`."""
+    """Return a `Plan`, a `BrainPlan`, with `per_brain` a `SlicePlan`, or a `FillPlan` for a scan
+    that is to be `filled`.
+    """
+    if filled is not None:
+        from diff_medical.jobs.fill import FillPlan
+        from diff_medical.scan.kinds import SCANS
+
+        stem = SCANS.split(filled.name)[0] if SCANS.matches(filled) else filled.name
+        return FillPlan(requests, sampling, output, with_labels=with_labels, stem=stem)
+    if brains and per_brain is not None:
+        from diff_medical.jobs.brain_slices import SlicePlan
+
+        return SlicePlan(
+            requests, sampling, output, dicom, with_labels=with_labels, per_brain=per_brain
+        )
     if brains:
         from diff_medical.jobs.brain import BrainPlan
 
@@ -82,17 +172,27 @@ def plan(
 
 
 def follow(
-    plan: Any, generator: Any, *, brains: bool, labels: Path | None, source: Path | None
+    plan: Any,
+    generator: Any,
+    *,
+    brains: bool,
+    labels: Path | None,
+    source: Path | None,
+    mask: Path | None = None,
 ) -> Any:
-    """Return the plan for scans of a label map, or relatives of a scan.
+    """Return the plan for scans of a label map, relatives of a scan, or a scan with a hole.
 
     Raises ValueError, one line, for a file that cannot be used.
     """
+    if source is not None and mask is not None:
+        from diff_medical.jobs.fill import read_holed
+
+        return replace(plan, holed=read_holed(source, mask, generator.stage("lobes")))
     if source is not None:
         from diff_medical.brain.preparation.mean_head import read_source
 
         try:
-            return replace(plan, source=read_source(source, generator.stage("anatomy")))
+            return replace(plan, source=read_source(source, generator.stage("lobes")))
         except ValueError as error:
             raise ValueError(f"{source}: {error}") from error
     if labels is None:
@@ -121,7 +221,23 @@ def draw(
         yield from make(generator, plan, progress)
         return
     from diff_medical.jobs.brain import make_brains
+    from diff_medical.jobs.brain_slices import SlicePlan, make_slices
 
+    if getattr(plan, "holed", None) is not None:
+        from diff_medical.jobs.fill import make_fillings
+
+        for path, made, mark, seconds in make_fillings(generator, plan, progress):
+            spent.update({"filling": seconds})
+            yield path, made, mark
+        return
+    if isinstance(plan, SlicePlan):
+        last: object = None
+        for path, brain, made, mark in make_slices(generator, plan, progress):
+            if brain is not last:
+                spent.update(brain.seconds)
+            last = brain
+            yield path, made, mark
+        return
     for path, brain, mark in make_brains(generator, plan, progress):
         spent.update(brain.seconds)
         yield path, brain.scan, mark

@@ -154,8 +154,8 @@ def _title(made: Sequence[Made], kinds: list[str]) -> str:
 
 def _subtitle(made: Sequence[Made], mark: Mark) -> str:
     seeds = f"seed {mark.seed}"
-    if mark.count > 1:
-        seeds = f"seeds {mark.seed} to {mark.seed + mark.count - 1}"
+    if made[-1].seed != mark.seed:
+        seeds = f"seeds {mark.seed} to {made[-1].seed}"
     planes = {one.request.plane for one in made}
     ends = ENDS.get(next(iter(planes)), "") if len(planes) == 1 else ""
     steps = f"{mark.sampling['steps']} steps" if "steps" in mark.sampling else ""

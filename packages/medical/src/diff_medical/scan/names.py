@@ -22,8 +22,10 @@ def is_label_map(path: Path) -> bool:
 
 
 def labels_beside(scan: Path) -> Path:
-    """Return the place of the label map of a scan, a NIfTI file, also beside a DICOM series."""
-    name = SCANS.split(scan.name)[0] if SCANS.matches(scan) else scan.name
+    """Return the place of the label map of a scan, a NIfTI file, also beside a DICOM series or a
+    DICOM file.
+    """
+    name = SCANS.split(scan.name)[0] if SCANS.matches(scan) else scan.name.removesuffix(".dcm")
     return scan.with_name(f"{name}{LABELS}.nii.gz")
 
 

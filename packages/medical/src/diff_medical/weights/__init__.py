@@ -13,7 +13,7 @@ __all__ = ["BRAIN", "FOLDER", "brain_paths", "fingerprint_of", "path_of"]
 FOLDER = Path(__file__).parent
 """The folder of the checkpoints."""
 
-BRAIN = ("anatomy", "folds", "borders", "appearance")
+BRAIN = ("anatomy", "lobes", "folds", "borders", "appearance")
 """The stages of the generator of brains, each a file of its own."""
 
 

@@ -22,7 +22,7 @@ from diff_medical.brain.preparation.tissue import label
 from diff_medical.data.studies import CorpusError, Row, find_study
 from diff_medical.scan.kinds import SCANS
 
-__all__ = ["Prepared", "Preparation", "prepare"]
+__all__ = ["Person", "Preparation", "Prepared", "prepare"]
 
 BRIGHTEST = 1.6  # of white matter's level
 VALIDATION = 0.12  # share of people, where the folder does not say
@@ -37,6 +37,22 @@ class Prepared:
     aligned: Aligned
     image: NDArray[np.float32]
     labels: NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Person:
+    """A scan on the grid.
+
+    aligned: its place
+    image:   (X, Y, Z) without shading, white matter 1
+    labels:  (X, Y, Z) uint8, `grid.CLASSES`
+    gain:    (X, Y, Z) units of the scan in one of the image: level and shading
+    """
+
+    aligned: Aligned
+    image: NDArray[np.float32]
+    labels: NDArray[np.uint8]
+    gain: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -74,19 +90,28 @@ class Preparation:
         with _named(atlas):
             return cls(grid, aligner, Atlas.on(placed, *read_upright(atlas), grid, regions))
 
-    def person(self, path: Path) -> tuple[Aligned, NDArray[np.float32], NDArray[np.uint8]]:
-        """Return the place, the scan on the grid, white matter 1, and the labels of a scan.
+    def person(self, path: Path) -> Person:
+        """Return a scan in a file, as `placed` does.
 
         Raises ValueError for a scan that cannot be used.
         """
-        values, affine = read_upright(path)
+        return self.placed(*read_upright(path))
+
+    def placed(self, values: NDArray[np.float32], affine: NDArray[np.float64]) -> Person:
+        """Return the place of a scan (X, Y, Z) in RAS order, the scan on the grid, and its labels.
+
+        Raises ValueError for a scan that cannot be used.
+        """
         aligned = self.template.align(values, affine)
         image = on_grid(values, affine, aligned.matrix, self.grid)
-        image = image / white_level(image[image > 0.05 * image.max()])
-        image = image / shading(image.clip(0, 2.5))
-        image = image / white_level(image[image > 0.1])
-        image = image.clip(0, BRIGHTEST).astype(np.float32)
-        return aligned, image, label(image, self.atlas)
+        level = white_level(image[image > 0.05 * image.max()])
+        image = image / level
+        shade = shading(image.clip(0, 2.5))
+        image = image / shade
+        rest = white_level(image[image > 0.1])
+        image = (image / rest).clip(0, BRIGHTEST).astype(np.float32)
+        gain = (level * rest * shade).astype(np.float32)
+        return Person(aligned, image, label(image, self.atlas), gain)
 
 
 def prepare(
@@ -122,19 +147,19 @@ def prepare(
     for row in rows:
         name = _name(row.path, names)
         try:
-            aligned, image, labels = preparation.person(row.path)
+            person = preparation.person(row.path)
         except (ValueError, np.linalg.LinAlgError) as error:
             failed(row.path, error)
             continue
-        affine = preparation.grid.in_head(aligned.scale / preparation.grid.scale)
+        affine = preparation.grid.in_head(person.aligned.scale / preparation.grid.scale)
         files = {"file": f"{name}_T1w.nii.gz", "labels": f"{name}_dseg.nii.gz"}
         with replacing(out / files["file"]) as partial:
-            write_scan(partial, image, affine)
+            write_scan(partial, person.image, affine)
         with replacing(out / files["labels"]) as partial:
-            write_labels(partial, labels, affine, None)
+            write_labels(partial, person.labels, affine, None)
         said = {"split": row.split, "subject": row.subject or name}
         lines.append(json.dumps({**files, **said, "licence": row.licence or licence}))
-        yield Prepared(name, row, aligned, image, labels)
+        yield Prepared(name, row, person.aligned, person.image, person.labels)
     if not lines:
         raise CorpusError(f"{data}: none of {len(rows)} scans can be used")
     with replacing(out / MANIFEST) as partial:

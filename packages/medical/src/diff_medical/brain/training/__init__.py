@@ -1,1 +1,1 @@
-"""The training of the four stages of the brain generator."""
+"""The training of the five stages of the brain generator."""

@@ -18,13 +18,13 @@ from diff_core.train import Denoising, Job, TrainConfig, edm_weight, log_normal
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance
 from diff_medical.brain.borders import COUNT, Borders, LabelNetwork
-from diff_medical.brain.folds import Folds
+from diff_medical.brain.folds import Finer, Folds, Lobes
 from diff_medical.brain.grid import CLASSES, TISSUES, Grid
 from diff_medical.brain.people import People, read_grid, read_people
 from diff_medical.brain.places import WAVES
 from diff_medical.brain.training.augment import Augmentation
 from diff_medical.brain.training.preview import Preview, preview
-from diff_medical.brain.training.samples import AnatomySamples, Crops, CropSamples, collate
+from diff_medical.brain.training.samples import HeadSamples, Crops, CropSamples, collate
 from diff_medical.brain.training.statistics import fit
 from diff_medical.data.studies import CorpusError
 
@@ -33,15 +33,18 @@ if TYPE_CHECKING:
 
 __all__ = ["Network", "Noise", "Recipe", "build", "make_card", "make_stage"]
 
-GAUSSIAN: dict[str, type[Anatomy | Folds | Appearance]] = {
+GAUSSIAN: dict[str, type[Anatomy | Finer | Appearance]] = {
     "anatomy": Anatomy,
+    "lobes": Lobes,
     "folds": Folds,
     "appearance": Appearance,
 }
+HEADS = ("anatomy", "lobes")  # the stages that see whole heads
 JUDGED = 2**40  # first of the items that no step trains on
 BATCHES = 4  # of a validation, of each split
 PURPOSES = {
-    "anatomy": "Fractions of tissue in cells of 6 mm of a whole head",
+    "anatomy": "Fractions of tissue in cells of 12 mm of a whole head",
+    "lobes": "Fractions of tissue in cells of 6 mm, given those of 12 mm",
     "folds": "Fractions of tissue in cells of 3 mm, given those of 6 mm",
     "borders": "Label maps of 1.5 mm, given fractions of tissue in cells of 3 mm",
     "appearance": "T1 scans of 1.5 mm, given label maps",
@@ -85,12 +88,12 @@ class Noise:
 class Recipe:
     """Every number of a run.
 
-    crops: of all stages but the anatomy
+    crops: of the stages after the lobes
     drop:  share of items without words: anatomy and appearance
     """
 
     train: TrainConfig
-    stage: Literal["anatomy", "folds", "borders", "appearance"] = "anatomy"
+    stage: Literal["anatomy", "lobes", "folds", "borders", "appearance"] = "anatomy"
     network: Network = field(default_factory=Network)
     noise: Noise = field(default_factory=Noise)
     crops: Crops = field(default_factory=Crops)
@@ -142,7 +145,7 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
             f"{recipe.stage}: {len(people)} people, {len(held)} held out, voxels of "
             f"{grid.voxel:g} mm",
         ),
-        collate=None if recipe.stage == "anatomy" else collate,
+        collate=None if recipe.stage in HEADS else collate,
         dtype=torch.float16,
     )  # fmt: skip
 
@@ -164,17 +167,17 @@ def _objective(recipe: Recipe) -> Callable[..., Tensor]:
     return Denoising(edm_weight(1.0), t_min=1e-5, times=times)
 
 
-def _samples(recipe: Recipe, stage: Any, people: People) -> AnatomySamples | CropSamples:
+def _samples(recipe: Recipe, stage: Any, people: People) -> HeadSamples | CropSamples:
     seed, batch = recipe.train.seed, recipe.train.batch_size
-    if recipe.stage == "anatomy":
-        return AnatomySamples(stage, people, recipe.augment, recipe.drop, seed)
+    if recipe.stage in HEADS:
+        return HeadSamples(stage, people, recipe.augment, recipe.drop, seed)
     return CropSamples(stage, people, recipe.augment, recipe.crops, batch, recipe.drop, seed)
 
 
 def _loss(
     average: Any,
     objective: Callable[..., Tensor],
-    samples: AnatomySamples | CropSamples,
+    samples: HeadSamples | CropSamples,
     recipe: Recipe,
 ) -> float:
     """The mean over the same few batches, of people that are changed as in training."""

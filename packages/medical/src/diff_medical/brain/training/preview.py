@@ -14,11 +14,10 @@ from torch import Tensor
 
 from diff_core.evaluate import energy_distance
 from diff_core.files import replacing
-from diff_medical.brain import anatomy
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance
 from diff_medical.brain.borders import Borders
-from diff_medical.brain.folds import Folds
+from diff_medical.brain.folds import Finer, Folds, Lobes
 from diff_medical.brain.fractions import fractions, one_hot, simplex
 from diff_medical.brain.people import People
 from diff_medical.brain.training.augment import mirrored
@@ -66,7 +65,7 @@ def preview(
         return {}
     shown = min(settings.heads, len(held))
     makers: dict[type, Callable[..., tuple[list[Row], dict[str, float]]]] = {
-        Anatomy: _anatomy, Folds: _folds, Borders: _borders, Appearance: _appearance,
+        Anatomy: _anatomy, Lobes: _finer, Folds: _finer, Borders: _borders, Appearance: _appearance,
     }  # fmt: skip
     with torch.no_grad():
         rows, scores = makers[type(stage)](stage, people, held, settings, shown)
@@ -82,8 +81,8 @@ def _anatomy(
     sample distance: the energy distance of samples to held-out people; of two of each or more
     """
     made = stage.sample(list(range(settings.heads)), settings.steps)
-    real = fractions(held.labels[:shown], anatomy.FACTOR)
-    known = torch.cat([fractions(one[None], anatomy.FACTOR) for one in people.labels])
+    real = fractions(held.labels[:shown], stage.factor)
+    known = torch.cat([fractions(one[None], stage.factor) for one in people.labels])
     known = torch.cat([known, mirrored(known)])
     scores = {
         "nearest": _nearest(made, known),
@@ -95,12 +94,12 @@ def _anatomy(
     return [[_colour(one) for one in simplex(made)], [_colour(one) for one in real]], scores
 
 
-def _folds(
-    stage: Folds, people: People, held: People, settings: Preview, shown: int
+def _finer(
+    stage: Finer, people: People, held: People, settings: Preview, shown: int
 ) -> tuple[list[Row], dict[str, float]]:
     labels = held.labels[:shown]
-    real = fractions(labels, 2)
-    made = stage.sample(fractions(labels, 4), list(range(shown)), settings.steps)
+    real = fractions(labels, stage.factor)
+    made = stage.sample(fractions(labels, 2 * stage.factor), list(range(shown)), settings.steps)
     scores = {"error": float((made - real).square().mean().sqrt())}
     scores |= _spectra(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1))
     return [[_colour(one) for one in made], [_colour(one) for one in real]], scores

@@ -12,17 +12,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import default_collate
 
-from diff_medical.brain import anatomy
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance
 from diff_medical.brain.borders import Borders
-from diff_medical.brain.folds import Folds
+from diff_medical.brain.folds import Finer, Folds, Lobes
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.people import People
 from diff_medical.brain.places import START, Shape, coordinates
 from diff_medical.brain.training.augment import Augmentation, bent, joined, mirrored
 
-__all__ = ["AnatomySamples", "CropSamples", "Crops", "collate"]
+__all__ = ["CropSamples", "Crops", "HeadSamples", "collate"]
 
 EIGHTH = 8
 """Small crops that cost as much as one of twice their side."""
@@ -34,7 +33,7 @@ Item = dict[str, Tensor]
 
 @dataclass(frozen=True)
 class Crops:
-    """The pieces of heads that the stages after the anatomy are trained on.
+    """The pieces of heads that the stages after the lobes are trained on.
 
     side:  of a crop, cells of the stage
     wide:  share of batches of crops of twice the side, an eighth as many, so that the network also
@@ -57,10 +56,13 @@ class Crops:
 
 
 @dataclass(frozen=True)
-class AnatomySamples:
-    """Whole heads: `x_0`, the words `vector` (0 in the share `drop` of items) and `channels`."""
+class HeadSamples:
+    """Whole heads: `x_0`, `channels`, and for the anatomy the words `vector`.
 
-    stage: Anatomy
+    The words are 0 in the share `drop` of items.
+    """
+
+    stage: Anatomy | Lobes
     people: People
     augmentation: Augmentation
     drop: float
@@ -68,8 +70,8 @@ class AnatomySamples:
 
     @cached_property
     def _shares(self) -> Tensor:
-        """(N, 5, *cells of 2 voxels), from which bent ones of 4 are made."""
-        each = [fractions(labels[None], 2).half() for labels in self.people.labels]
+        """(N, 5, *cells of half the side), from which bent ones are made."""
+        each = [fractions(labels[None], self.stage.factor // 2).half() for labels in self.people.labels]
         return torch.cat(each)
 
     def name(self, index: int) -> str:
@@ -92,16 +94,14 @@ class AnatomySamples:
             x, y, z = shares.shape[2:]
             places = bent(coordinates(START, (x, y, z), (x, y, z)), change.bend, generator)
             shares = F.grid_sample(shares, places, align_corners=False)
-        item = self.whole(F.avg_pool3d(shares, anatomy.FACTOR // 2))
-        return item | {"vector": item["vector"] * (chances[4] >= self.drop)}
-
-    def whole(self, shares: Tensor) -> Item:
-        """The item of fractions (1, 5, *cells of 4 voxels)."""
+        shares, stage = F.avg_pool3d(shares, 2), self.stage
         with torch.no_grad():
+            if isinstance(stage, Lobes):
+                return _refined(stage, shares, START, generator)
             return {
-                "x_0": self.stage.encode(shares)[0],
-                "vector": self.stage.measured(shares)[0],
-                "channels": self.stage.position(1)[0],
+                "x_0": stage.encode(shares)[0],
+                "vector": stage.measured(shares)[0] * (chances[4] >= self.drop),
+                "channels": stage.position(1)[0],
             }
 
 
@@ -117,7 +117,7 @@ class _Crop:
 
 @dataclass(frozen=True)
 class CropSamples:
-    """Crops of heads for one of the stages after the anatomy.
+    """Crops of heads for one of the stages after the lobes.
 
     batch: items of a batch: all crops of one are of one size
     drop:  share of items without words (appearance)
@@ -202,13 +202,12 @@ class CropSamples:
                     "vector": words * said,
                 }
             if isinstance(stage, Borders):
-                x_0, coarse = labels[0].long(), fractions(labels, 2)
-            else:
-                labels = self._bent(labels, crop, generator)
-                coarse, diffused = stage.encode(fractions(labels, 2))
-                x_0 = diffused[0]
-            noise = torch.randn(coarse.shape, generator=generator)
-            return {"x_0": x_0, "channels": stage.channels(coarse, noise, start)[0]}
+                coarse = fractions(labels, 2)
+                noise = torch.randn(coarse.shape, generator=generator)
+                channels = stage.channels(coarse, noise, start)[0]
+                return {"x_0": labels[0].long(), "channels": channels}
+            labels = self._bent(labels, crop, generator)
+            return _refined(stage, fractions(labels, 2), start, generator)
 
     def _bent(self, labels: Tensor, crop: _Crop, generator: torch.Generator) -> Tensor:
         """The crop of a bent head, read in the crop alone; the labels as they are for some."""
@@ -235,6 +234,13 @@ def collate(items: Sequence[Item]) -> Item:
             "more: a larger batch_size, fewer parts, or crops.wide=0"
         )
     return default_collate(held)
+
+
+def _refined(stage: Finer, shares: Tensor, start: Shape, generator: torch.Generator) -> Item:
+    """The item of fractions (1, 5, *fine cells) of a crop from the coarse cell `start`."""
+    coarse, x_0 = stage.encode(shares)
+    noise = torch.randn(coarse.shape, generator=generator)
+    return {"x_0": x_0[0], "channels": stage.channels(coarse, noise, start)[0]}
 
 
 def _generator(seed: int, index: int) -> torch.Generator:

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 from diff_medical.brain.anatomy import Anatomy, measures
 from diff_medical.brain.appearance import Appearance, residual
 from diff_medical.brain.borders import Borders
-from diff_medical.brain.folds import Folds
+from diff_medical.brain.folds import Finer, Lobes
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.grid import TISSUES
 from diff_medical.brain.people import People
@@ -22,13 +22,17 @@ FITTED = 24  # people from which the scales of subbands are taken
 WORDS_LEAST = 0.01
 
 
-def fit(stage: Anatomy | Folds | Borders | Appearance, people: People) -> None:
+def fit(stage: Anatomy | Finer | Borders | Appearance, people: People) -> None:
     """Give a stage the statistics of people."""
     if isinstance(stage, Anatomy):
         _fit_anatomy(stage, people)
-    elif isinstance(stage, Folds):
+    elif isinstance(stage, Finer):
         stage.keep(scale=torch.ones(stage.count))
-        x = torch.cat([stage.encode(fractions(one[None], 2))[1] for one in _some(people.labels)])
+        shares = torch.cat([fractions(one[None], stage.factor) for one in _some(people.labels)])
+        if isinstance(stage, Lobes):
+            whole = [fractions(one[None], stage.factor)[0] for one in people.labels]
+            stage.keep(mean=torch.stack(whole).mean(0))
+        x = stage.encode(shares)[1]
         free = (x != 0).sum((0, 2, 3, 4)).clamp_min(1)
         stage.keep(scale=(x.square().sum((0, 2, 3, 4)) / free).sqrt().clamp_min(1e-4))
     elif isinstance(stage, Appearance):
@@ -45,8 +49,8 @@ def _fit_anatomy(stage: Anatomy, people: People) -> None:
     What varies most comes first when noise is removed: the coarse subbands, and the places where
     people differ.
     """
-    # cells of 2 voxels are kept as training reads them, in half precision
-    fine = torch.cat([fractions(one[None], 2).half() for one in people.labels])
+    # cells of half the side are kept as training reads them, in half precision
+    fine = torch.cat([fractions(one[None], stage.factor // 2).half() for one in people.labels])
     shares = F.avg_pool3d(torch.cat([fine, mirrored(fine)]).float(), 2)
     bands = haar(shares, 3, 1)
     mean = bands.mean(0)

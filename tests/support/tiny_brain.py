@@ -89,7 +89,9 @@ def stage(name: str, *, silent: bool = False, grid: Grid = GRID) -> Any:
                     vector_dim=words, cond_channels=given)  # fmt: skip
 
     torch.manual_seed(0)
-    kinds: dict[str, Any] = {"anatomy": Anatomy, "lobes": Lobes, "folds": Folds, "appearance": Appearance}
+    kinds: dict[str, Any] = {
+        "anatomy": Anatomy, "lobes": Lobes, "folds": Folds, "appearance": Appearance,
+    }  # fmt: skip
     if name == "borders":
         made: Any = Borders(LabelNetwork(unet(56, 48, 17, 0)), grid)
     else:

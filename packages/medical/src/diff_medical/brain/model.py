@@ -49,7 +49,8 @@ NETWORK_TYPES: dict[str, type] = {
 """What `diff_core.load(..., types=NETWORK_TYPES)` needs to know to load a stage."""
 
 REQUEST = Request("t1", "brain", "")
-SHARES = {"anatomy": 0.05, "lobes": 0.1, "folds": 0.2, "borders": 0.25, "appearance": 0.4}  # of the time
+# of the time
+SHARES = {"anatomy": 0.05, "lobes": 0.1, "folds": 0.2, "borders": 0.25, "appearance": 0.4}
 
 
 @dataclass(frozen=True)

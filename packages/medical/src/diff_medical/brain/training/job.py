@@ -24,7 +24,7 @@ from diff_medical.brain.people import People, read_grid, read_people
 from diff_medical.brain.places import WAVES
 from diff_medical.brain.training.augment import Augmentation
 from diff_medical.brain.training.preview import Preview, preview
-from diff_medical.brain.training.samples import HeadSamples, Crops, CropSamples, collate
+from diff_medical.brain.training.samples import Crops, CropSamples, HeadSamples, collate
 from diff_medical.brain.training.statistics import fit
 from diff_medical.data.studies import CorpusError
 

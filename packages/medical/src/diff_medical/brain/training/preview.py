@@ -65,7 +65,8 @@ def preview(
         return {}
     shown = min(settings.heads, len(held))
     makers: dict[type, Callable[..., tuple[list[Row], dict[str, float]]]] = {
-        Anatomy: _anatomy, Lobes: _finer, Folds: _finer, Borders: _borders, Appearance: _appearance,
+        Anatomy: _anatomy, Lobes: _finer, Folds: _finer, Borders: _borders,
+        Appearance: _appearance,
     }  # fmt: skip
     with torch.no_grad():
         rows, scores = makers[type(stage)](stage, people, held, settings, shown)

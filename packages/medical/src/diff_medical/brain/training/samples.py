@@ -71,8 +71,8 @@ class HeadSamples:
     @cached_property
     def _shares(self) -> Tensor:
         """(N, 5, *cells of half the side), from which bent ones are made."""
-        each = [fractions(labels[None], self.stage.factor // 2).half() for labels in self.people.labels]
-        return torch.cat(each)
+        half = self.stage.factor // 2
+        return torch.cat([fractions(one[None], half).half() for one in self.people.labels])
 
     def name(self, index: int) -> str:
         """Return the name of a person of the item."""

@@ -174,7 +174,7 @@ def _back(holed: Holed, image: Array) -> Array:
     from scipy.ndimage import binary_dilation, map_coordinates
 
     volume, hole = holed.scan.volume(), holed.hole
-    near = np.asarray(binary_dilation(hole, iterations=RING))
+    near: NDArray[np.bool_] = np.asarray(binary_dilation(hole, iterations=RING), bool)
     at = np.linalg.inv(holed.affine) @ holed.scan.image.affine
     places = np.argwhere(near) @ at[:3, :3].T + at[:3, 3]
     drawn = np.zeros(volume.shape, np.float32)

@@ -15,7 +15,17 @@ from numpy.typing import NDArray
 
 from diff_medical.enhancer.bounds import BOUND
 from diff_medical.enhancer.checks import SUSPICIOUS
-from diff_medical.pages.page import Card, Mood, Page, Part, image, montage, slider, write_page
+from diff_medical.pages.page import (
+    Card,
+    Mood,
+    Page,
+    Part,
+    image,
+    montage,
+    slider,
+    write_page,
+    write_thumbnail,
+)
 from diff_medical.scan.sections import Section, colour_limit, flat, grey_levels, sections
 from diff_medical.scan.spacing import Spacing
 
@@ -38,8 +48,13 @@ def write_report(
     spacing: Spacing,
     affine: NDArray[np.floating],
     outcome: Outcome,
+    *,
+    thumbnail: Path | None = None,
 ) -> None:
-    """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all."""
+    """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all.
+
+    thumbnail: a file for a small picture of the scan before and after (JPEG)
+    """
     volumes = [before, result.volume]
     if result.uncertainty is not None and result.uncertainty.any():
         volumes.append(result.uncertainty)
@@ -85,6 +100,8 @@ def write_report(
         foot=foot,
     )
     write_page(path, Path(outcome.input).name, page)
+    if thumbnail is not None:
+        write_thumbnail(thumbnail, planes[0], low, high)
 
 
 def _as_it_was(planes: Sequence[Section], low: float, high: float, unit: str) -> Part:

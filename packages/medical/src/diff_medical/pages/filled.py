@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_medical.pages.browse import browse
 from diff_medical.pages.page import Card, Page, Part, image, slider, write_page, write_thumbnail
 from diff_medical.restore.inpaint import Inpainted
 from diff_medical.restore.outcome import Restored
@@ -73,6 +74,14 @@ def write_report(
         notes=outcome.notes,
         parts=parts,
         facts=list(_facts(outcome)),
+        browse=browse(
+            {"Before": before, "After": filled.volume},
+            spacing,
+            affine,
+            (low, high),
+            filled.modality,
+            filled.noise.sigma,
+        ),
         foot="Planes go through what was filled, the patient's left on the left.",
     )
     write_page(path, Path(outcome.input).name, page)

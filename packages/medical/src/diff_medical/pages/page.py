@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -98,6 +98,7 @@ class Page:
     verdict:   one sentence, and its mood
     facts:     rows of the last table
     foot:      what a reader should know of this kind of page
+    browse:    volumes to scroll through (`diff_medical.pages.browse`)
     """
 
     what: str
@@ -111,6 +112,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     foot: str
     strips: Sequence[Strip] = ()
+    browse: dict[str, Any] | None = None
 
 
 def write_page(path: Path, title: str, page: Page) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -15,6 +16,7 @@ from diff_audio.sound.delivery import Delivery
 from diff_audio.sound.names import PRODUCTS, TAG, check_output, sound_files, written_name
 from diff_audio.sound.remarks import CUT_OFF, pace
 from diff_core.command import App, Failures, Job, options, process, require_new, run, usage, use
+from diff_core.command.reports import Reports
 from diff_core.progress import Progress
 
 if TYPE_CHECKING:
@@ -145,8 +147,9 @@ Confidence = Annotated[
 Report = Annotated[
     Path | None,
     typer.Option(
-        metavar="HTML",
-        help="Write a page to hear and see the recording before, after, and the removed part.",
+        metavar="HTML|FOLDER",
+        help="Write a page to hear and see the recording before, after, and the removed part; "
+        "for several, a folder with a page for each and an index.",
         rich_help_panel=REPORTS,
     ),
 ]
@@ -237,6 +240,8 @@ def denoise(
     with usage():
         beside.check(len(jobs))
     job = jobs[0] if len(jobs) == 1 else None
+    pages = Reports(report, jobs, output, title="Denoised recordings")
+    beside = replace(beside, report=pages.page_alone) if reference is None else beside
     require_new(*beside.files.values(), overwrite=overwrite, job=job)
     if not jobs:
         return failures.finish(len(failures.names))
@@ -258,18 +263,24 @@ def denoise(
         _foretell(model, jobs, settings, failures, skip_existing=skip_existing)
 
     def do(job: Job, advance: Progress) -> Outcome:
-        tracks = beside.prepare()
+        page, thumbnail = pages.files(job)
+        files = replace(beside, report=page)
+        tracks = files.prepare()
         outcome = denoise_file(
             model, job.source, job.target, settings, delivery=delivery, overwrite=overwrite,
             nan_to_zero=nan_to_zero, keep_noise=keep_noise,
             on_part=tracks.add if tracks else None, on_progress=advance,
         )  # fmt: skip
-        beside.write(outcome, tracks, settings)
+        files.write(outcome, tracks, settings, thumbnail)
+        if report is not None and tracks is not None:
+            from diff_audio.pages.numbers import numbers
+
+            pages.describe(job, numbers(outcome, tracks))
         return outcome
 
     return process(
         jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
-        skip_existing=skip_existing, shard=shard, summary=summary,
+        skip_existing=skip_existing, shard=shard, summary=summary, reports=pages,
     )  # fmt: skip
 
 

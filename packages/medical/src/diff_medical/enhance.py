@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
+from diff_core.command.reports import Reports
 from diff_core.lines import print_line
 from diff_core.progress import Progress
 from diff_medical.enhancer.settings import Settings
@@ -17,8 +18,9 @@ from diff_medical.jobs.bids_app import BidsApp, bids_app
 from diff_medical.jobs.choice import distinct, magnitudes
 from diff_medical.jobs.inputs import find_inputs, plan_series
 from diff_medical.jobs.options import alone, are_scans, level
+from diff_medical.jobs.products import Products
 from diff_medical.restore.outcome import Profile, Restored, Wish
-from diff_medical.scan.bids import is_derivative, named
+from diff_medical.scan.bids import is_derivative, named, people
 from diff_medical.scan.kinds import SCANS, is_alone, single
 from diff_medical.scan.names import TAGS
 from diff_medical.slices.passes import Passes, Quality
@@ -206,7 +208,12 @@ def enhance(
     ] = None,
     report: Annotated[
         Path | None,
-        typer.Option(help="Write a page on the result (HTML, one file).", rich_help_panel=OUTPUTS),
+        typer.Option(
+            metavar="HTML|FOLDER",
+            help="Write a page on the result; for several scans, a folder with a page for each "
+            "and an index.",
+            rich_help_panel=OUTPUTS,
+        ),
     ] = None,
     picture: Annotated[
         Path | None,
@@ -247,10 +254,9 @@ def enhance(
     """
     del version
     value, percent, sigma_map = level(sigma)
-    if overwrite and skip_existing:
-        raise typer.BadParameter("--overwrite and --skip-existing exclude each other")
-    if nan_to_zero and keep_nan:
-        raise typer.BadParameter("--nan-to-zero and --keep-nan exclude each other")
+    _exclude({"--overwrite": overwrite, "--skip-existing": skip_existing})
+    _exclude({"--nan-to-zero": nan_to_zero, "--keep-nan": keep_nan})
+    float32 = dtype == "float32"
     missing = "keep" if keep_nan else "zero" if nan_to_zero else "refuse"
     maps = {"uncertainty": uncertainty, "noise-map": noise_map}
     are_scans(maps)
@@ -278,17 +284,14 @@ def enhance(
             raise typer.BadParameter("a BIDS App run removes noise; leave out the other options")
         inputs, output, recursive = [str(app_run.dataset)], app_run.output, True
     jobs = _jobs(inputs, output, tag, failures, recursive=recursive, app_run=app_run)
-    if len(jobs) > 1:
-        single = {"picture": picture, "report": report, **maps}
-        for name in (name for name, given in single.items() if given is not None):
-            raise typer.BadParameter(f"--{name} is for one scan, but several are given")
+    pages = _pages(report, jobs, output, {"picture": picture, **maps})
     if not jobs:
         return failures.finish(len(failures.names))
 
     from diff_medical.enhancer.enhancer import Enhancer
     from diff_medical.jobs.enhance import enhance_file
-    from diff_medical.jobs.products import Products
     from diff_medical.jobs.restore import restore_file
+    from diff_medical.pages.numbers import numbers
 
     use(device, threads)
     try:
@@ -296,26 +299,46 @@ def enhance(
     except ValueError as error:
         failures.add("the model", error)
         return 1
-    wish = Wish(upsample, spacing, inpaint, profile)
-    products = Products(residual, uncertainty, noise_map, picture, report)
 
     def do(job: Job, advance: Progress) -> Outcome | Restored:
+        page, small = pages.files(job)
+        common: Any = {"overwrite": overwrite, "on_progress": advance}
         if restoring:
-            return restore_file(
-                enhancer, job.source, job.target, wish, settings, report=report,
-                float32=dtype == "float32", overwrite=overwrite, nan_to_zero=nan_to_zero,
-                on_progress=advance,
+            outcome = restore_file(
+                enhancer, job.source, job.target, Wish(upsample, spacing, inpaint, profile),
+                settings, report=page, thumbnail=small, nan_to_zero=nan_to_zero,
+                float32=float32, **common,
             )  # fmt: skip
-        return enhance_file(
-            enhancer, job.source, job.target, settings, products=products, sigma_map=sigma_map,
-            mask=mask, float32=dtype == "float32", overwrite=overwrite, missing=missing,
-            on_progress=advance, on_plan=None if quiet or as_json else partial(_plan, job),
-        )  # fmt: skip
+        else:
+            outcome = enhance_file(
+                enhancer, job.source, job.target, settings, sigma_map=sigma_map, mask=mask,
+                products=Products(residual, uncertainty, noise_map, picture, page, small),
+                missing=missing, on_plan=None if quiet or as_json else partial(_plan, job),
+                float32=float32, **common,
+            )  # fmt: skip
+        pages.describe(job, numbers(outcome), mark="SYNTHETIC" if outcome.synthetic else "")
+        return outcome
 
     return process(
         jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
-        skip_existing=skip_existing, shard=shard, summary=summary,
+        skip_existing=skip_existing, shard=shard, summary=summary, reports=pages,
     )  # fmt: skip
+
+
+def _exclude(flags: dict[str, bool]) -> None:
+    """Raise typer.BadParameter where two flags are given together."""
+    if all(flags.values()):
+        raise typer.BadParameter(f"{' and '.join(flags)} exclude each other")
+
+
+def _pages(
+    report: Path | None, jobs: list[Job], output: Path | None, single: dict[str, Path | None]
+) -> Reports:
+    """Return the pages of the run; wrong usage for what is of one scan (`single`) of several."""
+    if len(jobs) > 1:
+        for name in (name for name, given in single.items() if given is not None):
+            raise typer.BadParameter(f"--{name} is for one scan, but several are given")
+    return Reports(report, jobs, output, title="Enhanced scans", theme="dark", groups=people)
 
 
 def _jobs(

@@ -42,7 +42,8 @@ class Beside:
 
     def check(self, recordings: int) -> None:
         """Raise ValueError for files about several recordings, or a reference that is no sound."""
-        for name, path in self.files.items():
+        alone = {"picture": self.picture, "confidence": self.confidence}
+        for name, path in {**alone, "reference": self.reference}.items():
             if path is not None and recordings > 1:
                 raise ValueError(f"{name} is of one recording, but several are given")
         if self.reference is not None:
@@ -62,10 +63,17 @@ class Beside:
                 path.parent.mkdir(parents=True, exist_ok=True)
         return Tracks() if self.report or self.confidence else None
 
-    def write(self, outcome: Outcome, tracks: Tracks | None, settings: Settings) -> None:
+    def write(
+        self,
+        outcome: Outcome,
+        tracks: Tracks | None,
+        settings: Settings,
+        thumbnail: Path | None = None,
+    ) -> None:
         """Write the files about a denoised recording.
 
-        tracks: the collector of `prepare`, filled while the recording was denoised
+        tracks:    the collector of `prepare`, filled while the recording was denoised
+        thumbnail: a file for the small picture of `report`
         """
         if self.picture is not None:
             from diff_audio.pages.before_after import draw
@@ -79,4 +87,4 @@ class Beside:
         if self.report is not None and tracks is not None:
             from diff_audio.pages.report import write_report
 
-            write_report(self.report, outcome, tracks, settings, self.reference)
+            write_report(self.report, outcome, tracks, settings, self.reference, thumbnail)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import io
 import math
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -14,10 +15,15 @@ from diff_audio.pages.before_after import power
 from diff_audio.sound.codec import mp3
 from diff_audio.sound.resample import resample
 from diff_audio.sound.wave import Array
+from diff_core.pages.index import write_picture
 
-__all__ = ["pictures", "players", "ticks"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = ["pictures", "players", "spectrograms", "ticks", "write_thumbnail"]
 
 ROWS, RANGE_DB = 220, 80.0  # of a spectrogram
+THUMBNAIL = 240, 60  # pixels of one spectrogram
 LOUDEST, MOST_GAIN_DB = 0.97, 30.0  # of the players
 MP3_RATES = (8000, 11_025, 12_000, 16_000, 22_050, 24_000, 32_000, 44_100, 48_000)
 
@@ -45,14 +51,36 @@ def _uri(kind: str, data: bytes) -> str:
     return f"data:{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def pictures(waves: dict[str, Array], rate: int) -> dict[str, str]:
-    """Return spectrograms on a mel axis as JPEG, dB under the loudest point of the input."""
+def pictures(spectra: dict[str, Image]) -> dict[str, str]:
+    """Return spectrograms as data URIs."""
+    return {name: _uri("image/jpeg", _jpeg(image)) for name, image in spectra.items()}
+
+
+def write_thumbnail(path: Path, spectra: dict[str, Image]) -> None:
+    """Write a small picture of the spectrogram before, above that after. Raises OSError."""
+    from PIL import Image
+
+    width, height = THUMBNAIL
+    both = Image.new("RGB", (width, 2 * height + 2))
+    for row, name in enumerate(("before", "after")):
+        both.paste(spectra[name].resize(THUMBNAIL), (0, row * (height + 2)))
+    write_picture(path, _jpeg(both))
+
+
+def _jpeg(image: Image) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, "JPEG", quality=88)
+    return buffer.getvalue()
+
+
+def spectrograms(waves: dict[str, Array], rate: int) -> dict[str, Image]:
+    """Return spectrograms on a mel axis, dB under the loudest point of the input."""
     from matplotlib import colormaps
     from PIL import Image
 
     spectra = {name: power(wave.mean(axis=0), rate) for name, wave in waves.items()}
     peak = max(float(spectra["before"].max()), np.finfo(np.float64).tiny)
-    found: dict[str, str] = {}
+    found: dict[str, Image.Image] = {}
     for name, spectrum in spectra.items():
         decibels = 10 * np.log10(np.maximum(spectrum / peak, 10 ** (-RANGE_DB / 10)))
         bins = np.linspace(0.0, 1.0, len(decibels))
@@ -63,9 +91,7 @@ def pictures(waves: dict[str, Array], rate: int) -> dict[str, str]:
         share = (place - low)[:, None]
         warped = (1 - share) * decibels[low] + share * decibels[low + 1]
         colours = colormaps["magma"](1.0 + warped / RANGE_DB, bytes=True)[..., :3]
-        buffer = io.BytesIO()
-        Image.fromarray(np.ascontiguousarray(colours)).save(buffer, "JPEG", quality=88)
-        found[name] = _uri("image/jpeg", buffer.getvalue())
+        found[name] = Image.fromarray(np.ascontiguousarray(colours))
     return found
 
 

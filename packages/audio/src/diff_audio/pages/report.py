@@ -17,7 +17,8 @@ from diff_audio.denoiser import confidence
 from diff_audio.denoiser.confidence import DOUBTFUL_DB, Second, Tracks
 from diff_audio.denoiser.outcome import Outcome
 from diff_audio.denoiser.settings import Settings
-from diff_audio.pages.embed import pictures, players, ticks
+from diff_audio.pages.embed import pictures, players, spectrograms, ticks, write_thumbnail
+from diff_audio.pages.numbers import over_removed
 from diff_audio.sound.read import read_start
 from diff_audio.sound.resample import CORE_RATE
 from diff_audio.sound.wave import Array
@@ -38,17 +39,22 @@ def write_report(
     tracks: Tracks,
     settings: Settings,
     reference: Path | None = None,
+    thumbnail: Path | None = None,
 ) -> None:
     """Write the page about `outcome` to `path`.
 
     tracks:    what was gathered while it was made
     reference: the clean recording, to score input and output against
+    thumbnail: a file for a small picture of the spectrograms (JPEG)
     Raises BadFile for a reference that cannot be compared, OSError where writing fails.
     """
     before, after = (_start(Path(name), outcome) for name in (outcome.input, outcome.output))
     waves = {"before": before, "after": after, "removed": before - after}
     found = confidence.seconds(tracks)
     shown = before.shape[1] / outcome.rate
+    spectra = spectrograms(waves, outcome.rate)
+    if thumbnail is not None:
+        write_thumbnail(thumbnail, spectra)
     write_page(
         path,
         "diff_audio.pages",
@@ -60,7 +66,7 @@ def write_report(
         shown=shown,
         is_excerpt=shown < outcome.seconds,
         **players(waves, outcome.rate),
-        pictures=pictures(waves, outcome.rate),
+        pictures=pictures(spectra),
         kilohertz=ticks(outcome.rate),
         moments=_moments(shown),
         near=_lanes(tracks, found, settings.dry, shown),
@@ -99,10 +105,8 @@ def _notes(
     else:
         text = f"Speech at {_number(outcome.level_db)} dBFS, kept as it was."
         notes.append(("Level", text, False))
-        kept, removed = (float(row.sum()) for row in (tracks.kept, tracks.removed))
-        if kept > 0 and removed > 0:
-            ratio = _number(10 * math.log10(kept / removed))
-            text = f"{ratio} dB speech over what was removed, under 8 kHz."
+        if (ratio := over_removed(tracks)) is not None:
+            text = f"{_number(ratio)} dB speech over what was removed, under 8 kHz."
             notes.append(("Noise", text, False))
     speech = [second for second in found if second.sdr_db is not None]
     if speech:

@@ -15,6 +15,7 @@ from diff_core.command.failures import Failures
 from diff_core.command.inputs import Job
 from diff_core.command.progress import bar
 from diff_core.command.remote import as_given
+from diff_core.command.reports import Reports
 from diff_core.command.shard import Shard
 from diff_core.command.summary import Summary
 from diff_core.command.team import team
@@ -37,6 +38,7 @@ def process(
     skip_existing: bool = False,
     shard: Shard | None = None,
     summary: Path | None = None,
+    reports: Reports | None = None,
 ) -> int:
     """Do every job under one progress bar and return the exit code.
 
@@ -47,14 +49,15 @@ def process(
     skip_existing: leaves out, without failure, what is there or being made by another process
     shard:    the part of the jobs to do, without locks; failures from before are part 1's
     summary:  a file that gets one line for each input (`diff_core.command.summary`)
+    reports:  the pages of the run, whose index is written in the end
 
     The bar moves by the size of the inputs. Failures from before count among the inputs. A target
     that another process is making is a failure (`diff_core.command.claims`); so is a source that
-    changes during its job. Several processes of
-    one launcher share the jobs (`diff_core.command.team`); each reports its own, and process 0
-    of all in the end. The others' exit code is then 0, for it speaks for them.
+    changes during its job. Several processes of one launcher share the jobs
+    (`diff_core.command.team`); each reports its own, and process 0 of all in the end. The others'
+    exit code is then 0, for it speaks for them.
     """
-    among = team()
+    among, pages = team(), reports or Reports()
     try:
         lines = Summary(summary)
     except (OSError, ValueError) as error:
@@ -63,16 +66,13 @@ def process(
     if shard is not None:
         jobs = shard.of(jobs)
         failures.names = failures.names if shard.index == 1 else []
-    total = len(jobs) + len(failures.names)
     failures.speak()
-    for name in failures.names:
-        lines.add(name, None, 0.0, error=failures.texts[name])
+    total = len(jobs) + _before(failures, lines, pages)
     sizes = [job.source.stat().st_size if job.source.is_file() else 0 for job in jobs]
     with bar(float(sum(sizes)), quiet=quiet or among.rank > 0) as progress:
         for turn in among.turns(len(jobs)):
-            job, size = jobs[turn], sizes[turn]
+            job, size, began = jobs[turn], sizes[turn], time.monotonic()
             name, target = str(job.source), str(job.target)
-            began = time.monotonic()
 
             def advance(share: float, size: int = size, label: str = job.source.name) -> None:
                 progress.at(share * size + among.done(0), label)
@@ -84,7 +84,9 @@ def process(
                 )
             except Exception as error:  # one bad file must not stop the others
                 text = failures.add(name, error)
-                lines.add(name, None, time.monotonic() - began, error=text)
+                seconds = time.monotonic() - began
+                lines.add(name, None, seconds, error=text)
+                pages.failed(job, seconds, text, exists=isinstance(error, FileExistsError))
                 if as_json:
                     progress.say(as_given(json.dumps({"input": name, "error": text})))
                 continue
@@ -97,12 +99,29 @@ def process(
                 failures.warn(name, warning)
             seconds = time.monotonic() - began
             lines.add(name, target, seconds, notes=notes, skipped=skipped)
+            pages.skipped(job) if skipped else pages.done(job, seconds, notes)
             if as_json:
                 progress.say(as_given(json.dumps(dataclasses.asdict(outcome))))
             elif not quiet:
                 progress.say(as_given(outcome.line() if skipped else line(outcome)))
         failures.names = among.gather(failures.names)
-    return failures.finish(total) if among.rank == 0 else 0
+    return _finish(pages, failures, total) if among.rank == 0 else 0
+
+
+def _before(failures: Failures, lines: Summary, pages: Reports) -> int:
+    """Record what failed before the work, and return how many inputs did."""
+    for name in failures.names:
+        lines.add(name, None, 0.0, error=failures.texts[name])
+        pages.unread(name, failures.texts[name])
+    return len(failures.names)
+
+
+def _finish(pages: Reports, failures: Failures, total: int) -> int:
+    try:
+        pages.finish()
+    except OSError as error:
+        failures.add("--report", error)
+    return failures.finish(total)
 
 
 def _do_alone(

@@ -144,7 +144,10 @@ class Results:
             result = Enhanced(
                 after, found.noise, found.modality, found.unchanged, found.checks, doubt
             )
-            write_report(ready.products.report, before, result, spacing, turn, outcome)
+            write_report(
+                ready.products.report, before, result, spacing, turn, outcome,
+                thumbnail=ready.products.thumbnail,
+            )  # fmt: skip
 
 
 @file_job

@@ -19,6 +19,7 @@ class Products:
     noise_map:   file for the noise level of each voxel, as it was assumed (NIfTI, float32)
     picture:     file for three planes before and after (PNG, PDF, SVG)
     report:      file for a page on what was done (HTML)
+    thumbnail:   file for a small picture of the page (JPEG), which replaces an earlier one
     """
 
     residual: bool = False
@@ -26,6 +27,7 @@ class Products:
     noise_map: Path | None = None
     picture: Path | None = None
     report: Path | None = None
+    thumbnail: Path | None = None
 
     def paths(self, target: Path) -> tuple[Path, ...]:
         """The files that will be written beside the output `target`."""

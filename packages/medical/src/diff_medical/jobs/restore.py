@@ -49,7 +49,7 @@ class _Work:
     sigmas: list[float] = field(default_factory=list[float])
     misfits: list[float] = field(default_factory=list[float])
     last: Upsampled | Inpainted | None = None
-    draw: Callable[[Path, Restored], None] | None = None
+    draw: Callable[[Path, Restored, Path | None], None] | None = None
 
 
 @file_job
@@ -61,6 +61,7 @@ def restore_file(
     settings: Settings,
     *,
     report: Path | None = None,
+    thumbnail: Path | None = None,
     float32: bool = False,
     overwrite: bool = False,
     nan_to_zero: bool = False,
@@ -69,7 +70,8 @@ def restore_file(
     """Write what `wish` makes of the NIfTI file `source` to `target`, and a JSON file beside it.
 
     Datatype, slope and intercept stay, unless `float32`. A series (4-D) is restored volume by
-    volume. `report` is where a page goes on the holes that were filled. Raises ScanError or
+    volume. `report` is where a page goes on the holes that were filled, and `thumbnail` its small
+    picture. Raises ScanError or
     ValueError for a file that cannot be used, FileExistsError for an output that exists unless
     `overwrite`; no partial file is left.
     """
@@ -117,7 +119,7 @@ def restore_file(
     )
     write_sidecar(sidecar_path(target), outcome, wish, record(told))
     if report is not None and work.draw is not None:
-        work.draw(report, outcome)
+        work.draw(report, outcome, thumbnail)
     return outcome
 
 
@@ -202,13 +204,16 @@ def slices_for(scan: Scan, wish: Wish) -> tuple[int, int]:
 
 def _page(
     before: NDArray[np.float32], filled: Inpainted, hole: NDArray[np.bool_], scan: Scan
-) -> Callable[[Path, Restored], None]:
-    """Return what writes the page on the holes of a volume."""
+) -> Callable[[Path, Restored, Path | None], None]:
+    """Return what writes the page on the holes of a volume, and its small picture."""
 
-    def draw(path: Path, outcome: Restored) -> None:
+    def draw(path: Path, outcome: Restored, thumbnail: Path | None) -> None:
         from diff_medical.pages.filled import write_report
 
-        write_report(path, before, filled, hole, scan.spacing, scan.image.affine, outcome)
+        write_report(
+            path, before, filled, hole, scan.spacing, scan.image.affine, outcome,
+            thumbnail=thumbnail,
+        )  # fmt: skip
 
     return draw
 

@@ -8,14 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diff_medical.enhancer.bounds import BOUND
 from diff_medical.enhancer.checks import SUSPICIOUS
-from diff_medical.pages.page import Card, Mood, Page, Part, image, montage, slider, write_page
+from diff_medical.pages.browse import browse
+from diff_medical.pages.page import (
+    Card,
+    Mood,
+    Page,
+    Part,
+    image,
+    montage,
+    slider,
+    write_page,
+    write_thumbnail,
+)
 from diff_medical.scan.sections import Section, colour_limit, flat, grey_levels, sections
 from diff_medical.scan.spacing import Spacing
 
@@ -38,8 +49,13 @@ def write_report(
     spacing: Spacing,
     affine: NDArray[np.floating],
     outcome: Outcome,
+    *,
+    thumbnail: Path | None = None,
 ) -> None:
-    """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all."""
+    """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all.
+
+    thumbnail: a file for a small picture of the scan before and after (JPEG)
+    """
     volumes = [before, result.volume]
     if result.uncertainty is not None and result.uncertainty.any():
         volumes.append(result.uncertainty)
@@ -81,10 +97,35 @@ def write_report(
         notes=outcome.notes,
         parts=parts,
         strips=montage(planes, low, high),
+        browse=_browse(volumes, planes, result, spacing, affine, (low, high)),
         facts=list(_facts(outcome)),
         foot=foot,
     )
     write_page(path, Path(outcome.input).name, page)
+    if thumbnail is not None:
+        write_thumbnail(thumbnail, planes[0], low, high)
+
+
+def _browse(
+    volumes: Sequence[Array],
+    planes: Sequence[Section],
+    result: Enhanced,
+    spacing: Spacing,
+    affine: NDArray[np.floating],
+    levels: tuple[float, float],
+) -> dict[str, Any]:
+    """Return the volumes to scroll through: the scan alone where nothing was changed."""
+    doubt = None
+    if len(volumes) > 2:
+        top = float(np.quantile(flat(p.middle(2) for p in planes), 0.999))
+        doubt = volumes[2], max(top, 1e-12)
+    titles = ("The scan",) if result.unchanged else ("Before", "After")
+    gone = flat(p.middle(0) - p.middle(1) for p in planes)
+    return browse(
+        dict(zip(titles, volumes, strict=False)), spacing, affine, levels, result.modality,
+        result.noise.sigma, doubt=doubt,
+        removed=0.0 if result.unchanged else colour_limit(gone, levels[1] - levels[0]),
+    )  # fmt: skip
 
 
 def _as_it_was(planes: Sequence[Section], low: float, high: float, unit: str) -> Part:

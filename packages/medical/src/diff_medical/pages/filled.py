@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from diff_medical.pages.page import Card, Page, Part, image, slider, write_page
+from diff_medical.pages.browse import browse
+from diff_medical.pages.page import Card, Page, Part, image, slider, write_page, write_thumbnail
 from diff_medical.restore.inpaint import Inpainted
 from diff_medical.restore.outcome import Restored
 from diff_medical.scan.sections import flat, grey_levels, sections
@@ -27,9 +28,13 @@ def write_report(
     spacing: Spacing,
     affine: NDArray[np.floating],
     outcome: Restored,
+    *,
+    thumbnail: Path | None = None,
 ) -> None:
     """Write the page on what was filled in the `hole` of `before` (X, Y, Z) to `path`, whole or
     not at all. What stood in the hole may be NaN.
+
+    thumbnail: a file for a small picture of the scan before and after (JPEG)
     """
     inside = hole.astype(np.float32)
     planes = sections((before, filled.volume, inside), spacing, affine, through=hole)
@@ -69,9 +74,19 @@ def write_report(
         notes=outcome.notes,
         parts=parts,
         facts=list(_facts(outcome)),
+        browse=browse(
+            {"Before": before, "After": filled.volume},
+            spacing,
+            affine,
+            (low, high),
+            filled.modality,
+            filled.noise.sigma,
+        ),
         foot="Planes go through what was filled, the patient's left on the left.",
     )
     write_page(path, Path(outcome.input).name, page)
+    if thumbnail is not None:
+        write_thumbnail(thumbnail, planes[0], low, high)
 
 
 def _facts(outcome: Restored) -> Iterator[tuple[str, str]]:

@@ -11,16 +11,31 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from diff_core.pages import write_page as write_html
+from diff_core.pages.index import write_picture
 from diff_medical.marks.mark import NOTICE
 from diff_medical.scan.sections import PLACES, Section
 
-__all__ = ["Card", "Figure", "Page", "Part", "Strip", "image", "montage", "slider", "write_page"]
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+__all__ = [
+    "Card",
+    "Figure",
+    "Page",
+    "Part",
+    "Strip",
+    "image",
+    "montage",
+    "slider",
+    "write_page",
+    "write_thumbnail",
+]
 
 Array = NDArray[np.float32]
 Mood = Literal["", "fine", "look"]
@@ -83,6 +98,7 @@ class Page:
     verdict:   one sentence, and its mood
     facts:     rows of the last table
     foot:      what a reader should know of this kind of page
+    browse:    volumes to scroll through (`diff_medical.pages.browse`)
     """
 
     what: str
@@ -96,6 +112,7 @@ class Page:
     facts: Sequence[tuple[str, str]]
     foot: str
     strips: Sequence[Strip] = ()
+    browse: dict[str, Any] | None = None
 
 
 def write_page(path: Path, title: str, page: Page) -> None:
@@ -147,11 +164,33 @@ def _png(plane: Array, colours: str, low: float, high: float) -> str:
 
 def _thumbnail(plane: Array, ratio: float, low: float, high: float) -> str:
     """Return a data URI, grey, in the proportions of the patient."""
+    buffer = io.BytesIO()
+    _small(plane, ratio, low, high).save(buffer, "png", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def write_thumbnail(path: Path, plane: Section, low: float, high: float) -> None:
+    """Write the middle of the first and the second volume side by side. Raises OSError."""
+    from PIL import Image
+
+    shown = [
+        _small(np.nan_to_num(plane.middle(number), nan=low), plane.ratio, low, high)
+        for number in (0, min(1, len(plane.cuts) - 1))
+    ]
+    width, height = shown[0].size
+    both = Image.new("L", (2 * width + 2, height))
+    for column, one in enumerate(shown):
+        both.paste(one, (column * (width + 2), 0))
+    buffer = io.BytesIO()
+    both.save(buffer, "JPEG", quality=85)
+    write_picture(path, buffer.getvalue())
+
+
+def _small(plane: Array, ratio: float, low: float, high: float) -> Image:
+    """Return a plane in grey, in the proportions of the patient."""
     from PIL import Image
 
     grey = np.rint(255 * np.clip((plane - low) / (high - low), 0, 1)).astype(np.uint8)
     width, height = (THUMBNAIL, THUMBNAIL / ratio) if ratio > 1 else (THUMBNAIL * ratio, THUMBNAIL)
     size = (max(1, round(width)), max(1, round(height)))
-    buffer = io.BytesIO()
-    Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC).save(buffer, "png", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return Image.fromarray(grey).resize(size, Image.Resampling.BICUBIC)

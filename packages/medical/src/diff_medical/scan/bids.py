@@ -27,6 +27,7 @@ __all__ = [
     "is_bids",
     "is_derivative",
     "named",
+    "people",
     "sidecar_path",
     "suffix_of",
     "write_sidecar",
@@ -51,6 +52,14 @@ def is_bids(path: Path) -> bool:
     sub-LABEL[_KEY-VALUE...]_SUFFIX.nii.gz.
     """
     return NIFTI.matches(path) and NAME.fullmatch(NIFTI.split(path.name)[0]) is not None
+
+
+def people(path: Path) -> dict[str, str]:
+    """Return the subject and the session of a scan with a BIDS name, as far as it names them."""
+    name = NIFTI.split(path.name)[0]
+    keys = {"Subject": "sub", "Session": "ses"} if is_bids(path) else {}
+    found = {word: re.search(rf"(?:^|_){key}-([a-zA-Z0-9]+)", name) for word, key in keys.items()}
+    return {word: match[1] for word, match in found.items() if match}
 
 
 def suffix_of(path: Path) -> str:

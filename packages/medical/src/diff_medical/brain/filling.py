@@ -1,10 +1,10 @@
 """Holes in a brain filled by its generator: tissue and grey levels that continue what is around.
 
 The labels in a hole are drawn by the stage `borders` and the grey levels by `appearance`. Both see
-what is around the hole: the labels there are shown to the masked diffusion, and the grey levels are
-put into every estimate of the other. The first three stages have no part in it: what they would draw,
-the fractions of tissue in cells, is known better from the edge of a hole than from the rest of the
-head.
+what is around the hole: the labels there are shown to the masked diffusion, and the grey levels
+are put into every estimate of the other. The first three stages have no part in it: what they
+would draw, the fractions of tissue in cells, is known better from the edge of a hole than from the
+rest of the head.
 """
 
 from __future__ import annotations

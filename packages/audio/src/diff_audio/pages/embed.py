@@ -80,7 +80,7 @@ def spectrograms(waves: dict[str, Array], rate: int) -> dict[str, Image]:
 
     spectra = {name: power(wave.mean(axis=0), rate) for name, wave in waves.items()}
     peak = max(float(spectra["before"].max()), np.finfo(np.float64).tiny)
-    found: dict[str, Image.Image] = {}
+    found: dict[str, Any] = {}
     for name, spectrum in spectra.items():
         decibels = 10 * np.log10(np.maximum(spectrum / peak, 10 ** (-RANGE_DB / 10)))
         bins = np.linspace(0.0, 1.0, len(decibels))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from diff_audio.pages.embed import pictures, players
+from diff_audio.pages.embed import pictures, players, spectrograms
 from diff_audio.sound.wave import Array
 
 __all__ = ["Compared"]
@@ -45,6 +45,7 @@ class Compared:
         """Return the HTML of a table with a player and a spectrogram in each row."""
         before, after = self._waves
         waves = {"before": before, "after": after, "removed": before - after}
-        sounds, drawn = players(waves, self.rate)["sounds"], pictures(waves, self.rate)
+        sounds = players(waves, self.rate)["sounds"]
+        drawn = pictures(spectrograms(waves, self.rate))
         rows = (_ROW.format(name=n, sound=sounds[n], picture=drawn[n]) for n in waves)
         return f"<table>{''.join(rows)}</table>"

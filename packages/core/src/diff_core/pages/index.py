@@ -13,7 +13,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from os import fsencode
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 
 from diff_core.files import replacing, visible_files, write_json, writing
@@ -88,9 +88,10 @@ def write_picture(path: Path, jpeg: bytes) -> None:
 def read_entry(path: Path) -> Entry | None:
     """Read a record; None for a file that is missing or something else."""
     with suppress(OSError, ValueError, TypeError, AttributeError):
-        found = json.loads(path.read_text(encoding="utf-8"))
+        found: Any = json.loads(path.read_text(encoding="utf-8"))
         if found.pop("kind") == KIND:
-            return Entry(**{**found, "notes": tuple(found["notes"])})
+            found["notes"] = tuple(found["notes"])
+            return Entry(**found)
     return None
 
 

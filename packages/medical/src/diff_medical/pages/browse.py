@@ -93,7 +93,7 @@ def _pack(values: Array, step: float) -> dict[str, Any]:
     differences along x, all low bytes before all high bytes, in gzip and base 64.
     """
     low, high = float(values.min()), float(values.max())
-    step = max(step, (high - low) / TOP, np.finfo(np.float32).tiny)
+    step = max(step, (high - low) / TOP, float(np.finfo(np.float32).tiny))
     whole = np.rint((values - low) / step).astype("<u2").transpose(2, 1, 0)
     whole[..., 1:] -= whole[..., :-1].copy()
     halves = np.ascontiguousarray(whole).view(np.uint8).reshape(-1, 2).T

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from diff_audio.pages.embed import pictures, players
+from diff_audio.pages.embed import pictures, players, spectrograms
 from diff_audio.sound.read import probe, read_start
 from diff_core.command.studio import write_result
 
@@ -39,5 +39,7 @@ def play(
         if found.frames > wave.shape[1]:
             said.append(f"the page plays the first {LONGEST // 60} minutes of {path.name}")
         sounds[name] = players({"sound": wave}, found.rate)["sounds"]["sound"]
-        drawn[f"Spectrogram, {name.lower()}"] = pictures({"before": wave}, found.rate)["before"]
+        drawn[f"Spectrogram, {name.lower()}"] = pictures(
+            spectrograms({"before": wave}, found.rate)
+        )["before"]
     write_result(page, title, notice, sounds=sounds, pictures=drawn, facts=facts, notes=said)

@@ -26,7 +26,11 @@ View = Literal["planes", "axial", "coronal", "sagittal"]
 """Three planes of a volume side by side, or one plane."""
 
 QUESTION = "Is it real or synthetic?"
+"""What readers are asked."""
+
 NOTE = "A picture of a blind reading test: real or synthetic; its key says which"
+"""What each picture says of itself."""
+
 SIDE = 360
 """Pixels along the longer side of the largest plane."""
 

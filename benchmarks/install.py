@@ -27,7 +27,7 @@ SETS = {
 
 def main() -> int:
     """Measure and print; return the exit code."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description="Measure installs.")
     parser.add_argument("--only", choices=SETS, help="measure this set alone")
     parser.add_argument("--python", default=sys.executable, help="the interpreter")
     arguments = parser.parse_args()

@@ -15,7 +15,9 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from diff_audio.data.inputs import Sounds
 from diff_audio.denoiser.network import BandUNet
 from diff_audio.denoiser.training.job import Recipe, build
+from diff_audio.restorer.training import job as restorer
 from diff_audio.train import RECIPES, main
+from diff_audio.vocoder.training import job as vocoder
 from diff_core.condition import Condition
 from diff_core.io import load, read_card
 from diff_core.train import read_recipe
@@ -269,3 +271,31 @@ def test_the_shipped_recipe_is_of_the_shipped_weights() -> None:
     assert {n: p.shape for n, p in shipped.network.named_parameters()} == {
         n: p.shape for n, p in made.named_parameters()
     }
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_any_number_of_mixtures_is_validated(folder: Path, tmp_path: Path, count: int) -> None:
+    recipe = read_recipe(Recipe, folder / "recipe.yaml", [f"validation.count={count}"])
+    job = build(recipe, Sounds(folder / "speech", folder / "noise"), tmp_path)
+    assert job.validate is not None
+    found = job.validate(job.model.eval(), 1)
+    assert {"si_sdr", "estoi"} < set(found)
+    losses = [value for name, value in found.items() if name.startswith("loss")]
+    assert len(losses) == 4
+    assert np.isfinite(losses).all()
+
+
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        (Recipe, "validation.count"),
+        (restorer.Recipe, "validation"),
+        (vocoder.Recipe, "validation"),
+    ],
+)
+def test_a_validation_of_nothing_is_refused(tmp_path: Path, kind: type, key: str) -> None:
+    path = tmp_path / "recipe.yaml"
+    path.write_text("train: {steps: 1}\n")
+    for count in (0, -1):
+        with pytest.raises(ValueError, match=f"is {count}; expected 1 or more"):
+            read_recipe(kind, path, [f"{key}={count}"])

@@ -145,7 +145,8 @@ INFERENCE: dict[str, Any] = {
 
 README = """# Noise removed from MR and CT scans
 
-{purpose} Run it from the bundle's folder (`pip install diff-medical monai fire`):
+{purpose} Run it from the bundle's folder, in an environment with `diff_medical`, which brings
+MONAI. The command line of MONAI needs `pip install fire` too:
 
 ```sh
 {words}

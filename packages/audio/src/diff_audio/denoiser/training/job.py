@@ -54,6 +54,11 @@ class Scored:
     seconds: float = 4.0
     snr: float = 5.0
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if there is nothing to score."""
+        if self.count < 1:
+            raise ValueError(f"count is {self.count}; expected 1 or more")
+
 
 @dataclass(frozen=True)
 class Recipe:

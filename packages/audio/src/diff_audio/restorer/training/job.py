@@ -51,6 +51,11 @@ class Recipe:
     mixing: Mixing = field(default_factory=Mixing)
     validation: int = 24
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if there is nothing to score."""
+        if self.validation < 1:
+            raise ValueError(f"validation is {self.validation}; expected 1 or more")
+
 
 def build(recipe: Recipe, inputs: Sounds, out: Path) -> Job[FromX0]:
     """The restorer's job; the recordings are decoded into `out`/corpus once, at the mel's rate.

@@ -68,6 +68,11 @@ class Recipe:
     validation: int = 4
     diffwave: Waves | None = None
 
+    def __post_init__(self) -> None:
+        """Raise ValueError if there is nothing to score."""
+        if self.validation < 1:
+            raise ValueError(f"validation is {self.validation}; expected 1 or more")
+
 
 class Utterances:
     """A source of pieces: item i has a `wave` (T,) of one utterance at a random level, a pure

@@ -11,14 +11,6 @@ from diff_medical.tools.page import page
 __all__ = ["app", "main"]
 
 COMMAND = "diff_medical.serve"
-HELP = """Serve the page of the studio to a network, with a token, a queue and limits.
-
-Everyone who signs in with the token sees their own files alone. Programs send the header
-Authorization: Bearer TOKEN. /health answers in JSON without a token. Encryption is the part of a
-reverse proxy, which must stand before a server that other machines reach. For research; not a
-medical device.
-"""
-
 app = App()
 
 serve_command(
@@ -26,11 +18,7 @@ serve_command(
     page,
     distribution="diff-medical",
     command=COMMAND,
-    help=HELP,
-    examples={
-        "--port 8000": "Serve this machine, without a token.",
-        "--host 0.0.0.0 --token-file token.txt --largest 200": "Serve a network, with a token.",
-    },
+    note="For research; not a medical device.",
 )
 
 

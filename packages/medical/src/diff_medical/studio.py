@@ -26,10 +26,6 @@ studio_command(
     distribution="diff-medical",
     command=COMMAND,
     help=HELP,
-    examples={
-        "": "Open the page in the browser.",
-        "--port 8000 --no-browser": "Serve the page at a fixed port.",
-    },
 )
 
 

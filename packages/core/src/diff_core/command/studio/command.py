@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +25,20 @@ NEEDED = ("jinja2", "starlette", "uvicorn")
 
 TOKEN = "DIFF_TOKEN"
 """The variable of the environment that may hold the token of `serve`."""
+
+STUDIO_EXAMPLES = {
+    "": "Open the page in the browser.",
+    "--port 8000 --no-browser": "Serve the page at a fixed port.",
+}
+SERVE_HELP = """Serve the page of the studio to a network, with a token, a queue and limits.
+
+Everyone who signs in with the token sees their own files alone. Programs send the header
+Authorization: Bearer TOKEN. /health answers in JSON without a token. Encryption is the part of a
+reverse proxy, which must stand before a server that other machines reach."""
+SERVE_EXAMPLES = {
+    "--port 8000": "Serve this machine, without a token.",
+    "--host 0.0.0.0 --token-file token.txt --largest 200": "Serve a network, with a token.",
+}
 
 Port = Annotated[int, typer.Option(min=0, max=65535, help="The port; 0: any that is free.")]
 Browser = Annotated[
@@ -67,7 +81,6 @@ def studio_command(
     distribution: str,
     command: str,
     help: str,
-    examples: Mapping[str, str] | None = None,
 ) -> None:
     """Add the command `studio` to an app: it serves the page to this machine until it is
     interrupted.
@@ -75,10 +88,10 @@ def studio_command(
     page:         returns the page, which depends on what is installed
     distribution: the name to install the extra `studio` of: "diff-audio"
     command:      how the app is called, for messages: "diff_audio.studio"
-    help, examples: of the command, see `App.command`
+    help:         of the command
     """
 
-    @app.command(help=help, examples=examples)
+    @app.command(help=help, examples=STUDIO_EXAMPLES)
     def studio(  # pyright: ignore[reportUnusedFunction]
         port: Port = 0,
         no_browser: Browser = False,
@@ -118,14 +131,13 @@ def serve_command(
     *,
     distribution: str,
     command: str,
-    help: str,
-    examples: Mapping[str, str] | None = None,
+    note: str = "",
 ) -> None:
     """Add the command `serve` to an app: the page of `studio_command` for a network, with the same
-    parameters.
+    parameters but `note`, the last sentence of its help.
     """
 
-    @app.command(help=help, examples=examples)
+    @app.command(help=f"{SERVE_HELP} {note}".rstrip(), examples=SERVE_EXAMPLES)
     def serve(  # pyright: ignore[reportUnusedFunction]
         host: Host = "127.0.0.1",
         port: Port = 8000,

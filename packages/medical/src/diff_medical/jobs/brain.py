@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +20,13 @@ if TYPE_CHECKING:
     from diff_medical.brain.model import Brain, BrainGenerator
     from diff_medical.brain.sampling import BrainSampling
     from diff_medical.brain.source import Source
+    from diff_medical.generator.model import Made
 
-__all__ = ["BrainPlan", "make_brains", "mark_of_brain", "write_labels_beside"]
+__all__ = ["BrainPlan", "Drawn", "make_brains", "mark_of_brain", "write_labels_beside"]
+
+
+Drawn = Iterator[tuple[Path, "Made", Mark, Mapping[str, float]]]
+"""Scans that are written: the file, the scan, its mark, and the processor seconds by stage."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +55,7 @@ class BrainPlan(Plan):
 
 def make_brains(
     generator: BrainGenerator, plan: BrainPlan, progress: Callable[[float], None] | None = None
-) -> Iterator[tuple[Path, Brain, Mark]]:
+) -> Drawn:
     """Make and write the brains one by one; yield each with its file when it is written.
 
     The label map and its sidecar are there before the scan. progress: called with the number of
@@ -70,7 +75,7 @@ def make_brains(
         if plan.with_labels:
             write_labels_beside(labels_beside(path), brain.labels, brain.scan.affine, mark)
         write(path, brain.scan, mark)
-        yield path, brain, mark
+        yield path, brain.scan, mark, brain.seconds
 
 
 def mark_of_brain(generator: BrainGenerator, brain: Brain, plan: BrainPlan) -> Mark:

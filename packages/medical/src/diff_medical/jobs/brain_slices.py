@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from diff_medical.jobs.brain import BrainPlan, mark_of_brain, write_labels_beside
+from diff_medical.jobs.brain import BrainPlan, Drawn, mark_of_brain, write_labels_beside
 from diff_medical.jobs.generate import write
 from diff_medical.scan.names import labels_beside
 
 if TYPE_CHECKING:
-    from diff_medical.brain.model import Brain, BrainGenerator
-    from diff_medical.generator.model import Made
+    from diff_medical.brain.model import BrainGenerator
     from diff_medical.marks.mark import Mark
 
 __all__ = ["SlicePlan", "make_slices"]
@@ -54,9 +53,9 @@ class SlicePlan(BrainPlan):
 
 def make_slices(
     generator: BrainGenerator, plan: SlicePlan, progress: Callable[[float], None] | None = None
-) -> Iterator[tuple[Path, Brain, Made, Mark]]:
+) -> Drawn:
     """Make the brains one by one, and write the slices; yield each with its file when it is
-    written.
+    written. The first slice of a brain has the seconds of the brain.
 
     The label map and its sidecar are there before the scan. progress: called with the number of
     slices that are done, and shares of them.
@@ -90,7 +89,7 @@ def make_slices(
             whole = np.expand_dims(labels, made.volume.shape.index(1))
             write_labels_beside(labels_beside(path), whole, made.affine, mark)
         write(path, made, mark)
-        yield path, brain, made, mark
+        yield path, made, mark, brain.seconds if plan.number(index) == 0 else {}
 
 
 def _conditions(mark: Mark, plane: str, position: float) -> dict[str, Any]:

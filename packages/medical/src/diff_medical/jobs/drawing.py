@@ -222,22 +222,14 @@ def draw(
         return
     from diff_medical.jobs.brain import make_brains
     from diff_medical.jobs.brain_slices import SlicePlan, make_slices
+    from diff_medical.jobs.fill import FillPlan, make_fillings
 
-    if getattr(plan, "holed", None) is not None:
-        from diff_medical.jobs.fill import make_fillings
-
-        for path, made, mark, seconds in make_fillings(generator, plan, progress):
-            spent.update({"filling": seconds})
-            yield path, made, mark
-        return
-    if isinstance(plan, SlicePlan):
-        last: object = None
-        for path, brain, made, mark in make_slices(generator, plan, progress):
-            if brain is not last:
-                spent.update(brain.seconds)
-            last = brain
-            yield path, made, mark
-        return
-    for path, brain, mark in make_brains(generator, plan, progress):
-        spent.update(brain.seconds)
-        yield path, brain.scan, mark
+    if isinstance(plan, FillPlan):
+        drawn = make_fillings(generator, plan, progress)
+    elif isinstance(plan, SlicePlan):
+        drawn = make_slices(generator, plan, progress)
+    else:
+        drawn = make_brains(generator, plan, progress)
+    for path, made, mark, seconds in drawn:
+        spent.update(seconds)
+        yield path, made, mark

@@ -8,7 +8,7 @@ and brought to the values around the hole by the smoothest field that does so.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from diff_core.files import write_json
 from diff_medical.brain.filling import Gap, fill
-from diff_medical.jobs.brain import BrainPlan, write_labels_beside
+from diff_medical.jobs.brain import BrainPlan, Drawn, write_labels_beside
 from diff_medical.marks.mark import NAME, Mark
 from diff_medical.restore.inpaint import MOST, harmonic
 from diff_medical.scan.bids import sidecar_path
@@ -138,9 +138,8 @@ def guessed(labels: NDArray[np.uint8], hole: NDArray[np.bool_]) -> Array:
 
 def make_fillings(
     generator: BrainGenerator, plan: FillPlan, progress: Callable[[float], None] | None = None
-) -> Iterator[tuple[Path, Made, Mark, float]]:
-    """Fill the hole once for each seed, and write; yield each with its file and the processor
-    seconds of it when it is written.
+) -> Drawn:
+    """Fill the hole once for each seed, and write; yield each with its file when it is written.
 
     Sidecar and label map are there before the scan. progress: called with the number of scans that
     are done.
@@ -166,7 +165,8 @@ def make_fillings(
         _write(path, holed, volume, mark)
         if progress:
             progress(number + 1.0)
-        yield path, _shown(holed, volume, seed), mark, time.process_time() - begun
+        seconds = {"filling": time.process_time() - begun}
+        yield path, _shown(holed, volume, seed), mark, seconds
 
 
 def _back(holed: Holed, image: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import diffusers
 import numpy as np
@@ -69,6 +69,15 @@ def test_ddim_equals_diffusers(eta: float, steps: int) -> None:
     torch.testing.assert_close(ours, x, rtol=1e-9, atol=1e-9)
 
 
+def walked(theirs: Any, steps: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The start of a scheduler of diffusers, and where its steps end."""
+    theirs.set_timesteps(steps)
+    x = start = Keyed([4, 5])(-1, torch.empty(2, 1, 8, dtype=torch.float64))
+    for index in theirs.timesteps:
+        x = theirs.step(eps_network(float(index), x), index, x).prev_sample
+    return start, x
+
+
 @pytest.mark.parametrize(("ours", "solver_type"), [("midpoint", "midpoint"), ("heun", "heun")])
 @pytest.mark.parametrize("steps", [10, 40])
 def test_dpm_solver_equals_diffusers(ours: str, solver_type: str, steps: int) -> None:
@@ -80,10 +89,7 @@ def test_dpm_solver_equals_diffusers(ours: str, solver_type: str, steps: int) ->
         solver_type=solver_type,
         final_sigmas_type="zero",
     )
-    theirs.set_timesteps(steps)
-    x = start = Keyed([4, 5])(-1, torch.empty(2, 1, 8, dtype=torch.float64))
-    for index in theirs.timesteps:
-        x = theirs.step(eps_network(float(index), x), index, x).prev_sample
+    start, x = walked(theirs, steps)
     got = sample(
         FromEps(Indexed(), schedule), DpmSolverPP2M(correction=ours), start, uniform(steps)
     )
@@ -100,10 +106,7 @@ def test_unipc_equals_diffusers(steps: int, order: Literal[2, 3]) -> None:
         solver_order=order,
         final_sigmas_type="zero",
     )
-    theirs.set_timesteps(steps)
-    x = start = Keyed([4, 5])(-1, torch.empty(2, 1, 8, dtype=torch.float64))
-    for index in theirs.timesteps:
-        x = theirs.step(eps_network(float(index), x), index, x).prev_sample
+    start, x = walked(theirs, steps)
     ours = UniPC(order, correction="midpoint")
     got = sample(FromEps(Indexed(), schedule), ours, start, uniform(steps))
     torch.testing.assert_close(got, x.double(), rtol=1e-4, atol=1e-4)

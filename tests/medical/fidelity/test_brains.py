@@ -9,8 +9,8 @@ import pytest
 
 from diff_medical.brain.grid import CLASSES
 from diff_medical.fidelity.__main__ import main
-from diff_medical.fidelity.brain_features import brain_features, volume_name
 from diff_medical.fidelity.brains import Brains, compare, read_brains
+from diff_medical.image_sets.brain_features import brain_features, volume_name
 from tiny_brain import GRID, head, scan, write_people
 
 Out = pytest.CaptureFixture[str]

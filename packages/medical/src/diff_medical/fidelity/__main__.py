@@ -53,14 +53,7 @@ def fidelity(
         ),
     ] = None,
     volume: sets.Volume = False,
-    brains: Annotated[
-        bool,
-        typer.Option(
-            "--brains",
-            help="The samples are brains with label maps, and REAL is a folder of `train "
-            "brain-prepare` or another of brains with label maps. No network is asked.",
-        ),
-    ] = False,
+    brains: sets.Brains = False,
     weights: sets.Weights = None,
     most: Annotated[int, typer.Option(min=12, help="Most images of each set.")] = 200,
     seed: Annotated[int, typer.Option(min=0, help="The seed of the choice of images.")] = 0,

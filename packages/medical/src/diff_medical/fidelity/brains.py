@@ -7,17 +7,19 @@ The interval is that of the cuts; it covers the choice of people among those tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from diff_core.data import Split
 from diff_medical.brain.grid import CLASSES
-from diff_medical.fidelity.brain_features import brain_features, volume_name
 from diff_medical.fidelity.distance import frechet, kernel_mmd, median_rbf
 from diff_medical.fidelity.table import Value
+from diff_medical.image_sets.brain_features import brain_features, volume_name
+from diff_medical.image_sets.brains import each_brain
 
 __all__ = ["Brains", "Comparison", "compare", "read_brains"]
 
@@ -76,59 +78,21 @@ class Comparison:
 
 
 def read_brains(
-    folder: Path, progress: Callable[[float], None] | None = None, *, split: str = "train"
+    folder: Path, progress: Callable[[float], None] | None = None, *, split: Split = "train"
 ) -> Brains:
-    """Return the features of a folder of brains with label maps.
-
-    A folder of `train brain-prepare` (the people of a split), or one of `generate --with-labels`.
-    Raises ValueError, one line that names the file, for a brain without a label map.
+    """Return the features of a folder of brains with label maps; of prepared people, of those of a
+    split. Raises ValueError as `each_brain` does.
     """
     rows: list[dict[str, float]] = []
-    for share, path, scan, labels, voxel in _volumes(folder, split):
+    for share, brain in each_brain(folder, split):
         try:
-            rows.append(brain_features(scan, labels, voxel))
+            rows.append(brain_features(brain.scan, brain.labels, brain.voxel))
         except ValueError as error:
-            raise ValueError(f"{path}: {error}") from error
+            raise ValueError(f"{brain.path}: {error}") from error
         if progress:
             progress(share)
-    if not rows:
-        raise ValueError(f"{folder}: holds no brains with label maps")
     names = tuple(rows[0])
     return Brains(names, np.array([[row[name] for name in names] for row in rows]))
-
-
-def _volumes(
-    folder: Path, split: str
-) -> Iterator[tuple[float, Path, NDArray[np.float32], NDArray[np.uint8], float]]:
-    from diff_medical.brain.maps import read_upright
-    from diff_medical.brain.people import GRID, read_grid, read_people
-    from diff_medical.image_sets.read import find_samples
-    from diff_medical.scan.names import labels_beside
-
-    if (folder / GRID).is_file():
-        grid = read_grid(folder)
-        people = read_people(folder, grid, split)  # type: ignore[arg-type]
-        for i, name in enumerate(people.names):
-            scan, labels = people.images[i].float().numpy(), people.labels[i].numpy()
-            yield (
-                (i + 1) / len(people),
-                folder / name,
-                scan,
-                labels,
-                grid.voxel * float(people.sizes[i]),
-            )
-        return
-    paths = find_samples(folder)
-    for i, path in enumerate(paths):
-        beside = labels_beside(path)
-        if not beside.is_file():
-            raise ValueError(f"{path}: has no label map; expected {beside.name}")
-        scan, affine = read_upright(path)
-        labels = read_upright(beside)[0].astype(np.uint8)
-        if labels.shape != scan.shape:
-            raise ValueError(f"{beside}: has shape {labels.shape}; expected {scan.shape}")
-        voxel = float(abs(np.linalg.det(affine[:3, :3])) ** (1 / 3))
-        yield (i + 1) / len(paths), path, scan, labels, voxel
 
 
 def compare(real: Brains, samples: Brains, *, seed: int = 0) -> Comparison:

@@ -9,7 +9,7 @@ import typer
 
 from diff_core.command import options
 
-__all__ = ["Json", "Manifest", "Samples", "Subject", "Volume", "Weights"]
+__all__ = ["Brains", "Json", "Manifest", "Samples", "Subject", "Volume", "Weights"]
 
 Samples = Annotated[Path, typer.Option(help="The folder of generated scans.")]
 """The option --samples."""
@@ -34,6 +34,15 @@ Volume = Annotated[
     bool, typer.Option("--volume", help="The samples are volumes of the generator of volumes.")
 ]
 """The option --volume."""
+Brains = Annotated[
+    bool,
+    typer.Option(
+        "--brains",
+        help="The samples are brains with label maps, and the real ones lie in a folder of `train "
+        "brain-prepare` or another of brains with label maps. No network is asked.",
+    ),
+]
+"""The option --brains."""
 Weights = Annotated[
     Path | None,
     typer.Option(

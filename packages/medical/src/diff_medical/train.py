@@ -81,14 +81,18 @@ for _stage, _what in {
     "folds": "its third stage: cells finer still, given those",
     "borders": "its fourth stage: label maps, given the cells",
     "appearance": "its last stage: T1 scans, given label maps",
+    "anatomy-weak": "a small, little trained anatomy, away from which the first stage is guided",
+    "lobes-weak": "the same of the second stage",
+    "folds-weak": "the same of the third stage",
 }.items():
+    _file = f"brain_{_stage}".replace("-", "_")
     training_command(
         app,
         f"brain-{_stage}",
         "diff_medical.brain.training.job",
-        RECIPES / f"brain_{_stage}.yaml",
+        RECIPES / f"{_file}.yaml",
         inputs=Prepared,
-        shipped=path_of(f"brain_{_stage}"),
+        shipped=path_of(_file),
         command=COMMAND,
         help=f"Train {_what}.",
         examples={

@@ -14,7 +14,7 @@ from diff_core.noise import Keyed
 from diff_core.schedule import Edm
 from diff_medical.brain.grid import TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, waves
-from diff_medical.brain.stage import Near, Progress, Stage
+from diff_medical.brain.stage import Guidance, Near, Progress, Stage
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["Anatomy"]
@@ -102,7 +102,7 @@ class Anatomy(Stage):
         steps: int,
         words: Tensor | None = None,
         *,
-        guidance: float = 1.0,
+        guidance: Guidance = Guidance(),  # noqa: B008
         temperature: float = 1.0,
         near: Tensor | None = None,
         strength: float = 1.0,

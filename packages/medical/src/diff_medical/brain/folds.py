@@ -14,7 +14,7 @@ from diff_core.schedule import Edm
 from diff_medical.brain.fractions import simplex
 from diff_medical.brain.grid import TISSUES, Grid
 from diff_medical.brain.places import START, WAVES, Shape
-from diff_medical.brain.stage import Near, Progress, Stage, shares_given
+from diff_medical.brain.stage import Guidance, Near, Progress, Stage, shares_given
 from diff_medical.generator.packing import haar, inverse_haar
 
 __all__ = ["Finer", "Folds", "Lobes", "freedom"]
@@ -74,6 +74,7 @@ class Finer(Stage):
         seeds: Sequence[int],
         steps: int,
         *,
+        guidance: Guidance = Guidance(),  # noqa: B008
         near: Tensor | None = None,
         strength: float = 1.0,
         progress: Progress | None = None,
@@ -86,7 +87,8 @@ class Finer(Stage):
         cond = Condition(channels=self.channels(coarse, Keyed(seeds)(self.streams[0], coarse)))
         shape = coarse.shape[2:]
         x = self.drawn(
-            shape, seeds, steps, cond, stream=self.streams[1], progress=progress,
+            shape, seeds, steps, cond,
+            stream=self.streams[1], guidance=guidance, progress=progress,
             near=None if near is None else Near(self.encode(near.to(coarse))[1], strength),
         )  # fmt: skip
         return simplex(self.decode(coarse, x))

@@ -24,6 +24,7 @@ from diff_medical.brain.fractions import fractions
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.sampling import BrainSampling
 from diff_medical.brain.source import Source
+from diff_medical.brain.stage import Guidance
 from diff_medical.generator.kinds import Kinds
 from diff_medical.generator.model import Made
 from diff_medical.generator.request import Request
@@ -81,19 +82,26 @@ class BrainGenerator:
         stages: Mapping[str, nn.Module],
         cards: Mapping[str, Card],
         *,
+        weak: Mapping[str, nn.Module] | None = None,
         fingerprint: str = "",
         device: str = "auto",
     ) -> None:
-        """Raise ValueError for stages of another kind, of different grids, or none."""
+        """Take the stages, and weak versions of some of them, away from which they are guided.
+
+        Raises ValueError for stages of another kind, of different grids, or none.
+        """
         if not stages:
             raise ValueError("stages is empty; expected at least one")
-        for name, stage in stages.items():
+        weak = weak or {}
+        for name, stage in (*stages.items(), *weak.items()):
             if not isinstance(stage, STAGES[name]):
                 kind = type(stage).__name__
                 raise ValueError(f"the stage {name} is a {kind}; expected {STAGES[name].__name__}")
         device_ = pick_device(device)
         self._stages = {name: stage.to(device_).eval() for name, stage in stages.items()}
-        grids = {name: getattr(stage, "grid", None) for name, stage in stages.items()}
+        self._weak = {name: stage.to(device_).eval() for name, stage in weak.items()}
+        both = (*stages.items(), *((f"weak {name}", stage) for name, stage in weak.items()))
+        grids = {name: getattr(stage, "grid", None) for name, stage in both}
         if len(set(grids.values())) > 1:
             raise ValueError(f"the stages have different grids: {grids}")
         self.grid: Grid = next(iter(grids.values()))  # type: ignore[assignment]
@@ -107,23 +115,26 @@ class BrainGenerator:
     ) -> BrainGenerator:
         """Load the shipped stages, or those of a folder.
 
-        A stage is in FOLDER or a folder in it, as brain-STAGE.safetensors or brain_STAGE. A stage
-        that is missing is missed when it is needed: label maps need `appearance` only. Raises
+        A stage is in FOLDER or a folder in it, as brain-STAGE.safetensors or brain_STAGE, and a
+        weak version of it as brain-STAGE-weak or brain_STAGE_weak. A stage that is missing is
+        missed when it is needed: label maps need `appearance` only. Raises
         `diff_core.io.CheckpointError` for a folder without stages, two files of one stage, or a
         file that cannot be used.
         """
         pick_device(device)
         folder = folder or FOLDER
         stages: dict[str, nn.Module] = {}
+        weak: dict[str, nn.Module] = {}
         cards: dict[str, Card] = {}
         paths: list[Path] = []
-        for name in STAGES:
+        for name in (*STAGES, *(f"{name}_weak" for name in STAGES)):
             found = _files(folder, name)
             if len(found) > 1:
                 both = " and ".join(str(path.relative_to(folder)) for path in found[:2])
                 raise io.CheckpointError(f"{folder}: {both} are both of the stage {name}")
             for path in found:
-                stages[name], cards[name] = io.load(path, types=NETWORK_TYPES)
+                loaded, cards[name] = io.load(path, types=NETWORK_TYPES)
+                (stages if name in STAGES else weak)[name.removesuffix("_weak")] = loaded
                 paths.append(path)
         if not stages:
             raise io.CheckpointError(
@@ -131,7 +142,7 @@ class BrainGenerator:
             )
         whole = fingerprint_of(paths)
         with io.as_checkpoint_error(folder):
-            return cls(stages, cards, fingerprint=whole, device=device)
+            return cls(stages, cards, weak=weak, fingerprint=whole, device=device)
 
     @property
     def stages(self) -> tuple[str, ...]:
@@ -143,6 +154,14 @@ class BrainGenerator:
         if name not in self._stages:
             raise ValueError(f"the model has no stage {name}; train it first")
         return self._stages[name]
+
+    def guidance(self, name: str, sampling: BrainSampling) -> Guidance:
+        """Return the guidance of a stage: anatomy, lobes or folds."""
+        return Guidance(
+            sampling.guidance if name == "anatomy" else 1.0,
+            self._weak.get(name),  # type: ignore[arg-type]
+            getattr(sampling.autoguided, name),
+        )
 
     def check(self, *, labels: bool) -> None:
         """Raise ValueError for a stage that is missing; with `labels` only the last is needed."""
@@ -221,17 +240,22 @@ class BrainGenerator:
             with clock.stage("anatomy") as share:
                 coarse = anatomy.sample(
                     [seed], steps.anatomy, words,
-                    guidance=sampling.guidance, temperature=sampling.temperature,
+                    guidance=self.guidance("anatomy", sampling),
+                    temperature=sampling.temperature,
                     near=near[0], strength=strength, progress=share,
                 )  # fmt: skip
             with clock.stage("lobes") as share:
                 shares = lobes.sample(
-                    coarse, [seed], steps.lobes, near=near[1], strength=strength, progress=share
-                )
+                    coarse, [seed], steps.lobes,
+                    guidance=self.guidance("lobes", sampling),
+                    near=near[1], strength=strength, progress=share,
+                )  # fmt: skip
             with clock.stage("folds") as share:
                 shares = folds.sample(
-                    shares, [seed], steps.folds, near=near[2], strength=strength, progress=share
-                )
+                    shares, [seed], steps.folds,
+                    guidance=self.guidance("folds", sampling),
+                    near=near[2], strength=strength, progress=share,
+                )  # fmt: skip
             with clock.stage("borders") as share:
                 return borders.sample(shares, [seed], steps.borders, progress=share)
 
@@ -250,7 +274,7 @@ def check_labels(labels: NDArray[Any], grid: Grid) -> None:
 
 
 def _files(folder: Path, name: str) -> Sequence[Path]:
-    pattern = f"brain[-_]{name}.safetensors"
+    pattern = f"brain[-_]{name.replace('_', '[-_]')}.safetensors"
     return sorted([*folder.glob(pattern), *folder.glob(f"*/{pattern}")])
 
 

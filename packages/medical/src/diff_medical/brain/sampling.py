@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
 
-__all__ = ["QUALITIES", "VENTRICLES", "BrainSampling", "Steps"]
+__all__ = ["QUALITIES", "VENTRICLES", "Autoguided", "BrainSampling", "Steps"]
 
 VENTRICLES = {"small": -1.5, "normal": 0.0, "large": 1.5}
 """Words for a size of the ventricles, in deviations of the logarithm of their volume."""
@@ -28,6 +28,23 @@ class Steps:
         return "+".join(map(str, astuple(self)))
 
 
+@dataclass(frozen=True)
+class Autoguided:
+    """Weights of the guidance away from a weak version of each stage, 0 to 10; 1 is none.
+
+    They bring the power of the finest cells back to that of people. A stage without a weak version
+    is not guided.
+    """
+
+    anatomy: float = 1.5
+    lobes: float = 2.5
+    folds: float = 1.5
+
+    def __post_init__(self) -> None:
+        if not all(0 <= weight <= 10 for weight in astuple(self)):
+            raise ValueError(f"autoguided is {self}; expected 0 to 10 of each stage")
+
+
 QUALITIES = {
     "draft": Steps(12, 8, 5, 2, 3),
     "default": Steps(),
@@ -42,6 +59,7 @@ class BrainSampling:
 
     steps:       of each stage
     guidance:    weight of classifier-free guidance of the anatomy: 1 none
+    autoguided:  weights of the guidance away from weak versions of the stages
     temperature: factor on the starting noise of the anatomy: below 1 more typical
     ventricles:  their size in deviations of the logarithm of their volume, -3 to 3; None draws it
                  as it is distributed over the training people
@@ -57,6 +75,7 @@ class BrainSampling:
     ventricles: float | None = None
     strength: float = 0.5
     seed: int = 0
+    autoguided: Autoguided = field(default_factory=Autoguided)
 
     def __post_init__(self) -> None:
         if not 0 <= self.guidance <= 10:

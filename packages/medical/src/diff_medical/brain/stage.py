@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from diff_core import grid as grids
 from diff_core.condition import Condition
 from diff_core.denoiser import Denoiser, Preconditioned
+from diff_core.guidance.autoguidance import Autoguidance
 from diff_core.guidance.cfg import Cfg
 from diff_core.guidance.repaint import RePaint
 from diff_core.nn import UNet
@@ -23,8 +24,8 @@ from diff_medical.brain.grid import Grid
 from diff_medical.brain.places import Shape, waves
 
 __all__ = [
-    "Gains", "Known", "Near", "Progress", "Put", "Stage", "again", "check_channels", "fast",
-    "shares_given",
+    "Gains", "Guidance", "Known", "Near", "Progress", "Put", "Stage", "again", "check_channels",
+    "fast", "shares_given",
 ]  # fmt: skip
 
 Progress = Callable[[float], None]
@@ -68,6 +69,32 @@ class Near:
     def share_of(self, steps: int) -> int:
         """Return the steps that a sampling from this noise takes, of those of one from noise."""
         return max(1, math.ceil(self.strength * steps))
+
+
+@dataclass(frozen=True)
+class Guidance:
+    """What a stage is guided by as it samples.
+
+    words: weight of classifier-free guidance towards `Condition.vector`; 1 is none
+    weak:  a smaller and less trained version of the stage, away from which it is guided
+           (`diff_core.guidance.autoguidance`); None for none
+    away:  the weight of that; 1 is none
+    """
+
+    words: float = 1.0
+    weak: Denoiser | None = None
+    away: float = 1.0
+
+    def of(self, stage: Denoiser, cond: Condition) -> Denoiser:
+        """Return the guided denoiser."""
+        found = stage
+        if self.words != 1:
+            assert cond.vector is not None
+            null = Condition(vector=torch.zeros_like(cond.vector), channels=cond.channels)
+            found = Cfg(found, null=null, weight=self.words)
+        if self.weak is not None and self.away != 1:
+            found = Autoguidance(found, weak=self.weak, weight=self.away)
+        return found
 
 
 class Gains(nn.Module):
@@ -151,7 +178,7 @@ class Stage(Preconditioned):
         stream: int,
         temperature: float = 1.0,
         top: float | None = None,
-        guidance: float = 1.0,
+        guidance: Guidance = Guidance(),  # noqa: B008
         near: Near | None = None,
         put: Put | None = None,
         progress: Progress | None = None,
@@ -160,7 +187,6 @@ class Stage(Preconditioned):
 
         stream: of the noise of a seed
         top:    noise level of the start; default: that of the schedule at t = 1
-        guidance: weight of classifier-free guidance towards `cond.vector`; 1 for none
         near:   data of which relatives are drawn; None draws from noise
         put:    of a sample of which a part is known; it takes `AGAIN` times the steps
         """
@@ -174,11 +200,7 @@ class Stage(Preconditioned):
         if near is not None:
             x = x + near.x.to(x)
         x = x.contiguous(memory_format=torch.channels_last_3d)
-        denoiser: Denoiser = self
-        if guidance != 1:
-            assert cond.vector is not None
-            null = Condition(vector=torch.zeros_like(cond.vector), channels=cond.channels)
-            denoiser = Cfg(self, null=null, weight=guidance)
+        denoiser = guidance.of(self, cond)
         sampler, noise = SAMPLER, None
         if put is not None:
             denoiser, sampler, noise = Known(denoiser, put), again(x), Keyed(seeds)

@@ -13,8 +13,13 @@ __all__ = ["BRAIN", "FOLDER", "brain_paths", "fingerprint_of", "path_of"]
 FOLDER = Path(__file__).parent
 """The folder of the checkpoints."""
 
-BRAIN = ("anatomy", "lobes", "folds", "borders", "appearance")
-"""The stages of the generator of brains, each a file of its own."""
+BRAIN = (
+    "anatomy", "lobes", "folds", "borders", "appearance",
+    "anatomy_weak", "lobes_weak", "folds_weak",
+)  # fmt: skip
+"""The stages of the generator of brains, each a file of its own, and weak versions of three, away
+from which these are guided.
+"""
 
 
 def path_of(name: str) -> Path:

@@ -32,7 +32,7 @@ SCRIPT = "niivue-0.69.0.js"
 """NiiVue (https://github.com/niivue/niivue) as one script, behind its licences."""
 
 MOST = 32_000_000
-"""Voxels of each volume in a page, at most: two of noise are about 140 MB of text."""
+"""Voxels of each volume in a page, at most: a scan before and after is then about 100 MB of text."""
 
 
 def remarks(grid: tuple[int, ...], spacing: Spacing, volumes: int) -> tuple[str, ...]:

@@ -32,7 +32,7 @@ SCRIPT = "niivue-0.69.0.js"
 """NiiVue (https://github.com/niivue/niivue) as one script, behind its licences."""
 
 MOST = 32_000_000
-"""Voxels of each volume in a page, at most: a scan before and after is then about 100 MB of text."""
+"""Voxels of each volume in a page, at most: before and after are then about 100 MB of text."""
 
 
 def remarks(grid: tuple[int, ...], spacing: Spacing, volumes: int) -> tuple[str, ...]:
@@ -113,7 +113,8 @@ def write_viewer(
 
 def _script(folder: Path) -> Path:
     """Return the script in a folder, and put it there if it is not."""
-    held, path = files("diff_medical.pages").joinpath("niivue", SCRIPT).read_bytes(), folder / SCRIPT
+    held = files("diff_medical.pages").joinpath("niivue", SCRIPT).read_bytes()
+    path = folder / SCRIPT
     if not path.is_file() or path.read_bytes() != held:
         folder.mkdir(parents=True, exist_ok=True)
         with writing(overwrite=True), replacing(path) as temporary:

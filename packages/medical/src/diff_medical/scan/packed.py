@@ -33,14 +33,16 @@ def packed(
     """
     from nibabel.nifti1 import Nifti1Image
 
-    values = np.nan_to_num(volume.astype(np.float32), nan=levels[0]).astype(np.float64)
-    low, span = float(values.min()), float(np.ptp(values))
+    values = np.nan_to_num(volume.astype(np.float32), nan=levels[0])
+    low, span = float(values.min()), float(values.max()) - float(values.min())
     step = min(2.0 ** np.floor(np.log2(step)), 1.0) if step > 0 else 0.0
     if span > 0:
         step = max(step, 2.0 ** np.ceil(np.log2(span / TOP)))
     step = float(step or 1.0)
     low = step * np.floor(low / step)
-    whole = (np.rint((values - low) / step) - 2**15).astype(np.int16)
+    whole = np.empty(values.shape, np.int16, order="F")
+    for z in range(values.shape[2]):  # little memory, and the differences in double precision
+        whole[..., z] = np.rint((values[..., z].astype(np.float64) - low) / step) - 2**15
     if not np.isfinite(affine).all() or not abs(np.linalg.det(affine[:3, :3])) > 0:
         affine = np.diag([*spacing, 1.0])
     image = Nifti1Image(whole, affine)

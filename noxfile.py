@@ -103,7 +103,7 @@ def build(session: nox.Session) -> None:
 
 @nox.session
 def studio(session: nox.Session) -> None:
-    """The studio and the server in Chromium: axe, keyboard, phone; pictures in build/browser.
+    """Studio, server and reports in Chromium: axe, keyboard, phone; pictures in build/browser.
 
     Needs Chromium, node and npm, which brings the libraries of tests/browser/package.json.
     """
@@ -116,6 +116,18 @@ def studio(session: nox.Session) -> None:
         "npm", "install", "--no-audit", "--no-fund", "--prefix", str(folder), external=True
     )
     session.run("python", "tests/browser/studio.py", str(folder), str(folder / "pictures"))
+
+
+@nox.session(venv_backend="none")
+def niivue(session: nox.Session) -> None:
+    """NiiVue in one script, behind its licences, into the pages of diff_medical; needs npm."""
+    folder, pages = Path("build", "niivue"), Path("packages/medical/src/diff_medical/pages/niivue")
+    shutil.copytree("packages/medical/niivue", folder, dirs_exist_ok=True)
+    for words in (("ci", "--no-audit", "--no-fund"), ("run", "build")):
+        session.run("npm", *words, "--prefix", str(folder), external=True)
+    licences, script = pages / "LICENSE.niivue", folder / "niivue.js"
+    (found,) = pages.glob("niivue-*.js")
+    found.write_text(f"/*!\n{licences.read_text()}*/\n{script.read_text()}")
 
 
 @nox.session

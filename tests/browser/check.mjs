@@ -8,7 +8,9 @@ const require = createRequire(modules + "/");
 const puppeteer = require("puppeteer-core");
 const axe = readFileSync(require.resolve("axe-core/axe.min.js"), "utf8");
 const faults = [], fail = text => { faults.push(text); console.log("FAULT", text); };
-const browser = await puppeteer.launch({executablePath: chromium, args: ["--no-sandbox", "--disable-gpu"]});
+// NiiVue draws with WebGL 2, here without a graphics card
+const graphics = step === "reports" ? ["--use-angle=swiftshader", "--enable-unsafe-swiftshader"] : ["--disable-gpu"];
+const browser = await puppeteer.launch({executablePath: chromium, args: ["--no-sandbox", ...graphics]});
 
 async function open(address, width = 1280, scheme = "light") {
   const page = await browser.newPage();
@@ -84,6 +86,69 @@ const steps = {
     await result.waitForSelector("img");
     if (!/not a scan of anyone/.test(await result.evaluate(() => document.body.textContent))) fail("no notice that the scans are synthetic");
     await look(page, "scans-results");
+  },
+  async reports() {
+    const local = page => page.on("request", asked => { if (!/^(file|data|blob):/.test(asked.url())) fail("a report asks for " + asked.url()); });
+    const first = async (page, query) => page.$eval(query, link => link.href);
+    let report, viewer;
+    for (const [kind, width] of [["desktop", 1280], ["phone", 390]]) {
+      const index = await open(address, width);
+      local(index);
+      await index.evaluate(() => { for (const more of document.querySelectorAll("details")) more.open = true; });
+      await look(index, "index-" + kind);
+      report = await first(index, "td.name a");
+      const page = await open(report, width);
+      local(page);
+      await page.waitForSelector("#browse:not([hidden])");
+      await look(page, "report-" + kind);
+      viewer = await first(page, 'a[href*="_viewer"]');
+      const niivue = await open(viewer, width);
+      local(niivue);
+      await niivue.waitForSelector("body[data-ready]");
+      await look(niivue, "viewer-" + kind);
+      for (const one of [index, page, niivue]) await one.close();
+    }
+    const index = await open(address), sorted = () => index.$eval("th[aria-sort=ascending]", head => head.textContent);
+    await reach(index, "thead th:nth-child(3) button");
+    await index.keyboard.press("Enter");
+    if (await sorted() !== "State") fail("the keyboard does not sort the index");
+    await reach(index, "td.name a");
+    const page = await open(report), text = (page, id) => page.$eval(id, found => found.textContent);
+    await page.waitForSelector("#browse:not([hidden])");
+    await reach(page, "#views");
+    const slice = await text(page, "#place");
+    await page.keyboard.press("ArrowUp");
+    if (await text(page, "#place") === slice) fail("the keyboard does not change the slice");
+    const niivue = await open(viewer);
+    await niivue.waitForSelector("body[data-ready]");
+    const frames = await niivue.$$(".frame"), shots = () => Promise.all(frames.map(frame => frame.screenshot()));
+    const [before, after] = await shots();
+    if (!(before.length > 1.2 * after.length)) fail("the noise of before is not in its picture");
+    await reach(niivue, "#views");
+    const place = (await text(niivue, "#place")).split(",").map(parseFloat);
+    const same = (some, others) => some.map((shot, i) => Buffer.compare(shot, others[i]) === 0);
+    await niivue.keyboard.press("ArrowRight");
+    const moved = (await text(niivue, "#place")).split(",").map(parseFloat);
+    if (Math.abs(moved[0] - place[0] - 1.8) > .11 || moved[1] !== place[1]) fail("ArrowRight moves the cross from " + place + " to " + moved);
+    const aside = await shots();
+    if (same(aside, [before, after]).includes(true)) fail("the cross does not move in both");
+    const {x, y} = await frames[0].boundingBox(), window = () => niivue.$eval("#width", field => +field.value), wide = await window();
+    await niivue.mouse.move(x + 100, y + 100);
+    await niivue.mouse.down({button: "right"});
+    await niivue.mouse.move(x + 60, y + 140, {steps: 4});
+    await niivue.mouse.up({button: "right"});
+    if (await window() === wide) fail("the right button does not change the window");
+    if (same(await shots(), aside).includes(true)) fail("the window does not change in both");
+    await frames[0].click();  // now the canvas has the focus
+    const clicked = await shots();
+    for (const key of ["v", "v", "c"]) await niivue.keyboard.press(key, {delay: 60});
+    if (same(await shots(), clicked).includes(false)) fail("a key of NiiVue changes the view");
+    await look(niivue, "viewer-moved");
+    const lost = await browser.newPage();
+    await lost.setRequestInterception(true);
+    lost.on("request", asked => /niivue-[^/]*js$/.test(asked.url()) ? asked.abort() : asked.continue());
+    await lost.goto(viewer);
+    if (!/keep the page in the folder/.test(await text(lost, "#fault"))) fail("a page without its script says nothing");
   },
   async serve() {
     await everywhere(address, [""], "sign-in");

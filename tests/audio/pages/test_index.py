@@ -27,7 +27,7 @@ def test_a_folder_has_pages_and_an_index_whose_links_resolve(weights, tmp_path, 
     )
     assert all((pages / link).is_file() for link in links)
     assert "2 done, 1 failed" in text and "is not a sound file" in text
-    assert "<h3>Length, s</h3><strong>0.9</strong>" in text
+    assert "<h2>Length, s</h2><strong>0.9</strong>" in text
     with Image.open(pages / "index/a.wav.jpg") as picture:
         assert picture.size == (240, 122)
 

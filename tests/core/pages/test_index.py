@@ -78,7 +78,7 @@ def test_medians_and_counts_are_of_the_whole_study(tmp_path: Path) -> None:
                              groups={"Subject": "03"}, values={"Gain": 1000.0}))  # fmt: skip
     put(tmp_path, "8", Entry("8.nii", "o", "skipped", 1.0))
     page = write_index(tmp_path, "Study").read_text()
-    cards = dict(re.findall(r"<h3>(.*?)</h3><strong>(.*?)</strong>", page))
+    cards = dict(re.findall(r"<h2>(.*?)</h2><strong>(.*?)</strong>", page))
     assert cards == {"Inputs": "6", "Subjects": "3", "Sessions": "3", "Time": "6.0 s", "Gain": "5"}
     assert "4 done, 1 failed, 1 left out" in page and "median 1.5 s" in page
     assert "median of 3" in page

@@ -31,7 +31,7 @@ def test_a_study_has_pages_and_an_index_whose_links_resolve(
     text = (pages / "index.html").read_text()
     links = re.findall(r'(?:<a href|loading="lazy" src)="(.*?)"', text)
     assert len(links) == 4 and all((pages / link).is_file() for link in links)
-    cards = dict(re.findall(r"<h3>(.*?)</h3><strong>(.*?)</strong>", text))
+    cards = dict(re.findall(r"<h2>(.*?)</h2><strong>(.*?)</strong>", text))
     assert (cards["Inputs"], cards["Subjects"], cards["Sessions"]) == ("3", "2", "2")
     assert cards["Noise level"] == "60" and "2 done, 1 failed" in text
     with Image.open(next(pages.rglob("*.jpg"))) as picture:

@@ -10,17 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from diff_core.command import App, Failures, Job, options, process, run, usage, use
-from diff_core.command.reports import Reports
 from diff_core.lines import print_line
 from diff_core.progress import Progress
 from diff_medical.enhancer.settings import Settings
 from diff_medical.jobs.bids_app import BidsApp, bids_app
 from diff_medical.jobs.choice import distinct, magnitudes
 from diff_medical.jobs.inputs import find_inputs, plan_series
-from diff_medical.jobs.options import alone, are_scans, level
+from diff_medical.jobs.options import alone, are_scans, exclude, level, reports
 from diff_medical.jobs.products import Products
 from diff_medical.restore.outcome import Profile, Restored, Wish
-from diff_medical.scan.bids import is_derivative, named, people
+from diff_medical.scan.bids import is_derivative, named
 from diff_medical.scan.kinds import SCANS, is_alone, single
 from diff_medical.scan.names import TAGS
 from diff_medical.slices.passes import Passes, Quality
@@ -215,6 +214,15 @@ def enhance(
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
+    viewer: Annotated[
+        bool,
+        typer.Option(
+            "--viewer",
+            help="Write NAME_viewer.html beside each page of --report, which opens the scan "
+            "before and after in NiiVue.",
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = False,
     picture: Annotated[
         Path | None,
         typer.Option(
@@ -254,12 +262,11 @@ def enhance(
     """
     del version
     value, percent, sigma_map = level(sigma)
-    _exclude({"--overwrite": overwrite, "--skip-existing": skip_existing})
-    _exclude({"--nan-to-zero": nan_to_zero, "--keep-nan": keep_nan})
+    exclude({"--overwrite": overwrite, "--skip-existing": skip_existing})
+    exclude({"--nan-to-zero": nan_to_zero, "--keep-nan": keep_nan})
     float32 = dtype == "float32"
     missing = "keep" if keep_nan else "zero" if nan_to_zero else "refuse"
-    maps = {"uncertainty": uncertainty, "noise-map": noise_map}
-    are_scans(maps)
+    maps = are_scans({"uncertainty": uncertainty, "noise-map": noise_map})
     with usage():
         settings = Settings(
             modality=modality, noise=noise, sigma=value, percent=percent, strength=strength,
@@ -284,7 +291,7 @@ def enhance(
             raise typer.BadParameter("a BIDS App run removes noise; leave out the other options")
         inputs, output, recursive = [str(app_run.dataset)], app_run.output, True
     jobs = _jobs(inputs, output, tag, failures, recursive=recursive, app_run=app_run)
-    pages = _pages(report, jobs, output, {"picture": picture, **maps})
+    pages = reports(report, jobs, output, {"picture": picture, **maps}, viewer=viewer)
     if not jobs:
         return failures.finish(len(failures.names))
 
@@ -302,19 +309,20 @@ def enhance(
 
     def do(job: Job, advance: Progress) -> Outcome | Restored:
         page, small = pages.files(job)
+        scripts = pages.folder if viewer else None
+        products = Products(residual, uncertainty, noise_map, picture, page, small, scripts)
         common: Any = {"overwrite": overwrite, "on_progress": advance}
         if restoring:
             outcome = restore_file(
                 enhancer, job.source, job.target, Wish(upsample, spacing, inpaint, profile),
-                settings, report=page, thumbnail=small, nan_to_zero=nan_to_zero,
-                float32=float32, **common,
+                settings, report=page, thumbnail=small, view=products.view,
+                nan_to_zero=nan_to_zero, float32=float32, **common,
             )  # fmt: skip
         else:
             outcome = enhance_file(
                 enhancer, job.source, job.target, settings, sigma_map=sigma_map, mask=mask,
-                products=Products(residual, uncertainty, noise_map, picture, page, small),
-                missing=missing, on_plan=None if quiet or as_json else partial(_plan, job),
-                float32=float32, **common,
+                products=products, missing=missing, float32=float32,
+                on_plan=None if quiet or as_json else partial(_plan, job), **common,
             )  # fmt: skip
         pages.describe(job, numbers(outcome), mark="SYNTHETIC" if outcome.synthetic else "")
         return outcome
@@ -323,22 +331,6 @@ def enhance(
         jobs, do, failures, line=_line, warnings=_warnings, quiet=quiet, as_json=as_json,
         skip_existing=skip_existing, shard=shard, summary=summary, reports=pages,
     )  # fmt: skip
-
-
-def _exclude(flags: dict[str, bool]) -> None:
-    """Raise typer.BadParameter where two flags are given together."""
-    if all(flags.values()):
-        raise typer.BadParameter(f"{' and '.join(flags)} exclude each other")
-
-
-def _pages(
-    report: Path | None, jobs: list[Job], output: Path | None, single: dict[str, Path | None]
-) -> Reports:
-    """Return the pages of the run; wrong usage for what is of one scan (`single`) of several."""
-    if len(jobs) > 1:
-        for name in (name for name, given in single.items() if given is not None):
-            raise typer.BadParameter(f"--{name} is for one scan, but several are given")
-    return Reports(report, jobs, output, title="Enhanced scans", theme="dark", groups=people)
 
 
 def _jobs(

@@ -84,6 +84,11 @@ class Reports:
         """The page of the only input, None for a folder or no pages."""
         return self._page
 
+    @property
+    def folder(self) -> Path | None:
+        """The folder of all pages, for what they share; None for no pages."""
+        return self._folder if self._page is None else self._page.parent
+
     def files(self, job: Job) -> tuple[Path | None, Path | None]:
         """Return the page of an input and its small picture, which needs an index; make the
         folder of the page.

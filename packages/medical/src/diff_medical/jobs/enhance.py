@@ -36,6 +36,7 @@ from diff_medical.jobs.series import (
     record_of_volumes,
 )
 from diff_medical.marks.descent import record, write_records
+from diff_medical.pages.viewer import remarks as remarks_of_view
 from diff_medical.scan import bids
 from diff_medical.scan.background import stands_free
 from diff_medical.scan.dicom.write import write_series
@@ -146,7 +147,7 @@ class Results:
             )
             write_report(
                 ready.products.report, before, result, spacing, turn, outcome,
-                thumbnail=ready.products.thumbnail,
+                thumbnail=ready.products.thumbnail, view=ready.products.view,
             )  # fmt: skip
 
 
@@ -283,6 +284,7 @@ def _outcome(
             *remarks_of_series(results.joined, scan.volumes),
             *remarks(scan, results.findings, settings, float32=ready.float32),
             *_kept(ready),
+            *_viewed(ready),
             *remark(enhancer.denoiser.network),
         ),
         samples=settings.samples,
@@ -300,6 +302,11 @@ def _planes(passes: Passes, joined: Joined | None) -> str:
         return str(passes)
     together = f"low rank over {len(joined.volumes)} volumes"
     return f"{together}; {passes}" if joined.network else together
+
+
+def _viewed(ready: Ready) -> tuple[str, ...]:
+    scan = ready.scan
+    return remarks_of_view(scan.grid, scan.spacing, scan.volumes) if ready.products.view else ()
 
 
 def _kept(ready: Ready) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""The options of `python -m diff_medical.enhance` that need parsing."""
+"""The options of `python -m diff_medical.enhance` that need parsing and checks."""
 
 from __future__ import annotations
 
@@ -7,9 +7,12 @@ from pathlib import Path
 
 import typer
 
+from diff_core.command import Job
+from diff_core.command.reports import Reports
+from diff_medical.scan.bids import people
 from diff_medical.scan.kinds import SCANS
 
-__all__ = ["alone", "are_scans", "level"]
+__all__ = ["alone", "are_scans", "exclude", "level", "reports"]
 
 
 def level(text: str) -> tuple[float | None, float | None, Path | None]:
@@ -32,11 +35,18 @@ def level(text: str) -> tuple[float | None, float | None, Path | None]:
     return (None, value, None) if text.endswith("%") else (value, None, None)
 
 
-def are_scans(files: Mapping[str, Path | None]) -> None:
-    """Raise typer.BadParameter for a file that is not named as a scan; by name of its option."""
+def are_scans(files: dict[str, Path | None]) -> dict[str, Path | None]:
+    """Return files by name of their option; wrong usage for one that is not named as a scan."""
     for name, path in files.items():
         if path is not None and not SCANS.matches(path):
             raise typer.BadParameter(f"--{name} is {path}; expected a .nii.gz file")
+    return files
+
+
+def exclude(flags: Mapping[str, bool]) -> None:
+    """Raise typer.BadParameter where all flags are given; by name of the option."""
+    if all(flags.values()):
+        raise typer.BadParameter(f"{' and '.join(flags)} exclude each other")
 
 
 def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:
@@ -50,3 +60,22 @@ def alone(chosen: Mapping[str, object], others: Mapping[str, object]) -> bool:
     if given and beside:
         raise typer.BadParameter(f"--{given[0]} does not go with --{beside[0]}")
     return bool(given)
+
+
+def reports(
+    report: Path | None,
+    jobs: list[Job],
+    output: Path | None,
+    single: dict[str, Path | None],
+    *,
+    viewer: bool,
+) -> Reports:
+    """Return the pages of a run; wrong usage for what is of one scan (`single`) of several, and
+    for a `viewer` without pages.
+    """
+    if viewer and report is None:
+        raise typer.BadParameter("--viewer needs --report")
+    if len(jobs) > 1:
+        for name in (name for name, given in single.items() if given is not None):
+            raise typer.BadParameter(f"--{name} is for one scan, but several are given")
+    return Reports(report, jobs, output, title="Enhanced scans", theme="dark", groups=people)

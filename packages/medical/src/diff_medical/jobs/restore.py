@@ -19,6 +19,7 @@ from diff_medical.enhancer.enhancer import Enhancer
 from diff_medical.enhancer.settings import Settings
 from diff_medical.marks.descent import mark_descendant, record
 from diff_medical.noise.level import probed
+from diff_medical.pages.viewer import remarks
 from diff_medical.restore.inpaint import Inpainted, inpaint
 from diff_medical.restore.outcome import Restored, Wish, write_sidecar
 from diff_medical.restore.upsample import Upsampled, finer_spacing, thick_axis, upsample
@@ -35,6 +36,10 @@ from diff_medical.scan.spacing import Spacing
 __all__ = ["restore_file", "slices_for"]
 
 
+View = tuple[Path, Path] | None
+Draw = Callable[[Path, Restored, Path | None, View], None]
+
+
 @dataclass
 class _Work:
     """The voxels of a restored scan, and what is recorded of its volumes.
@@ -49,7 +54,7 @@ class _Work:
     sigmas: list[float] = field(default_factory=list[float])
     misfits: list[float] = field(default_factory=list[float])
     last: Upsampled | Inpainted | None = None
-    draw: Callable[[Path, Restored, Path | None], None] | None = None
+    draw: Draw | None = None
 
 
 @file_job
@@ -62,6 +67,7 @@ def restore_file(
     *,
     report: Path | None = None,
     thumbnail: Path | None = None,
+    view: View = None,
     float32: bool = False,
     overwrite: bool = False,
     nan_to_zero: bool = False,
@@ -70,10 +76,9 @@ def restore_file(
     """Write what `wish` makes of the NIfTI file `source` to `target`, and a JSON file beside it.
 
     Datatype, slope and intercept stay, unless `float32`. A series (4-D) is restored volume by
-    volume. `report` is where a page goes on the holes that were filled, and `thumbnail` its small
-    picture. Raises ScanError or
-    ValueError for a file that cannot be used, FileExistsError for an output that exists unless
-    `overwrite`; no partial file is left.
+    volume. `report` is where a page goes on the holes that were filled, `thumbnail` its small
+    picture, and `view` as in `Products`. Raises ScanError or ValueError for a file that cannot be
+    used, FileExistsError for an output that exists unless `overwrite`; no partial file is left.
     """
     begun = time.monotonic()
     for path, role in ((source, "can be read from"), (target, "can be written to")):
@@ -83,7 +88,8 @@ def restore_file(
                 f"is not NIfTI; scans are {wish.word} where they {role} NIfTI files",
                 "convert it to .nii.gz, DICOM with dcm2niix",
             )
-    refuse_existing(target, sidecar_path(target), report, overwrite=overwrite, source=source)
+    outputs = (target, sidecar_path(target), report, view and view[0])
+    refuse_existing(*outputs, overwrite=overwrite, source=source)
     # what stands in a hole plays no part, so it may be NaN
     scan = read(source, nan_to_zero=nan_to_zero and wish.hole is None)
     refuse_declared(scan)
@@ -111,7 +117,9 @@ def restore_file(
         profile=wish.profile if wish.hole is None else None,
         invented=last.filled if isinstance(last, Inpainted) else None,
         planes=str(last.passes),
-        notes=scan.notes + _remarks(work.misfits),
+        notes=scan.notes
+        + _remarks(work.misfits)
+        + (remarks(scan.grid, scan.spacing, scan.volumes) if view else ()),
         model=enhancer.card.name if enhancer.card else "",
         code=code,
         synthetic=told.text() if told else "",
@@ -119,7 +127,7 @@ def restore_file(
     )
     write_sidecar(sidecar_path(target), outcome, wish, record(told))
     if report is not None and work.draw is not None:
-        work.draw(report, outcome, thumbnail)
+        work.draw(report, outcome, thumbnail, view)
     return outcome
 
 
@@ -204,15 +212,15 @@ def slices_for(scan: Scan, wish: Wish) -> tuple[int, int]:
 
 def _page(
     before: NDArray[np.float32], filled: Inpainted, hole: NDArray[np.bool_], scan: Scan
-) -> Callable[[Path, Restored, Path | None], None]:
-    """Return what writes the page on the holes of a volume, and its small picture."""
+) -> Draw:
+    """Return what writes the page on the holes of a volume, its small picture and its viewer."""
 
-    def draw(path: Path, outcome: Restored, thumbnail: Path | None) -> None:
+    def draw(path: Path, outcome: Restored, thumbnail: Path | None, view: View) -> None:
         from diff_medical.pages.filled import write_report
 
         write_report(
             path, before, filled, hole, scan.spacing, scan.image.affine, outcome,
-            thumbnail=thumbnail,
+            thumbnail=thumbnail, view=view,
         )  # fmt: skip
 
     return draw

@@ -27,6 +27,7 @@ from diff_medical.pages.page import (
     write_page,
     write_thumbnail,
 )
+from diff_medical.pages.viewer import write_viewer
 from diff_medical.scan.sections import Section, colour_limit, flat, grey_levels, sections
 from diff_medical.scan.spacing import Spacing
 
@@ -51,10 +52,12 @@ def write_report(
     outcome: Outcome,
     *,
     thumbnail: Path | None = None,
+    view: tuple[Path, Path] | None = None,
 ) -> None:
     """Write the page on `result`, made of `before` (X, Y, Z), to `path`, whole or not at all.
 
     thumbnail: a file for a small picture of the scan before and after (JPEG)
+    view:      the page that opens it in NiiVue, and the folder of its script; None for none
     """
     volumes = [before, result.volume]
     if result.uncertainty is not None and result.uncertainty.any():
@@ -98,6 +101,7 @@ def write_report(
         parts=parts,
         strips=montage(planes, low, high),
         browse=_browse(volumes, planes, result, spacing, affine, (low, high)),
+        viewer=_viewer(view, volumes, spacing, affine, (low, high), outcome),
         facts=list(_facts(outcome)),
         foot=foot,
     )
@@ -119,13 +123,36 @@ def _browse(
     if len(volumes) > 2:
         top = float(np.quantile(flat(p.middle(2) for p in planes), 0.999))
         doubt = volumes[2], max(top, 1e-12)
-    titles = ("The scan",) if result.unchanged else ("Before", "After")
+    titles = _titles(unchanged=bool(result.unchanged))
     gone = flat(p.middle(0) - p.middle(1) for p in planes)
     return browse(
         dict(zip(titles, volumes, strict=False)), spacing, affine, levels, result.modality,
         result.noise.sigma, doubt=doubt,
         removed=0.0 if result.unchanged else colour_limit(gone, levels[1] - levels[0]),
     )  # fmt: skip
+
+
+def _viewer(
+    view: tuple[Path, Path] | None,
+    volumes: Sequence[Array],
+    spacing: Spacing,
+    affine: NDArray[np.floating],
+    levels: tuple[float, float],
+    outcome: Outcome,
+) -> str:
+    """Return the address of the page that opens the volumes in NiiVue, "" for none."""
+    if view is None:
+        return ""
+    titles = _titles(unchanged=bool(outcome.unchanged))
+    return write_viewer(
+        *view, Path(outcome.input).name, dict(zip(titles, volumes, strict=False)), spacing, affine,
+        levels, outcome.modality, outcome.sigma, count=int(np.prod(outcome.shape[3:])),
+        synthetic=outcome.synthetic,
+    )  # fmt: skip
+
+
+def _titles(*, unchanged: bool) -> tuple[str, ...]:
+    return ("The scan",) if unchanged else ("Before", "After")
 
 
 def _as_it_was(planes: Sequence[Section], low: float, high: float, unit: str) -> Part:

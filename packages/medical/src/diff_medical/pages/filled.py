@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from diff_medical.pages.browse import browse
 from diff_medical.pages.page import Card, Page, Part, image, slider, write_page, write_thumbnail
+from diff_medical.pages.viewer import write_viewer
 from diff_medical.restore.inpaint import Inpainted
 from diff_medical.restore.outcome import Restored
 from diff_medical.scan.sections import flat, grey_levels, sections
@@ -30,11 +31,13 @@ def write_report(
     outcome: Restored,
     *,
     thumbnail: Path | None = None,
+    view: tuple[Path, Path] | None = None,
 ) -> None:
     """Write the page on what was filled in the `hole` of `before` (X, Y, Z) to `path`, whole or
     not at all. What stood in the hole may be NaN.
 
     thumbnail: a file for a small picture of the scan before and after (JPEG)
+    view:      the page that opens it in NiiVue, and the folder of its script; None for none
     """
     inside = hole.astype(np.float32)
     planes = sections((before, filled.volume, inside), spacing, affine, through=hole)
@@ -58,6 +61,8 @@ def write_report(
             ],
         ),
     ]
+    volumes = {"Before": before, "After": filled.volume}
+    shown = (volumes, spacing, affine, (low, high), filled.modality, filled.noise.sigma)
     page = Page(
         what="Holes filled",
         made=f"diff-medical {outcome.code}, {outcome.model}",
@@ -74,13 +79,15 @@ def write_report(
         notes=outcome.notes,
         parts=parts,
         facts=list(_facts(outcome)),
-        browse=browse(
-            {"Before": before, "After": filled.volume},
-            spacing,
-            affine,
-            (low, high),
-            filled.modality,
-            filled.noise.sigma,
+        browse=browse(*shown),
+        viewer=""
+        if view is None
+        else write_viewer(
+            *view,
+            Path(outcome.input).name,
+            *shown,
+            count=int(np.prod(outcome.shape[3:])),
+            synthetic=outcome.synthetic,
         ),
         foot="Planes go through what was filled, the patient's left on the left.",
     )

@@ -99,6 +99,7 @@ class Page:
     facts:     rows of the last table
     foot:      what a reader should know of this kind of page
     browse:    volumes to scroll through (`diff_medical.pages.browse`)
+    viewer:    the address of the page that opens them in NiiVue, "" for none
     """
 
     what: str
@@ -113,6 +114,7 @@ class Page:
     foot: str
     strips: Sequence[Strip] = ()
     browse: dict[str, Any] | None = None
+    viewer: str = ""
 
 
 def write_page(path: Path, title: str, page: Page) -> None:

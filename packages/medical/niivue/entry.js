@@ -1,0 +1,2 @@
+// What pages/templates/viewer.js uses of NiiVue.
+export { Niivue, NVImage, SLICE_TYPE, SHOW_RENDER } from "@niivue/niivue";

@@ -1,0 +1,2 @@
+// Stands for zarrita, which reads Zarr from a network.
+module.exports = {};

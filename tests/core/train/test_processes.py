@@ -218,6 +218,9 @@ def test_two_processes_are_one_and_may_become_one(
     losses = [read_curves(path.with_name("log.jsonl"))["loss"] for path in (resumed, alone)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-9)
     assert sorted(losses[0]) == list(range(1, 31))
+    seen = [read_curves(path.with_name("log.jsonl"))["distance"] for path in (resumed, alone)]
+    assert seen[0] == pytest.approx(seen[1], abs=1e-9)
+    assert sorted(seen[0]) == [6, 12, 18, 24, 30]
 
 
 def test_when_one_of_two_dies_the_other_stops_and_says_so(tmp_path: Path) -> None:

@@ -85,7 +85,7 @@ for _stage, _what in {
     training_command(
         app,
         f"brain-{_stage}",
-        "diff_medical.brain.training.job",
+        "diff_medical.fidelity.training",
         RECIPES / f"brain_{_stage}.yaml",
         inputs=Prepared,
         shipped=path_of(f"brain_{_stage}"),

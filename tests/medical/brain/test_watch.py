@@ -8,12 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from diff_core.evaluate import energy_distance
 from diff_core.train.recipe import make_recipe
 from diff_medical.brain.model import STAGES
 from diff_medical.brain.people import People
 from diff_medical.brain.training.job import Recipe
 from diff_medical.brain.training.statistics import fit
-from diff_medical.brain.training.watch import Describe, brain_watch
+from diff_medical.brain.training.watch import Describe, apart, brain_watch
 from diff_medical.fidelity.brain_features import brain_features
 from diff_medical.generator.training.judge import Judging
 from tiny_brain import people, stage
@@ -51,6 +52,24 @@ def test_people_who_differ_are_farther_from_what_a_stage_makes() -> None:
     other = replace(held, images=images.half())
     near, far = (watched("appearance", one, brain_features) for one in (held, other))
     assert all(far[name] > 1.2 * near[name] for name in near)
+
+
+def test_samples_made_for_people_are_0_from_them_on_average() -> None:
+    """Person and sample have most in common, which the plain distance takes for likeness."""
+    found = []
+    for seed in range(200):
+        generator = torch.Generator().manual_seed(seed)
+        common = torch.randn(5, 3, generator=generator)
+        y = common + 0.3 * torch.randn(5, 3, generator=generator)
+        x = common.repeat(2, 1) + 0.3 * torch.randn(10, 3, generator=generator)
+        found.append((apart(x, y), energy_distance(x, y)))
+    mean, error = np.mean(found, 0), np.std(found, 0) / 200**0.5
+    assert abs(mean[0]) < 3 * error[0]
+    assert mean[1] < -10 * error[1]
+    x, y = torch.tensor([[0.0], [3.0]]), torch.tensor([[1.0], [7.0]])
+    # across |0 - 7| and |3 - 1|, within 3 and 6
+    assert apart(x, y) == pytest.approx(9 - 3 - 6)
+    assert apart(torch.cat([x, x + 1]), y) == pytest.approx(2 * (7 + 2 + 6 + 3) / 4 - 3 - 6)
 
 
 def test_what_has_no_features_has_no_distance() -> None:

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from diff_core.evaluate import RandomFeatures, SampleScore
+from diff_core.evaluate import RandomFeatures, SampleScore, energy_distance
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance
 from diff_medical.brain.borders import Borders
@@ -21,7 +21,7 @@ from diff_medical.brain.fractions import fractions, one_hot
 from diff_medical.brain.people import People
 from diff_medical.generator.training.judge import FURTHER, Judging
 
-__all__ = ["Describe", "brain_watch"]
+__all__ = ["Describe", "apart", "brain_watch"]
 
 KNOWN = 16  # people of the training whose features set the units
 
@@ -41,7 +41,9 @@ def brain_watch(
     """Return the distances of samples of a stage to held-out people: `generator.training.judge`.
 
     Sample i has the seed i. Those of a stage after the anatomy complete the coarse data, or the
-    label map, of held-out person i modulo their number, so that each stage is judged alone.
+    label map, of held-out person i modulo their number, so that each stage is judged alone. Their
+    energy distance is over pairs of different people (`apart`), so that it is 0 on average for a
+    perfect stage; their Fréchet distance has no such end, and compares validations only.
 
     describe: features of whole brains, for label maps (with the person's own scan) and for scans;
               fractions, and all stages without it, have those of a fixed random network. Named
@@ -77,8 +79,28 @@ def brain_watch(
         return torch.from_numpy(levels).permute(2, 0, 1)
 
     real = scaled(features.of_people(held))
+    distance = energy_distance if isinstance(stage, Anatomy) else apart
     shown = picture if previews is not None else None
-    return SampleScore(sample, real, judging.count, batch=4, further=FURTHER, picture=shown)
+    return SampleScore(
+        sample, real, judging.count, distance=distance, batch=4, further=FURTHER, picture=shown
+    )
+
+
+def apart(x: Tensor, y: Tensor) -> float:
+    """Return the energy distance of samples x (N, D) to people y (M, D), of each of whom there is
+    one row, where sample i was made for person i modulo M.
+
+    The means of `diff_core.evaluate.energy_distance` are over pairs of different people alone.
+    They are independent; a sample and its own person, or two samples of one person, are not, and
+    would make good samples nearer than other people are to each other. N and M are from 2.
+    """
+    mine, own = torch.arange(len(x)) % len(y), torch.arange(len(y))
+
+    def mean(a: Tensor, b: Tensor, who: Tensor, whom: Tensor) -> float:
+        return float(torch.cdist(a, b)[who[:, None] != whom].mean())
+
+    x, y = x.double(), y.double()
+    return 2 * mean(x, y, mine, own) - mean(x, x, mine, mine) - mean(y, y, own, own)
 
 
 @dataclass(frozen=True)

@@ -44,6 +44,7 @@ class Recipe:
     train: TrainConfig
     width: int = 8
     fault: str = ""
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +143,7 @@ def build(recipe: Recipe, inputs: Inputs, out: Path) -> Job[FromX0]:
         ),
         validate,
         plan=("waves without end",),
-        watch=Draws(),
+        watch=Draws() if recipe.watched else None,
     )
 
 

@@ -200,7 +200,7 @@ def test_two_processes_are_one_and_may_become_one(
     out = tmp_path / "run"
     launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
     launcher = (*launcher, "--main_process_port", "0")
-    settings = ("train.steps=30", "train.accumulate=4")
+    settings = ("train.steps=30", "train.accumulate=4", "watched=true")
     process = spawned(out, *settings, "fault=term@9", launcher=launcher)
     said, error = process.communicate()
     assert "30 steps of 4 items: 2 processes with 2 parts each" in said

@@ -51,6 +51,10 @@ class Rows:
         return {"x_0": torch.randn(4, generator=torch.Generator().manual_seed(index)) + 2}
 
 
+class Killed(BaseException):
+    """Like a kill, it leaves on the disk what is there."""
+
+
 @dataclass
 class Drawing:
     """A watch that draws from torch's global generator, as a careless one does.
@@ -59,11 +63,14 @@ class Drawing:
     """
 
     values: dict[int, float] = field(default_factory=dict)
+    kill_at: int = 0
     names = ("distance",)
 
     def look(self, average: FromX0, step: int) -> Seen:
         assert not torch.is_grad_enabled() and not average.training
         made = average(torch.randn(64, 4), torch.full((64,), 0.9))
+        if step == self.kill_at:
+            raise Killed
         distance = float((made.mean(0) - 2).norm())
         return Seen({"distance": self.values.get(step, distance)}, {"made": torch.rand(3, 2, 2)})
 
@@ -109,11 +116,12 @@ def run(out: Path, *settings: str, watch: Drawing | None = None, until: int | No
 
 
 def test_a_resumed_run_sees_and_keeps_what_an_uninterrupted_one_does(tmp_path: Path) -> None:
-    """Cut between two validations."""
+    """Killed in a validation, and cut between two."""
     best = ("train.best=distance", "train.better=lower")
     run(tmp_path / "whole", *best)
+    with pytest.raises(Killed):
+        run(tmp_path / "parts", *best, watch=Drawing(kill_at=4))
     for until in (5, None):
-        torch.rand(3)  # the global generator stands elsewhere
         run(tmp_path / "parts", *best, until=until)
     curves = [read_curves(tmp_path / name / "log.jsonl") for name in ("whole", "parts")]
     assert curves[0]["distance"] == curves[1]["distance"]

@@ -29,7 +29,7 @@ from diff_core.command import run
 from diff_core.command.train import training_command
 from diff_core.io import Card
 from diff_core.nn import UNet
-from diff_core.train import Denoising, Job, TrainConfig, distributed
+from diff_core.train import Denoising, Job, Seen, TrainConfig, distributed
 
 FAULTS = {
     "term": signal.SIGTERM,
@@ -44,6 +44,7 @@ class Recipe:
     train: TrainConfig
     width: int = 8
     fault: str = ""
+    watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,17 @@ class Faulty:
         if kind in FAULTS and step == int(place) and int(os.environ.get("RANK", "0")) == 0:
             os.kill(0 if kind == "preempt" else os.getpid(), FAULTS[kind])
         return Denoising()(model, batch, generator)
+
+
+class Draws:
+    """A watch that draws from torch's global generator."""
+
+    names = ("distance",)
+
+    def look(self, average: FromX0, step: int) -> Seen:
+        x = torch.randn(4, 1, 16, dtype=torch.double)
+        distance = float(average(x, torch.tensor(0.9)).square().mean() - 0.5)
+        return Seen({"distance": abs(distance)})
 
 
 class Sharded(distributed.Launched):
@@ -131,6 +143,7 @@ def build(recipe: Recipe, inputs: Inputs, out: Path) -> Job[FromX0]:
         ),
         validate,
         plan=("waves without end",),
+        watch=Draws() if recipe.watched else None,
     )
 
 

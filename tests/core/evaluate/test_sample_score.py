@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from sklearn.covariance import ledoit_wolf
 from torch import Tensor, nn
 
 from diff_core import Cosine, Ddim, Denoiser, FromX0, Keyed, uniform
@@ -19,6 +20,7 @@ from diff_core.evaluate import (
     SampleScore,
     energy_distance,
     frechet_distance,
+    shrunken_covariance,
 )
 from diff_core.sample import sample
 from diff_core.train import Denoising, TrainConfig, train
@@ -56,6 +58,57 @@ def test_frechet_distance_of_other_bases_is_the_papers_trace() -> None:
     assert frechet_distance(x, y) == pytest.approx(float(expected))
     with pytest.raises(ValueError, match=r"x has shape \(1, 3\)"):
         frechet_distance(x[:1], y)
+
+
+@pytest.mark.parametrize("shape", [(5, 20), (30, 4), (400, 3)])
+def test_shrunken_covariance_is_that_of_scikit_learn(shape: tuple[int, int]) -> None:
+    x = torch.randn(shape, dtype=torch.float64) @ torch.randn(shape[1], shape[1]).double()
+    expected = torch.from_numpy(ledoit_wolf(x.numpy())[0])
+    torch.testing.assert_close(shrunken_covariance(x), expected)
+
+
+def test_shrunken_frechet_distance_is_the_trace_of_shrunken_covariances() -> None:
+    x, y = torch.randn(6, 10), 2 * torch.randn(5, 10) + 1
+    one, two = shrunken_covariance(x), shrunken_covariance(y)
+    eigenvalues = torch.linalg.eigvals(one @ two).real.clamp(min=0).sqrt().sum()
+    means = (x.double().mean(0) - y.double().mean(0)).square().sum()
+    expected = float(means + one.trace() + two.trace() - 2 * eigenvalues)
+    assert frechet_distance(x, y, shrunken=True) == pytest.approx(expected, rel=1e-5)
+    assert frechet_distance(x, x.flip(0), shrunken=True) == pytest.approx(0, abs=1e-5)
+    assert shrunken_covariance(torch.ones(3, 2)).abs().max() == 0
+    with pytest.raises(ValueError, match=r"x has shape \(1, 3\)"):
+        shrunken_covariance(x[:1, :3])
+
+
+def test_shrinking_leaves_less_of_the_distance_of_few_rows() -> None:
+    """Two sets of one distribution, fewer rows than entries: their distance should be 0."""
+    torch.manual_seed(0)
+    plain, shrunken = (
+        sum(frechet_distance(*torch.randn(2, 8, 40), shrunken=s) for _ in range(20))
+        for s in (False, True)
+    )
+    assert shrunken < 0.4 * plain
+
+
+def test_a_score_sees_several_distances_and_a_picture_of_the_same_samples() -> None:
+    def sample(model: float, seeds: Sequence[int]) -> Tensor:
+        return model + torch.tensor(seeds, dtype=torch.float32)[:, None]
+
+    def picture(samples: Tensor, step: int) -> Tensor:
+        return samples.T[None] / step
+
+    score = SampleScore(
+        sample, torch.tensor([[0.0], [2.0], [4.0]]), 3, batch=2, picture=picture,
+        further={"frechet": frechet_distance},
+    )  # fmt: skip
+    assert score.names == ("sample distance", "frechet")
+    seen = score.look(0.0, 2)
+    assert seen.numbers == score(0.0)
+    # deviations 2 and 1, means 2 and 1
+    assert seen.numbers["frechet"] == pytest.approx(2)
+    assert torch.equal(seen.pictures["samples"], torch.tensor([[[0.0, 0.5, 1.0]]]))
+    unseen = score(math.nan)
+    assert set(unseen) == set(score.names) and all(map(math.isnan, unseen.values()))
 
 
 @pytest.mark.parametrize("size", [(9,), (8, 5), (4, 6, 5)])

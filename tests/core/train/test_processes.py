@@ -200,7 +200,7 @@ def test_two_processes_are_one_and_may_become_one(
     out = tmp_path / "run"
     launcher = ("-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2")
     launcher = (*launcher, "--main_process_port", "0")
-    settings = ("train.steps=30", "train.accumulate=4")
+    settings = ("train.steps=30", "train.accumulate=4", "watched=true")
     process = spawned(out, *settings, "fault=term@9", launcher=launcher)
     said, error = process.communicate()
     assert "30 steps of 4 items: 2 processes with 2 parts each" in said
@@ -218,6 +218,9 @@ def test_two_processes_are_one_and_may_become_one(
     losses = [read_curves(path.with_name("log.jsonl"))["loss"] for path in (resumed, alone)]
     assert losses[0] == pytest.approx(losses[1], abs=1e-9)
     assert sorted(losses[0]) == list(range(1, 31))
+    seen = [read_curves(path.with_name("log.jsonl"))["distance"] for path in (resumed, alone)]
+    assert seen[0] == pytest.approx(seen[1], abs=1e-9)
+    assert sorted(seen[0]) == [6, 12, 18, 24, 30]
 
 
 def test_when_one_of_two_dies_the_other_stops_and_says_so(tmp_path: Path) -> None:

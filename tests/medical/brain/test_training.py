@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner, Result
 
 from diff_core.io import load, read_card
+from diff_core.train.curves import read_curves
 from diff_core.train.recipe import make_recipe, read_recipe
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import NETWORK_TYPES, STAGES, BrainGenerator
@@ -79,6 +80,24 @@ def test_trained_stages_are_a_generator(prepared: Path, tmp_path: Path) -> None:
     assert generator.stages == tuple(STAGES) and generator.card.signal["subjects"] == 3
     first = read_card(tmp_path / "anatomy" / "brain-anatomy.safetensors")
     assert generator.card == first
+
+
+@pytest.mark.slow
+def test_the_best_anatomy_is_chosen_by_its_samples(tmp_path: Path) -> None:
+    data = write_people(tmp_path / "prepared", train=3, val=2)
+    settings = ["train.steps=3", "train.validate_every=1", "train.best=frechet", "preview.heads=2"]
+    done = invoke("anatomy", data, tmp_path / "out", *settings)
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "train.best is 'frechet', a distance of samples; expected judging.count" in done.stderr
+    done = invoke("anatomy", data, tmp_path / "out", *settings, "judging.count=4",
+                  "judging.steps=2")  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    curves = read_curves(tmp_path / "out" / "log.jsonl")
+    card = read_card(tmp_path / "out" / "brain-anatomy.safetensors")
+    assert card.steps == min(curves["frechet"], key=curves["frechet"].__getitem__)
+    assert card.scores["frechet"] == pytest.approx(curves["frechet"][card.steps], rel=1e-3)
+    assert sorted(curves["sample distance"]) == sorted(curves["nearest"]) == [1, 2, 3]
 
 
 @pytest.mark.slow

@@ -10,11 +10,12 @@ from typer.testing import CliRunner, Result
 
 from diff_core.io import load, read_card
 from diff_core.train.curves import read_curves
-from diff_core.train.recipe import read_recipe
+from diff_core.train.recipe import make_recipe, read_recipe
 from diff_medical.generator.cascade import NETWORK_TYPES
 from diff_medical.generator.model import Generator, Sampling
 from diff_medical.generator.request import Request
 from diff_medical.generator.training.job import Recipe
+from diff_medical.marks.told import tell
 from diff_medical.train import RECIPES, app
 from diff_medical.weights import path_of
 
@@ -101,15 +102,36 @@ def test_samples_are_judged_and_may_choose_the_model(
     scans(*(f"p{i}_t1_head" for i in range(3)))
     recipe = [
         "corpus.size=16", "train.steps=3", "train.batch_size=2", "train.validate_every=1",
-        "judging.count=3", "judging.steps=2", "train.best=sample distance", "train.better=lower",
+        "judging.count=3", "judging.steps=2", "train.best=frechet",
     ]  # fmt: skip
     done = invoke("generate", tmp_path, *recipe)
     assert done.exit_code == 0, done.stderr
-    scores = read_curves(tmp_path / "out" / "log.jsonl")["sample distance"]
+    curves = read_curves(tmp_path / "out" / "log.jsonl")
+    scores = curves["frechet"]
     assert set(scores) == {1, 2, 3}
     card = read_card(tmp_path / "out" / "generate.safetensors")
     assert card.steps == min(scores, key=scores.__getitem__)
-    assert card.scores["sample distance"] == pytest.approx(scores[card.steps], abs=1e-4)
+    assert card.scores["frechet"] == pytest.approx(scores[card.steps], rel=1e-3)
+    assert card.scores["sample distance"] == pytest.approx(
+        curves["sample distance"][card.steps], rel=1e-3
+    )
+    sheets = sorted((tmp_path / "out" / "previews").iterdir())
+    assert [sheet.name for sheet in sheets] == [f"{step:07d}.png" for step in (1, 2, 3)]
+    assert all(tell(sheet).synthetic for sheet in sheets)
+
+
+def test_the_best_by_samples_needs_samples(tmp_path: Path, scans: Callable[..., None]) -> None:
+    scans(*(f"p{i}_t1_head" for i in range(3)))
+    done = invoke("generate", tmp_path, "corpus.size=16", "train.steps=2", "train.best=frechet")
+    assert done.exit_code == 1
+    assert done.stderr.count("\n") == 1
+    assert "train.best is 'frechet', a distance of samples; expected judging.count" in done.stderr
+
+
+def test_every_best_of_a_generator_is_the_lowest() -> None:
+    for best in ("sample distance", "held-out loss"):
+        recipe = make_recipe(Recipe, {"train": {"steps": 2, "best": best}})
+        assert recipe.train.better == "lower"
 
 
 def test_one_subject_is_refused_in_one_line(tmp_path: Path, scans: Callable[..., None]) -> None:

@@ -89,7 +89,7 @@ for _stage, _what in {
     training_command(
         app,
         f"brain-{_stage}",
-        "diff_medical.brain.training.job",
+        "diff_medical.fidelity.training",
         RECIPES / f"{_file}.yaml",
         inputs=Prepared,
         shipped=path_of(_file),

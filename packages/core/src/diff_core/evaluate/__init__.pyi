@@ -31,6 +31,9 @@ from .sample_score import (
     SampleScore as SampleScore,
     frechet_distance as frechet_distance,
 )
+from .shrinkage import (
+    shrunken_covariance as shrunken_covariance,
+)
 from .snr_loss import (
     SnrLoss as SnrLoss,
     snr_loss as snr_loss,

@@ -1,6 +1,7 @@
 from .config import (
     TrainConfig as TrainConfig,
     learning_rate as learning_rate,
+    lower_is_better as lower_is_better,
 )
 from .distributed import (
     processes as processes,
@@ -50,4 +51,9 @@ from .times import (
 from .uncertainty import (
     Uncertain as Uncertain,
     UncertaintyWeighted as UncertaintyWeighted,
+)
+from .watch import (
+    Seen as Seen,
+    Watch as Watch,
+    Watched as Watched,
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from typing import Literal
 
-__all__ = ["TrainConfig", "learning_rate"]
+__all__ = ["TrainConfig", "learning_rate", "lower_is_better"]
 
 
 @dataclass(frozen=True)
@@ -130,3 +131,11 @@ def learning_rate(config: TrainConfig, step: int) -> float:
     progress = (step - config.warmup) / max(1, config.steps - config.warmup)
     cosine = 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
     return config.final_rate + (config.learning_rate - config.final_rate) * cosine
+
+
+def lower_is_better(config: TrainConfig, names: Collection[str]) -> TrainConfig:
+    """Return a configuration that chooses the lowest where `best` is one of these scores.
+
+    A recipe calls it with its losses and distances, so that `train.best` alone is enough for them.
+    """
+    return replace(config, better="lower") if config.best in names else config

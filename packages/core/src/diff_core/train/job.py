@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from diff_core.checkpoint import Card
+from diff_core.train.watch import Watch
 
 __all__ = ["Collate", "Job", "Loss", "Named", "Samples", "Show", "means"]
 
@@ -61,6 +62,8 @@ class Job(Generic[M]):
     dtype:     of the weights in the file; torch.float16 halves it
     plan:      lines that say what was found: data, hours, speakers
     show:      pictures and sounds for TensorBoard, at validations
+    watch:     samples drawn and measured at validations; the card has the numbers beside the
+               scores, and `train.best` may name them
     """
 
     model: M
@@ -73,3 +76,4 @@ class Job(Generic[M]):
     collate: Collate | None = None
     dtype: torch.dtype | None = None
     show: Show[M] | None = None
+    watch: Watch[M] | None = None

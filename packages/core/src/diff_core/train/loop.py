@@ -30,10 +30,12 @@ from diff_core.train.report import Report
 from diff_core.train.state import Progress, State
 from diff_core.train.step import Stepper
 from diff_core.train.stop import Signals, Stopped, TrainingError
+from diff_core.train.watch import Seen
 
 __all__ = ["train"]
 
 M = TypeVar("M", bound=nn.Module)
+Validate = Callable[[M, int], Mapping[str, float] | Seen]
 
 
 @dataclass
@@ -54,6 +56,7 @@ class _Run(Generic[M]):
     progress: Progress
     until: int
     skipped: int = 0
+    is_judged: bool = False
 
     def take(self, step: int, parts: Any) -> None:
         """Take a step, note it, and save what is due. Raises Stopped after a signal."""
@@ -93,14 +96,20 @@ class _Run(Generic[M]):
         self,
         average: M,
         done: int,
-        validate: Callable[[M, int], dict[str, float]],
+        validate: Validate[M],
         keep: Callable[[M, int], None] | None,
         show: Show[M] | None,
     ) -> bool:
         """Score the average and keep it if it is due; return whether the run may end here."""
+        if self.config.best and not self.is_judged:  # there may be no score of that name
+            self.state.save(self.progress, keep=self.config.keep, write=self.among.rank == 0)
+        self.is_judged = True
         if self.among.rank == 0:
-            scores = validate(average, done)
+            found = validate(average, done)
+            scores = found.numbers if isinstance(found, Seen) else found
             self.report.scores(done, scores)
+            if isinstance(found, Seen):
+                self.report.show(done, found.pictures)
             if show:
                 self.report.show(done, show(average, done))
             self.progress = self.progress.judged(scores, self.config)
@@ -134,7 +143,7 @@ def train(
     config: TrainConfig,
     *,
     directory: Path,
-    validate: Callable[[M, int], dict[str, float]] | None = None,
+    validate: Validate[M] | None = None,
     keep: Callable[[M, int], None] | None = None,
     collate: Collate | None = None,
     board: bool | Show[M] = False,
@@ -146,9 +155,10 @@ def train(
 
     `directory` receives `state.safetensors` (to resume from; if one is there, the run goes on
     from it) and `log.jsonl`, one JSON object a line: `loss`, `rate` and `gradient` every
-    `log_every` steps, and what `validate(averaged model, step)` returns. A step whose loss or
-    gradient is not finite is skipped and counted. A first Ctrl-C or SIGTERM lets the step end and
-    its state be saved.
+    `log_every` steps, and what `validate(averaged model, step)` returns: scores by name, or a
+    `Seen`, whose pictures go to the board (`Watched` makes one). A step whose loss or gradient is
+    not finite is skipped and counted. A first Ctrl-C or SIGTERM lets the step end and its state
+    be saved. Of several processes the first alone validates, and the others wait for it.
 
     keep:    keep(averaged model, step) is called after each validation, or, with `config.best`,
              after each that is the best so far

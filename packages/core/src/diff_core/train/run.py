@@ -33,6 +33,7 @@ from diff_core.train.precision import forward_in, narrow_dtype
 from diff_core.train.recipe import dump_recipe, read_recipe
 from diff_core.train.state import difference, read_progress, refuse_other
 from diff_core.train.step import Stepper
+from diff_core.train.watch import Watched
 
 __all__ = ["RECIPE", "Options", "run_job", "start_from"]
 
@@ -122,6 +123,7 @@ def _train(
 ) -> None:
     out = options.out
     weights, log = out / f"{options.name}.safetensors", out / "log.jsonl"
+    watched = Watched(job.validate, job.watch, config) if job.watch else None
     kept: list[int] = []
 
     def keep(average: Any, step: int) -> None:
@@ -131,6 +133,8 @@ def _train(
             model = model.to(job.dtype).float()
         hours = hours_trained(log)
         card = job.card(model, step, hours)
+        if watched:
+            card = replace(card, scores={**card.scores, **watched.told(model, step)})
         card = replace(card, steps=step, hours=hours, recipe=dump_recipe(recipe))
         save(weights, model, _descended(card, before), dtype=job.dtype)
         kept.append(step)
@@ -142,7 +146,7 @@ def _train(
         job.samples,
         config,
         directory=out,
-        validate=job.validate,
+        validate=watched or job.validate,
         keep=keep,
         collate=job.collate,
         board=(job.show or True) if options.board else False,

@@ -15,6 +15,7 @@ from diff_core.io import Card
 from diff_core.nn import UNet
 from diff_core.schedule import Edm
 from diff_core.train import Denoising, Job, TrainConfig, edm_weight, log_normal
+from diff_core.train.config import lower_is_better
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance
 from diff_medical.brain.borders import COUNT, Borders, LabelNetwork
@@ -26,7 +27,9 @@ from diff_medical.brain.training.augment import Augmentation
 from diff_medical.brain.training.preview import Preview, preview
 from diff_medical.brain.training.samples import Crops, CropSamples, HeadSamples, collate
 from diff_medical.brain.training.statistics import fit
+from diff_medical.brain.training.watch import Describe, brain_watch
 from diff_medical.data.studies import CorpusError
+from diff_medical.generator.training.judge import NAMES, Judging, refuse_unseen
 
 if TYPE_CHECKING:
     from diff_medical.data.inputs import Prepared
@@ -40,6 +43,7 @@ GAUSSIAN: dict[str, type[Anatomy | Finer | Appearance]] = {
     "appearance": Appearance,
 }
 HEADS = ("anatomy", "lobes")  # the stages that see whole heads
+LOWER = ("held-out loss", "training loss", "error", *NAMES)  # scores that are better when lower
 JUDGED = 2**40  # first of the items that no step trains on
 BATCHES = 4  # of a validation, of each split
 PURPOSES = {
@@ -90,6 +94,10 @@ class Recipe:
 
     crops: of the stages after the lobes
     drop:  share of items without words: anatomy and appearance
+    judging: samples that each validation draws and measures against the held-out people
+
+    `train.best` takes the lowest of a loss, of "error" and of a distance, whatever `train.better`
+    is.
     """
 
     train: TrainConfig
@@ -100,16 +108,23 @@ class Recipe:
     augment: Augmentation = field(default_factory=Augmentation)
     drop: float = 0.2
     preview: Preview = field(default_factory=Preview)
+    judging: Judging = field(default_factory=Judging)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "train", lower_is_better(self.train, LOWER))
         if not 0 <= self.drop <= 1:
             raise ValueError(f"drop is {self.drop}; expected 0 to 1")
 
 
-def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
+def build(
+    recipe: Recipe, inputs: Prepared, out: Path, describe: Describe | None = None
+) -> Job[Any]:
     """Return the job of the recipe's stage; previews go to `out`/previews.
 
-    Raises CorpusError if there is nobody to train on, or a single person.
+    describe: features of whole brains, for `recipe.judging`; see `watch.brain_watch`
+
+    Raises CorpusError if there is nobody to train on, or a single person, and ValueError if
+    `train.best` is a distance of samples and none are drawn.
     """
     grid = read_grid(inputs.data)
     people, held = (read_people(inputs.data, grid, split) for split in ("train", "val"))
@@ -120,6 +135,10 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
         )
     stage = make_stage(recipe, grid)
     fit(stage, people)
+    previews = out / "previews"
+    shown = previews if recipe.preview.steps else None
+    watch = brain_watch(stage, people, held, recipe.judging, describe, shown)
+    refuse_unseen(recipe.train, watch, drawn=recipe.stage == "anatomy")
     objective = _objective(recipe)
     mine = _samples(recipe, stage, people)
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
@@ -129,8 +148,9 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
         if len(held):
             others = _samples(recipe, stage, held)
             found = {"held-out loss": _loss(average, objective, others, recipe), **found}
-        path = out / "previews" / f"{step:07d}.png"
-        found |= preview(average, people, held, recipe.preview, path)
+        seen = preview(average, people, held, recipe.preview, previews / f"{step:07d}.png")
+        # a watch measures the same of more samples
+        found |= {n: value for n, value in seen.items() if not watch or n not in watch.names}
         scores.clear()
         scores[step] = found
         return found
@@ -147,6 +167,7 @@ def build(recipe: Recipe, inputs: Prepared, out: Path) -> Job[Any]:
         ),
         collate=None if recipe.stage in HEADS else collate,
         dtype=torch.float16,
+        watch=watch,
     )  # fmt: skip
 
 

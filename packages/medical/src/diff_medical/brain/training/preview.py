@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from diff_core.evaluate import energy_distance
-from diff_core.files import replacing
 from diff_medical.brain.anatomy import Anatomy
 from diff_medical.brain.appearance import Appearance
 from diff_medical.brain.borders import Borders
@@ -21,8 +20,7 @@ from diff_medical.brain.folds import Finer, Folds, Lobes
 from diff_medical.brain.fractions import fractions, one_hot, simplex
 from diff_medical.brain.people import People
 from diff_medical.brain.training.augment import mirrored
-from diff_medical.marks.png import write
-from diff_medical.marks.stamp import PIXELS, stamp
+from diff_medical.generator.training.sheet import GAP, padded, write_sheet
 
 __all__ = ["Preview", "preview"]
 
@@ -31,7 +29,6 @@ COLOURS = np.array(
     np.float32,
 )
 PLANES = (0.47, 0.45, 0.52)  # where sheets cut the grid
-GAP = 2
 EDGES = (0.03, 0.5, 9)  # of the bands of a spectrum, cycles a voxel
 
 Row = list[NDArray[np.float32]]
@@ -70,7 +67,7 @@ def preview(
     }  # fmt: skip
     with torch.no_grad():
         rows, scores = makers[type(stage)](stage, people, held, settings, shown)
-    _sheet(rows, path)
+    write_sheet(rows, path)
     return scores
 
 
@@ -162,12 +159,7 @@ def _cuts(volume: NDArray[np.float32]) -> NDArray[np.float32]:
     a, b, c = (int(n * place) for n, place in zip(volume.shape, PLANES, strict=False))
     planes = [np.rot90(volume[:, :, c]), np.rot90(volume[:, b]), np.rot90(volume[a])]
     tall = max(plane.shape[0] for plane in planes)
-    return np.concatenate([_padded(plane, tall, plane.shape[1] + GAP) for plane in planes], 1)
-
-
-def _padded(picture: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    more = (height - picture.shape[0], width - picture.shape[1])
-    return np.pad(picture, ((0, more[0]), (0, more[1]), (0, 0)))
+    return np.concatenate([padded(plane, tall, plane.shape[1] + GAP) for plane in planes], 1)
 
 
 def _colour(shares: Tensor) -> NDArray[np.float32]:
@@ -180,19 +172,3 @@ def _colour(shares: Tensor) -> NDArray[np.float32]:
 def _grey(image: Tensor) -> NDArray[np.float32]:
     levels = (image / 1.25).clamp(0, 1).numpy() * 255
     return _cuts(np.repeat(levels[..., None], 3, -1))
-
-
-def _sheet(rows: list[Row], path: Path) -> None:
-    """Write rows of pictures, enlarged to be seen, with the mark of synthetic pictures."""
-    each = [np.concatenate([_padded(p, p.shape[0] + GAP, p.shape[1]) for p in r], 1) for r in rows]
-    wide = max(row.shape[1] for row in each)
-    whole = np.concatenate([_padded(row, row.shape[0], wide) for row in each])
-    zoom = max(1, 640 // whole.shape[0])
-    pixels = np.kron(whole.clip(0, 255), np.ones((zoom, zoom, 1))).astype(np.uint8)
-    height, width = (max(n, m) for n, m in zip(pixels.shape, PIXELS.shape, strict=False))
-    pixels = np.ascontiguousarray(_padded(pixels.astype(np.float32), height, width), np.float32)
-    marked = pixels.astype(np.uint8)
-    stamp(marked)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with replacing(path) as partial:
-        write(partial, marked, None)

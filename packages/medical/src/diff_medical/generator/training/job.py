@@ -23,6 +23,7 @@ from diff_core.io import Card
 from diff_core.lines import print_line
 from diff_core.schedule import Schedule, log_snr
 from diff_core.train import Denoising, Job, TrainConfig, edm_weight, log_normal
+from diff_core.train.config import lower_is_better
 from diff_core.train.job import means
 from diff_medical.data.studies import Row, find_study
 from diff_medical.generator.cascade import Cascade, CascadeDenoising, Stage, network_of
@@ -32,7 +33,7 @@ from diff_medical.generator.data.cutting import Cutting
 from diff_medical.generator.data.pairs import Pairing
 from diff_medical.generator.data.samples import Balance, ScanSamples, held_out, vocabulary_of
 from diff_medical.generator.packing import fit_packing
-from diff_medical.generator.training.judge import Judging, sample_score
+from diff_medical.generator.training.judge import Judging, refuse_unseen, sample_score
 
 if TYPE_CHECKING:
     from diff_medical.data.inputs import Scans
@@ -95,6 +96,9 @@ class Recipe:
 
     judging:   samples that each validation draws and compares with the held-out images
     synthetic: whether scans that are marked as synthetic are used
+
+    All scores are losses or distances, so that `train.best` takes the lowest, whatever
+    `train.better` is.
     """
 
     train: TrainConfig
@@ -110,11 +114,15 @@ class Recipe:
     judging: Judging = field(default_factory=Judging)
     synthetic: bool = False
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "train", lower_is_better(self.train, [self.train.best]))
+
 
 def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     """Return the generator's job; the scans are cut into `out`/corpus once.
 
-    Raises CorpusError if there is nothing to train on, or a single subject.
+    Raises CorpusError if there is nothing to train on, or a single subject, and ValueError if
+    `train.best` is a distance of samples and none are drawn.
     """
     study = find_study(inputs.data, inputs.manifest, real=not recipe.synthetic)
     rows = study.rows
@@ -134,7 +142,8 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
     kind = "slices" if recipe.corpus.spatial == 2 else "volumes"
 
     signal = _signal(recipe, corpus, len(subjects), len(scans))
-    judge = sample_score(corpus, model, signal, recipe.judging)
+    watch = sample_score(corpus, model, signal, recipe.judging, out / "previews")
+    refuse_unseen(recipe.train, watch)
     scores: dict[int, dict[str, float]] = {}  # of the last validation, for the card
 
     def cases(average: Cascade, step: int) -> dict[str, Sequence[float]]:
@@ -147,7 +156,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
 
     def validate(average: Cascade, step: int) -> dict[str, float]:
         scores.clear()
-        scores[step] = means(cases(average, step)) | (judge(average, step) if judge else {})
+        scores[step] = means(cases(average, step))
         return scores[step]
 
     def card(average: Cascade, step: int, hours: float) -> Card:
@@ -183,6 +192,7 @@ def build(recipe: Recipe, inputs: Scans, out: Path) -> Job[Cascade]:
             _expectation(len(subjects)),
         ),
         dtype=torch.float16,
+        watch=watch,
     )  # fmt: skip
 
 

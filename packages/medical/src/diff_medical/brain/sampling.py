@@ -38,7 +38,7 @@ class Autoguided:
 
     anatomy: float = 1.5
     lobes: float = 2.5
-    folds: float = 1.5
+    folds: float = 1.75
 
     def __post_init__(self) -> None:
         if not all(0 <= weight <= 10 for weight in astuple(self)):

@@ -245,10 +245,12 @@ sys.exit(code)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_length(weights, tmp_path, speechlike):
-    """Five times the length, at 48 kHz in stereo, needs no more than a few more megabytes."""
+    """Three times the length, at 48 kHz in stereo, needs no more than a few more megabytes: less
+    than the 46 that two minutes have as 32-bit numbers.
+    """
     minute = (speechlike(60.0, 48_000, 2).T * 32767).astype(np.int16)
     peaks = []
-    for minutes in (1, 5):
+    for minutes in (1, 3):
         path = tmp_path / f"{minutes}.wav"
         with soundfile.SoundFile(path, "w", 48_000, 2, "PCM_16") as file:
             for _ in range(minutes):
@@ -256,4 +258,4 @@ def test_memory_does_not_grow_with_length(weights, tmp_path, speechlike):
         command = [sys.executable, "-c", PEAK, str(path), "--quiet", "--weights", str(weights)]
         out = subprocess.run(command, capture_output=True, text=True, check=True)
         peaks.append(int(out.stdout) / 1024)
-    assert peaks[1] < peaks[0] + 100 and peaks[1] < 1500
+    assert peaks[1] < peaks[0] + 40 and peaks[1] < 1500

@@ -207,24 +207,17 @@ def test_help_is_quick_because_nothing_heavy_is_imported():
     assert "--recursive" in out.stdout and out.stdout.rstrip().endswith("set()")
 
 
-def test_version():
-    out = subprocess.run(
-        [sys.executable, "-m", "diff_audio.denoise", "--version"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert out.stdout.startswith("diff-audio ")
+def test_version(capsys):
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("diff-audio ")
 
 
 @pytest.mark.slow
-def test_the_command_as_a_user_runs_it(recording):
+def test_the_command_as_a_user_runs_it(recording, monkeypatch, capsys):
     """With the weights that come with the package, from another folder."""
-    out = subprocess.run(
-        [sys.executable, "-m", "diff_audio.denoise", "in.wav"],
-        cwd=recording.parent, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert out.stdout.startswith("in.wav -> in_denoised.wav")
+    monkeypatch.chdir(recording.parent)
+    assert main(["in.wav"]) == 0
+    assert capsys.readouterr().out.startswith("in.wav -> in_denoised.wav")
     assert soundfile.info(recording.with_name("in_denoised.wav")).frames == 16_000
     assert path_of("denoise").stat().st_size < 15e6
 

@@ -1,16 +1,14 @@
 """Every fault has one line that names the file and says what to do, and leaves nothing behind."""
 
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 from diff_audio.denoise import main
 from diff_audio.denoiser.denoiser import Denoiser
 from diff_audio.jobs.denoise import denoise_file
+from full_disk import full_disk
 
 
 @pytest.fixture
@@ -115,21 +113,13 @@ def test_output_format_that_cannot_hold_the_input(fault, tmp_path):
 
 
 @pytest.mark.parametrize(("suffix", "room"), [("wav", 30_000), ("flac", 30_000), ("flac", 0)])
-def test_full_disk_leaves_no_partial_file(suffix, room, weights, tmp_path, speechlike):
-    """A limit on the size of files stands for the disk: the system refuses to write beyond it."""
+def test_full_disk_leaves_no_partial_file(suffix, room, fault, tmp_path, speechlike):
     source = tmp_path / f"in.{suffix}"
     soundfile.write(source, speechlike(4.0)[0], 16_000)
-    script = (
-        f"import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, ({room}, {room})); "
-        "from diff_audio.denoise import main; sys.exit(main(sys.argv[1:]))"
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", script, str(source), "--weights", str(weights)],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert out.returncode == 1
-    assert len(out.stderr.splitlines()) == 1 and str(source) in out.stderr
-    assert "disk is full" in out.stderr and names(tmp_path) == [source.name]
+    with full_disk(room):
+        code, line = fault(source)
+    assert code == 1 and str(source) in line
+    assert "disk is full" in line and names(tmp_path) == [source.name]
 
 
 @pytest.mark.parametrize("fault_at", [0.01, 0.5])
@@ -201,13 +191,10 @@ def test_one_output_file_for_several_inputs_is_wrong_usage(fault, good, tmp_path
     assert code == 2 and "name a folder" in line
 
 
-def test_cuda_without_cuda_is_wrong_usage(good, weights):
-    hidden = os.environ | {"CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-m", "diff_audio.denoise", str(good), "--device", "cuda"]
-    command += ["--weights", str(weights)]
-    out = subprocess.run(command, capture_output=True, text=True, check=False, env=hidden)
-    assert out.returncode == 2
-    assert "cuda is not available" in out.stderr and len(out.stderr.splitlines()) == 1
+def test_cuda_without_cuda_is_wrong_usage(fault, good, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    code, line = fault(good, "--device", "cuda")
+    assert code == 2 and "cuda is not available" in line
 
 
 def test_debug_shows_the_traceback(tmp_path, weights, capsys):

@@ -47,21 +47,18 @@ FAULTS = {
 }
 
 
-def test_the_command_as_a_user_types_it(folder: Path, tmp_path: Path) -> None:
+def test_the_command_as_a_user_types_it(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     picture = tmp_path / "seen.png"
     before = {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
-    done = subprocess.run(
-        [sys.executable, "-m", "diff_audio.inspect", str(folder), "-o", str(picture)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    lines = done.stderr.splitlines()
+    assert main([str(folder), "-o", str(picture)]) == 1
+    out, err = capsys.readouterr()
+    lines = err.splitlines()
     assert len(lines) == len(FAULTS)
     for name, fault in FAULTS.items():
         assert sum(name in line and fault in line for line in lines) == 1
-    assert all(text in done.stdout for text in ("plain", "16000", "44100"))
+    assert all(text in out for text in ("plain", "16000", "44100"))
     assert Image.open(picture).size == (1320, 840)
     assert {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()} == before
 

@@ -342,13 +342,9 @@ def test_playing_hands_over_each_sentence(models: Path) -> None:
     assert seconds == pytest.approx(sum(map(len, heard)) / 22050)
 
 
-@pytest.mark.slow
-def test_help_is_quick_to_import_and_the_module_runs(models: Path, tmp_path: Path) -> None:
+def test_help_is_quick_to_import() -> None:
     code = "import sys, diff_audio.say; print('torch' in sys.modules)"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert found.stdout.strip() == "False"
-    command = [sys.executable, "-m", "diff_audio.say", "Hi.", "-o", str(tmp_path / "a.wav")]
-    subprocess.run([*command, *options(models)], check=True, capture_output=True)
-    assert soundfile.info(tmp_path / "a.wav").samplerate == 22050

@@ -13,6 +13,7 @@ import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from diff_audio.data.inputs import Sounds
+from diff_audio.data.mixer import Mixer
 from diff_audio.denoiser.network import BandUNet
 from diff_audio.denoiser.training.job import Recipe, build
 from diff_audio.restorer.training import job as restorer
@@ -22,6 +23,7 @@ from diff_core.condition import Condition
 from diff_core.io import load, read_card
 from diff_core.train import read_recipe
 from diff_core.train.job import means
+from one_line import one_line
 
 RECIPE = """
 network: {channels: [4, 4], width: 8, dilations: [1], embedding: 8}
@@ -67,12 +69,22 @@ def weights(out: Path) -> dict[str, torch.Tensor]:
     return model.state_dict()
 
 
+@pytest.fixture(scope="module")
+def base(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A training of two steps, from which others start."""
+    out = tmp_path_factory.mktemp("base")
+    assert main(command(folder, out, "train.steps=2")) == 0
+    return out
+
+
 def log(out: Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in (out / "log.jsonl").read_text().splitlines()]
 
 
 @pytest.mark.slow
-def test_command_trains_and_resumes_bit_for_bit(folder: Path, tmp_path: Path) -> None:
+def test_command_trains_and_resumes_bit_for_bit(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole, halves = tmp_path / "whole", tmp_path / "halves"
     done = subprocess.run(
         [sys.executable, "-m", "diff_audio.train", *command(folder, whole)],
@@ -87,16 +99,17 @@ def test_command_trains_and_resumes_bit_for_bit(folder: Path, tmp_path: Path) ->
     ]  # fmt: skip
 
     # The same in two sittings: one that dies after its checkpoint at step 4, and its resumption.
-    script = (
-        "import os, sys\n"
-        "from diff_audio import train\n"
-        "from diff_audio.data import mixer\n"
-        "get = mixer.Mixer.__getitem__\n"
-        "mixer.Mixer.__getitem__ = lambda self, i: os._exit(9) if i == 9 else get(self, i)\n"
-        "sys.exit(train.main(sys.argv[1:]))\n"
-    )
-    died = subprocess.run([sys.executable, "-c", script, *command(folder, halves)], check=False)
-    assert died.returncode == 9
+    item = Mixer.__getitem__
+
+    def until_step_4(self: Mixer, index: int) -> dict[str, torch.Tensor]:
+        if index == 9:
+            raise RuntimeError("the plug is pulled")
+        return item(self, index)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Mixer, "__getitem__", until_step_4)
+        with pytest.raises(RuntimeError, match="plug"):
+            main(command(folder, halves))
     assert max(row["step"] for row in log(halves)) == 4
     assert main(command(folder, halves, "--resume")) == 0
     assert max(row["step"] for row in log(halves)) == 6
@@ -121,12 +134,6 @@ def test_checkpoint_tells_what_it_is_and_has_learned(folder: Path, tmp_path: Pat
     board = EventAccumulator(str(tmp_path / "board")).Reload()
     assert {"clean", "noisy", "denoised"} <= set(board.Tags()["audio"])
     assert "validation/si_sdr" in board.Tags()["scalars"]
-
-
-def one_line(capsys: pytest.CaptureFixture[str]) -> str:
-    error = capsys.readouterr().err.strip()
-    assert "\n" not in error, error
-    return error
 
 
 def test_a_run_is_never_overwritten_nor_resumed_by_mistake(
@@ -206,10 +213,9 @@ def test_strict_stops_at_a_file_that_cannot_be_used(
 
 @pytest.mark.slow
 def test_fine_tuning_starts_from_a_model_and_keeps_its_past(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    base, tuned = tmp_path / "base", tmp_path / "tuned"
-    assert main(command(folder, base, "train.steps=2")) == 0
+    tuned = tmp_path / "tuned"
     start = ("--start-from", str(base / "denoise.safetensors"))
     still = ("train.steps=1", "train.learning_rate=1e-12", "train.final_rate=0")
     assert main(command(folder, tuned, *start, *still)) == 0
@@ -227,16 +233,14 @@ def test_fine_tuning_starts_from_a_model_and_keeps_its_past(
 
 @pytest.mark.slow
 def test_a_model_grows_by_blocks_that_begin_as_the_identity(
-    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    folder: Path, base: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small, large = tmp_path / "small", tmp_path / "large"
-    assert main(command(folder, small, "train.steps=2")) == 0
-    start = ("--start-from", str(small / "denoise.safetensors"), "--grow")
+    large = tmp_path / "large"
+    start = ("--start-from", str(base / "denoise.safetensors"), "--grow")
     still = ("train.steps=1", "train.learning_rate=1e-12", "train.final_rate=0")
     assert main(command(folder, large, *start, *still, "network.dilations=[1, 2, 4]")) == 0
     models = [
-        load(out / "denoise.safetensors", types={"BandUNet": BandUNet})[0]
-        for out in (small, large)
+        load(out / "denoise.safetensors", types={"BandUNet": BandUNet})[0] for out in (base, large)
     ]
     x, y = torch.randn(2, 1, 2, 256, 20, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():

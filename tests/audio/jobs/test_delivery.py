@@ -1,6 +1,5 @@
 """The level at which denoised recordings are delivered, by the real command."""
 
-import importlib.util
 import json
 
 import numpy as np
@@ -154,19 +153,6 @@ def test_wrong_use_is_refused(options, said, denoise, tmp_path, speechlike, caps
     assert denoise(tmp_path / "in.wav", *options) == 2
     assert said in capsys.readouterr().err
     assert [path.name for path in tmp_path.iterdir()] == ["in.wav"]
-
-
-def test_a_missing_library_is_named_before_the_work(
-    denoise, tmp_path, speechlike, monkeypatch, capsys
-):
-    find = importlib.util.find_spec
-    monkeypatch.setattr(
-        importlib.util, "find_spec", lambda n, *a: None if n == "pyloudnorm" else find(n, *a)
-    )
-    soundfile.write(tmp_path / "in.wav", speechlike(0.5).T, 16_000)
-    assert denoise(tmp_path / "in.wav", "--loudness", "-16") == 1
-    assert "pip install 'diff-audio[loudness]'" in capsys.readouterr().err
-    assert denoise(tmp_path / "in.wav", "--peak", "-3") == 0
 
 
 def test_a_delivery_of_nothing_changes_nothing():

@@ -19,6 +19,7 @@ from mutagen.wave import WAVE
 
 from diff_audio.sound.read import probe, read, read_blocks
 from diff_audio.sound.write import Writer, container_for
+from full_disk import full_disk
 from media import encode
 
 RATE = 16_000
@@ -276,24 +277,9 @@ def test_without_mutagen_one_line_names_what_is_left_out(tmp_path, speechlike, m
 
 def test_a_full_disk_is_told_where_chunks_are_copied(tmp_path):
     """The writer of such files stands between the library and the system."""
-    import subprocess
-
     source = field_recording(tmp_path / "a.wav")
-    script = (
-        "import resource, sys; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
-        "from diff_audio.sound.read import probe, read_blocks\n"
-        "from diff_audio.sound.write import Writer\n"
-        "found = probe(sys.argv[1])\n"
-        "try:\n"
-        "    with Writer(sys.argv[2], found, 'WAV', 'PCM_16') as writer:\n"
-        "        for block in read_blocks(sys.argv[1]): writer.write(block)\n"
-        "except OSError as error: print(error)\n"
-    )
-    out = subprocess.run(
-        [sys.executable, "-c", script, str(source), str(tmp_path / "b.wav")],
-        capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    assert out.stdout.startswith("the disk is full") and out.stderr == ""
+    with full_disk(4000), pytest.raises(OSError, match="^the disk is full"):
+        copy(source, tmp_path / "b.wav")
 
 
 def test_damaged_tags_do_not_stop_the_sound(tmp_path, speechlike):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 
 import tiny_training
+from diff_core.command import run
 from diff_core.launch import LaunchError, launched
 
 NAMES = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
@@ -58,16 +54,12 @@ def test_a_launcher_is_believed(monkeypatch, given, expected):
 
 
 @pytest.mark.parametrize("given", [LEFT_OVER[0], LEFT_OVER[3], LEFT_OVER[7]], ids=str)
-def test_a_command_says_so_in_one_line(tmp_path, given):
-    environment = {name: value for name, value in os.environ.items() if name not in NAMES} | given
-    script = Path(tiny_training.__file__)
-    done = subprocess.run(
-        [sys.executable, str(script), "tiny", "--out", str(tmp_path / "run")],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 2, done.stderr
-    assert len(done.stderr.splitlines()) == 1 and "unset RANK and WORLD_SIZE" in done.stderr
+def test_a_command_says_so_in_one_line(tmp_path, monkeypatch, capsys, given):
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert run(tiny_training.app, "tiny", ["tiny", "--out", str(tmp_path / "run")]) == 2
+    said = capsys.readouterr().err
+    assert len(said.splitlines()) == 1 and "unset RANK and WORLD_SIZE" in said
     assert not (tmp_path / "run").exists()

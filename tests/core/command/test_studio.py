@@ -23,8 +23,10 @@ from diff_core.command.studio.tasks import Full, Tasks
 
 PROGRAM = """
 import sys
-from diff_core.command.studio import Field, Limits, Made, Page, Tool, serve
+from diff_core.command.studio import Field, Limits, Made, Page, Tool, connections, serve
 from diff_core.command.studio.models import Models
+
+connections.PATIENCE = 2.0
 
 def work(model, source, choices, advance):
     open(sys.argv[1]).read()  # until the test writes to the pipe
@@ -138,7 +140,7 @@ def test_strangers_at_the_port_neither_stop_it_nor_fill_its_log(
 ) -> None:
     path, port, _, log = studio
     doors = []
-    for number in range(3 * FILES):
+    for number in range(FILES + 32):
         door = socket.create_connection(("127.0.0.1", port), 60)
         doors.append(door)
         try:

@@ -181,7 +181,8 @@ def test_compiles_where_the_sizes_are_symbols() -> None:
         network = UNet(spatial, 1, 1, (4,), blocks=1).double()
         compiled = torch.compile(network, fullgraph=True, backend="aot_eager")
         x = torch.randn(2, 1, *(6, 7, 5)[:spatial], dtype=torch.float64)
-        torch.testing.assert_close(compiled(x, time), network(x, time))
+        with torch.no_grad():  # the backward pass costs as much again
+            torch.testing.assert_close(compiled(x, time), network(x, time))
 
 
 @pytest.mark.slow
@@ -236,7 +237,7 @@ def test_frame_norm_sees_one_frame_at_a_time() -> None:
 def test_overfits_one_batch(spatial: int) -> None:
     torch.manual_seed(0)
     network = UNet(spatial, 1, 1, (16, 32), blocks=1)
-    x = torch.randn(2, 1, *(16, 8, 8)[:spatial])
+    x = torch.randn(2, 1, *(16, 4, 4)[:spatial])
     target = torch.randn_like(x)
     optimizer = torch.optim.Adam(network.parameters(), 3e-3)
     time = torch.tensor([0.1, 0.8])

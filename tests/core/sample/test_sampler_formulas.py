@@ -63,7 +63,7 @@ def test_ancestral_step_is_the_conditional_of_the_joint_gaussian(schedule: Sched
 
 
 def test_euler_is_ddim(schedule: Schedule) -> None:
-    x = torch.randn(2, 1, 8, dtype=torch.float64)
+    x = schedule.sigma(ONE) * torch.randn(2, 1, 8, dtype=torch.float64)
     denoiser = FromX0(Wave(), schedule)
     torch.testing.assert_close(
         sample(denoiser, Euler(), x, uniform(9)), sample(denoiser, Ddim(), x, uniform(9))
@@ -103,7 +103,7 @@ def test_heun_is_the_trapezoidal_rule_of_the_paper(path: Schedule) -> None:
     # Karras et al., algorithm 1, in y = x / alpha and rho = sigma / alpha
     s, e = tensor([0.7, 0.4])
     denoiser = FromX0(Wave(), path)
-    x = torch.randn(2, 1, 8, dtype=torch.float64)
+    x = path.sigma(s) * torch.randn(2, 1, 8, dtype=torch.float64)
 
     def slope(y: Tensor, t: Tensor) -> Tensor:
         estimate = denoiser(y * path.alpha(t), t)
@@ -133,9 +133,9 @@ def test_heun_is_the_trapezoidal_rule_of_the_paper(path: Schedule) -> None:
     ids=repr,
 )
 def test_limits_without_noise(limit: Sampler, plain: Sampler, path: Schedule) -> None:
-    x = torch.randn(2, 1, 8, dtype=torch.float64)
     noise = Keyed([1, 2])
     times = uniform(8, start=0.95)
+    x = path.sigma(times[0]) * torch.randn(2, 1, 8, dtype=torch.float64)
     got = sample(smooth(path), limit, x, times, noise=noise)
     expected = sample(smooth(path), plain, x, times, noise=noise)
     torch.testing.assert_close(got, expected, rtol=1e-8, atol=1e-8)
@@ -156,7 +156,7 @@ def test_churn_is_algorithm_2(path: Schedule) -> None:
     times = uniform(6, start=0.9)
     denoiser, noise = smooth(path), Keyed([7])
     sampler = HeunChurn(s_churn=1.5, s_min=0.2, s_max=30.0, s_noise=1.1)
-    x = torch.randn(1, 1, 8, dtype=torch.float64)
+    x = path.sigma(times[0]) * torch.randn(1, 1, 8, dtype=torch.float64)
     rho = path.sigma(times) / path.alpha(times)
     greatest = (path.sigma(ONE) / path.alpha(ONE)).item()
     y = x / path.alpha(times[0])

@@ -47,7 +47,7 @@ def test_order_against_the_exact_flow(sampler: Sampler, schedule: Schedule) -> N
     exact = MIXTURE.flow(schedule, base, start, stop)
     denoiser = ExactDenoiser(MIXTURE, schedule)
     errors: list[float] = []
-    for steps in (64, 128, 256, 512):
+    for steps in (64, 128, 256):
         times = uniform_log_snr(schedule, steps, start.item(), stop.item())
         got = sample(denoiser, sampler, base, times)
         errors.append((got - exact).square().mean().sqrt().item())
@@ -58,6 +58,7 @@ def test_order_against_the_exact_flow(sampler: Sampler, schedule: Schedule) -> N
     )
 
 
+@pytest.mark.filterwarnings("ignore:x has a root mean square")  # unit vectors are no draws
 @pytest.mark.parametrize("sampler", SDE, ids=repr)
 @pytest.mark.parametrize("schedule", [VariancePreserving(), Edm(sigma_max=10)], ids=repr)
 def test_weak_order_on_a_gaussian_without_sampling(sampler: Sampler, schedule: Schedule) -> None:
@@ -71,7 +72,7 @@ def test_weak_order_on_a_gaussian_without_sampling(sampler: Sampler, schedule: S
         return (schedule.alpha(t) ** 2 * 0.25 + schedule.sigma(t) ** 2).item()
 
     errors: list[float] = []
-    for steps in (128, 256, 512, 1024):
+    for steps in (128, 256, 512):
         x = torch.zeros(3 * steps + 1, 1, dtype=torch.float64)
         x[0] = math.sqrt(variance_at(start))
         rows: dict[int, int] = {}

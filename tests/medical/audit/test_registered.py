@@ -70,9 +70,8 @@ def test_a_copy_is_found_however_it_was_changed(name: str, limit: float) -> None
 @pytest.mark.slow
 def test_a_hundred_strangers_are_no_copies(limit: float) -> None:
     strangers = heads(100, 7)
+    strangers[70:] += 0.15 * RNG.standard_normal((30, SIZE, SIZE)).astype(np.float32)
     assert not (registered(strangers, TRAIN)[0] > limit).any()
-    noisy = strangers[:30] + 0.15 * RNG.standard_normal((30, SIZE, SIZE)).astype(np.float32)
-    assert not (registered(noisy, TRAIN)[0] > limit).any()
 
 
 @pytest.mark.parametrize("axis", [0, 1])

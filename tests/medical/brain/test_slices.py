@@ -1,10 +1,8 @@
 """Slices of brains: what they show, where they lie, and what the command makes unasked."""
 
 import json
-import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +20,7 @@ from diff_medical.generator.request import NORMAL, PLANES
 from diff_medical.marks import told
 from diff_medical.marks.told import tell
 from diff_medical.scan.dicom.series import open_folder
+from full_disk import full_disk
 from tiny_brain import GRID, head, write_brain
 from tiny_generator import write_generator
 
@@ -226,17 +225,6 @@ def test_wrong_usage_is_one_line(
     said = capsys.readouterr().err
     assert says in said and len(said.splitlines()) == 1
     assert not (tmp_path / "out").exists()
-
-
-@contextmanager
-def full_disk(room: int) -> Iterator[None]:
-    """A limit on the size of files stands for the disk: the system refuses to write beyond it."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (room, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.parametrize(

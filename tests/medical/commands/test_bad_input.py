@@ -3,10 +3,6 @@ output.
 """
 
 import gzip
-import os
-import resource
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +13,7 @@ import torch
 
 from diff_medical.enhance import main
 from diff_medical.inspect import main as inspect
+from full_disk import full_disk
 
 Write = Callable[..., Path]
 Err = pytest.CaptureFixture[str]
@@ -319,23 +316,13 @@ def test_one_output_for_several_inputs(write_scan: Write, weights: Path, capsys:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["scan.nii", "scan.nii.gz"])
-def test_full_disk_leaves_no_partial_file(write_scan: Write, weights: Path, name: str) -> None:
+def test_full_disk_leaves_no_partial_file(
+    write_scan: Write, weights: Path, name: str, capsys: Err
+) -> None:
     volume = np.random.default_rng(0).normal(500, 50, (40, 40, 40)).astype(np.float32)
     path = write_scan(volume, name)
-    before = sorted(path.parent.iterdir())
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))
-
-    done = subprocess.run(
-        [sys.executable, "-m", "diff_medical.enhance", path, "--weights", weights, "--sigma", "9"],
-        capture_output=True, text=True, preexec_fn=limit,
-        env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
-    )  # fmt: skip
-    assert done.returncode == 1, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert "File too large" in done.stderr
-    assert sorted(path.parent.iterdir()) == before
+    with full_disk(50_000):
+        assert "File too large" in refused(path, weights, capsys, "--sigma", 9)
 
 
 def test_cuda_where_there_is_none(

@@ -75,23 +75,6 @@ def start(*arguments: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-def test_two_processes_share_a_folder(write_scan: Write, tmp_path: Path, weights: Path) -> None:
-    names = [f"{number}.nii.gz" for number in range(8)]
-    for name in names:
-        write_scan(VOLUME, f"in/{name}")
-    command = ("-m", "diff_medical.enhance", tmp_path / "in", "-o", tmp_path / "out", "--sigma",
-               50, "--weights", weights, "--skip-existing")  # fmt: skip
-    both = [start(*command) for _ in range(2)]
-    said = [process.communicate() for process in both]
-    assert [process.returncode for process in both] == [0, 0], said
-    lines = [line for out, _ in said for line in out.splitlines()]
-    made = [line for line in lines if " -> " in line]
-    assert len(made) == 8  # each by one of them
-    assert len([line for line in lines if line.endswith("skipped")]) == 8
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == names
-
-
-@pytest.mark.slow
 def test_a_launcher_shares_a_folder(write_scan: Write, tmp_path: Path, weights: Path) -> None:
     names = [f"{number}.nii.gz" for number in range(5)]
     for name in names:

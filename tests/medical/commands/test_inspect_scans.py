@@ -30,8 +30,9 @@ def folder(tmp_path: Path, make_head: Make, write_scan: Write) -> Path:
 
 
 def test_the_command_as_a_user_types_it(
-    folder: Path, tmp_path: Path, write_scan: Write, make_head: Make
-) -> None:
+    folder: Path, tmp_path: Path, write_scan: Write, make_head: Make,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
     holes = make_head((20, 20, 20))
     holes[3, 3, 3] = np.nan
     write_scan(holes, "data/nan.nii.gz")
@@ -39,22 +40,17 @@ def test_the_command_as_a_user_types_it(
     (folder / "cut.nii.gz").write_bytes((folder / "a.nii.gz").read_bytes()[:3000])
     before = {p: p.read_bytes() for p in folder.iterdir()}
     picture = tmp_path / "seen.png"
-    done = subprocess.run(
-        [sys.executable, "-m", "diff_medical.inspect", str(folder), "-o", str(picture)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
+    assert main([str(folder), "-o", str(picture)]) == 1
+    out, err = capsys.readouterr()
+    assert "Traceback" not in err
     for name, fault in (
         ("nan.nii.gz", "holds NaN or infinity in 1 of 8000 voxels"),
         ("flat.nii.gz", "all voxels are equal"),
         ("cut.nii.gz", "cut short"),
     ):
-        assert sum(name in line and fault in line for line in done.stderr.splitlines()) == 1
-    assert "4 of 7 scans can be used" in done.stdout
-    assert "mask.nii.gz: looks like a map of labels: 2 distinct values" in done.stdout
+        assert sum(name in line and fault in line for line in err.splitlines()) == 1
+    assert "4 of 7 scans can be used" in out
+    assert "mask.nii.gz: looks like a map of labels: 2 distinct values" in out
     assert {p: p.read_bytes() for p in folder.iterdir()} == before
     assert min(Image.open(picture).size) > 200
 

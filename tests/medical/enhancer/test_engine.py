@@ -21,8 +21,8 @@ Make = Callable[..., np.ndarray]
 Write = Callable[..., Path]
 
 
-def noisy(make_head: Make, kind: str) -> np.ndarray:
-    clean = make_head((28, 26, 40))
+def noisy(make_head: Make, kind: str, planes: int = 40) -> np.ndarray:
+    clean = make_head((28, 26, planes))
     rng = np.random.default_rng(0)
     n = rng.standard_normal((2, *clean.shape))
     if kind == "rician":
@@ -63,7 +63,7 @@ def test_planes_make_the_whole_to_the_bit(
     settings: Settings | str,
 ) -> None:  # fmt: skip
     enhancer, thickness, is_map = shipped, 7, isinstance(settings, str)
-    volume = noisy(make_head, kind)
+    volume = noisy(make_head, kind, 27)
     levels = None
     if isinstance(settings, str):
         settings = Settings(noise=kind, quality="draft", uncertainty=kind == "gaussian")

@@ -248,12 +248,8 @@ def denoise(
 
     from diff_audio.denoiser.denoiser import Denoiser
     from diff_audio.jobs.denoise import denoise_file
-    from diff_audio.sound.loudness import missing_library
 
     use(device, threads)
-    if delivery.measures and (missing := missing_library()):
-        failures.add("loudness", missing)
-        return 1
     try:
         model = Denoiser.from_pretrained(weights, device=device)
     except ValueError as error:

@@ -24,9 +24,10 @@ from diff_audio.spectra.frame_block import KERNEL, FrameBlock
 from diff_core.condition import Condition
 from diff_core.nn import FourierFeatures
 
-__all__ = ["FLOOR", "BandNorm", "BandUNet", "rotate"]
+__all__ = ["FLOOR", "STRIDE", "BandNorm", "BandUNet", "bands_of", "noisy_of", "rotate"]
 
-_STRIDE = 4  # of the stem, in bins
+STRIDE = 4
+"""The stride of the first and the last layer, in bins."""
 FLOOR = 1e-4
 """A floor in the logarithm of the power of spectra of order one."""
 
@@ -94,11 +95,7 @@ class BandUNet(nn.Module):
         unit: float = 0.075,
     ) -> None:
         super().__init__()
-        cell = _STRIDE * 2 ** (len(channels) - 1)
-        if not channels or bins % cell:
-            raise ValueError(
-                f"bins is {bins}; expected a multiple of {cell} for {len(channels)} levels"
-            )
+        bands = bands_of(bins, len(channels))
         self.config: dict[str, object] = {
             "bins": bins,
             "channels": list(channels),
@@ -109,7 +106,6 @@ class BandUNet(nn.Module):
         }
         self.bins, self.unit = bins, unit
         self.dilations = tuple(dilations)
-        bands = [bins // _STRIDE // 2**level for level in range(len(channels))]
         self.time = nn.Sequential(
             FourierFeatures(64),
             nn.Linear(64, embedding),
@@ -117,7 +113,7 @@ class BandUNet(nn.Module):
             nn.Linear(embedding, embedding),
             nn.SiLU(),
         )
-        self.stem = nn.Conv2d(5, channels[0], (3, 7), (1, _STRIDE), (1, 3))
+        self.stem = nn.Conv2d(5, channels[0], (3, 7), (1, STRIDE), (1, 3))
         pairs = list(zip(channels, channels[1:], strict=False))
         self.encoder = nn.ModuleList(
             _BandBlock(c, f, embedding) for c, f in zip(channels, bands, strict=True)
@@ -137,7 +133,7 @@ class BandUNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 2), (1, 2)) for a, b in pairs)
         self.last = BandNorm(channels[0], bands[0])
         self.head = nn.ConvTranspose2d(
-            channels[0], 6, (3, 2 * _STRIDE), (1, _STRIDE), (1, _STRIDE // 2)
+            channels[0], 6, (3, 2 * STRIDE), (1, STRIDE), (1, STRIDE // 2)
         )
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
@@ -153,14 +149,7 @@ class BandUNet(nn.Module):
         """Return D (B, 2, F, N) in float32, for x = x_t and cond.channels = y (B, 2, F, N), time
         (B,).
         """
-        if cond is None or cond.channels is None or cond.channels.shape != x.shape:
-            given = None if cond is None or cond.channels is None else tuple(cond.channels.shape)
-            raise ValueError(
-                f"cond.channels must be the noisy spectrum, {tuple(x.shape)}, got {given}"
-            )
-        if x.ndim != 4 or x.shape[1:3] != (2, self.bins):
-            raise ValueError(f"x must have shape (B, 2, {self.bins}, N), got {tuple(x.shape)}")
-        y = cond.channels
+        y = noisy_of(x, cond, self.bins)
         power = (y / self.unit).square().sum(1, keepdim=True)
         features = torch.cat((x / self.unit, y / self.unit, 0.25 * (power + FLOOR).log()), dim=1)
         out = self._body(features.transpose(2, 3), self.time(time)).transpose(2, 3).float()
@@ -183,6 +172,31 @@ class BandUNet(nn.Module):
             if level:
                 h = self.up[level - 1](h)
         return self.head(functional.silu(self.last(h)))
+
+
+def bands_of(bins: int, levels: int) -> list[int]:
+    """Return the bands of each level: F / 4, and half as many at each further one. Raises
+    ValueError for bins that these do not divide.
+    """
+    cell = STRIDE * 2 ** (levels - 1)
+    if not levels or bins % cell:
+        raise ValueError(f"bins is {bins}; expected a multiple of {cell} for {levels} levels")
+    return [bins // STRIDE // 2**level for level in range(levels)]
+
+
+def noisy_of(x: Tensor, cond: Condition | None, bins: int) -> Tensor:
+    """Return the noisy spectrum y (B, 2, F, N) that comes with x_t. Raises ValueError where it is
+    missing, and for other shapes.
+    """
+    y = None if cond is None else cond.channels
+    if y is None or y.shape != x.shape:
+        given = None if y is None else tuple(y.shape)
+        raise ValueError(
+            f"cond.channels must be the noisy spectrum, {tuple(x.shape)}, got {given}"
+        )
+    if x.ndim != 4 or x.shape[1:3] != (2, bins):
+        raise ValueError(f"x must have shape (B, 2, {bins}, N), got {tuple(x.shape)}")
+    return y
 
 
 def rotate(mask: Tensor, spectrum: Tensor) -> Tensor:

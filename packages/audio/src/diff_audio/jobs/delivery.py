@@ -69,7 +69,6 @@ class Waiting:
     """A recording that waits for its level: `append` all of it, then `finish`.
 
     file: an empty temporary file
-    Raises ImportError naming the extra where the loudness is needed and pyloudnorm is missing.
     """
 
     def __init__(self, file: IO[bytes], rate: int, channels: int, delivery: Delivery) -> None:

@@ -25,6 +25,7 @@ from diff_core.progress import Progress
 __all__ = ["NOTICE", "restore_file"]
 
 NOTICE = "Partly synthetic speech, restored by diff_audio: it may hold what was never said"
+"""The notice in the comment of a restored file and in its record."""
 
 MEASURING = 0.05
 """The share of the first reading in the work, for the progress bar."""

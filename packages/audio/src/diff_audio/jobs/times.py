@@ -15,6 +15,7 @@ from diff_core.files import replacing
 __all__ = ["SUFFIXES", "Cue", "Cues", "check_suffix"]
 
 SUFFIXES = (".json", ".srt", ".vtt")
+"""The endings of files of times: JSON, SubRip and WebVTT."""
 _WIDTH = 42  # characters of a line of subtitles
 
 

@@ -32,6 +32,7 @@ from diff_core.progress import Progress
 __all__ = ["NOTICE", "vocode_file"]
 
 NOTICE = "Synthetic sound, made from a mel spectrogram by diff_audio"
+"""The notice in the comment of a vocoded file and in its record."""
 FILLED = "Partly synthetic sound, filled by diff_audio"
 LOUD = 0.05  # share of samples beyond full scale: a mel of speech never asks for so many
 

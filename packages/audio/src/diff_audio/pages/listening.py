@@ -28,6 +28,7 @@ __all__ = ["ANCHOR", "QUESTION", "REFERENCE", "Item", "write_test"]
 REFERENCE, ANCHOR = "reference", "anchor"
 """The names of the hidden reference and of the anchor in the key and in the scores."""
 QUESTION = "How good is the quality of each version, compared with the reference?"
+"""The question of a test that is given none."""
 
 _FULL = 0.99  # the highest peak that is written
 _LETTERS = 12  # versions that a listener can compare

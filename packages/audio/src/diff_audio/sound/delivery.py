@@ -40,7 +40,7 @@ class Delivery:
 
     @property
     def measures(self) -> bool:
-        """Return whether the loudness is needed, and with it the extra `loudness`."""
+        """Return whether the loudness is needed."""
         return self.loudness is not None or self.level_speakers
 
     @property

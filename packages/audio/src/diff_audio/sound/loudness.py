@@ -1,14 +1,13 @@
 """The loudness of a recording by ITU-R BS.1770, measured in blocks.
 
 The K-weighting filters are pyloudnorm's (C. Steinmetz and J. Reiss, "pyloudnorm: a simple yet
-flexible loudness meter in Python", 2021; extra `diff-audio[loudness]`). Its own meter holds the
-whole recording; here the filters keep their state from block to block, and only the energy of
-every 100 ms is kept. The gates are those of ITU-R BS.1770-4, equations (5) to (7).
+flexible loudness meter in Python", 2021). Its own meter holds the whole recording; here the
+filters keep their state from block to block, and only the energy of every 100 ms is kept. The
+gates are those of ITU-R BS.1770-4, equations (5) to (7).
 """
 
 from __future__ import annotations
 
-import importlib.util
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +16,7 @@ import numpy as np
 
 from diff_audio.sound.wave import Array
 
-__all__ = ["SHORTEST", "Loudness", "filters", "missing_library"]
+__all__ = ["SHORTEST", "Loudness", "filters"]
 
 SHORTEST = 0.4
 """The shortest sound whose loudness is defined, s: one block of the gates."""
@@ -29,19 +28,8 @@ _STEPS = 4  # of 100 ms in a block of 400 ms: blocks overlap by three quarters
 _WEIGHTS = {5: (1.0, 1.0, 1.0, 1.41, 1.41), 6: (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)}
 
 
-def missing_library() -> str | None:
-    """Return the line that says what to install where pyloudnorm is missing, else None."""
-    if importlib.util.find_spec("pyloudnorm") is None:
-        return "loudness needs the library pyloudnorm: pip install 'diff-audio[loudness]'"
-    return None
-
-
 def filters(rate: int) -> list[tuple[Array, Array]]:
-    """Return the stages (b, a) of the K-weighting at `rate` Hz. Raises ImportError naming the
-    extra.
-    """
-    if missing := missing_library():
-        raise ImportError(missing)
+    """Return the stages (b, a) of the K-weighting at `rate` Hz."""
     import pyloudnorm
 
     # its own K-weighting: gain, dB, quality, frequency, Hz
@@ -53,9 +41,7 @@ def filters(rate: int) -> list[tuple[Array, Array]]:
 
 
 class Loudness:
-    """A meter that is given a recording (C, any) block by block; raises ImportError naming the
-    extra `diff-audio[loudness]`.
-    """
+    """A meter that is given a recording (C, any) block by block."""
 
     def __init__(self, rate: int, channels: int) -> None:
         self.rate, self.channels = rate, channels

@@ -77,13 +77,10 @@ def _work(model: Denoiser, source: Path, choices: Choices, advance: Progress) ->
     from diff_audio.denoiser.settings import Settings
     from diff_audio.jobs.denoise import denoise_file
     from diff_audio.sound.delivery import Delivery
-    from diff_audio.sound.loudness import missing_library
 
     target = written_name(source.with_name(TAG.join(sound_files().split(source.name))))
     further: dict[str, Any] = dict(choices.further)
     delivery = Delivery(further["loudness"], None, further["level_speakers"])
-    if delivery.measures and (missing := missing_library()):
-        raise ValueError(missing)
     settings = Settings.of(
         choices.quality, mix=choices.amount, limit_db=further["limit"], room=further["room"],
         linked=not (further["separate"] or further["level_speakers"]),

@@ -50,6 +50,7 @@ NETWORK_TYPES: dict[str, type] = {
 """What `diff_core.load(..., types=NETWORK_TYPES)` needs to know to load a stage."""
 
 REQUEST = Request("t1", "brain", "")
+"""The one kind of scan that these models make."""
 # of the time
 SHARES = {"anatomy": 0.05, "lobes": 0.1, "folds": 0.2, "borders": 0.25, "appearance": 0.4}
 

@@ -10,7 +10,9 @@ from torch import Tensor
 __all__ = ["START", "WAVES", "Shape", "coordinates", "waves"]
 
 Shape = tuple[int, int, int]
+"""Numbers of voxels or cells along x, y and z."""
 START: Shape = (0, 0, 0)
+"""The start of a crop that is the whole grid."""
 WAVES = 12
 """Channels of `waves`."""
 

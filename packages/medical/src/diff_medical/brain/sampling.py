@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field
 
-__all__ = ["QUALITIES", "VENTRICLES", "Autoguided", "BrainSampling", "Steps"]
+__all__ = [
+    "QUALITIES", "VENTRICLES", "Autoguided", "BrainSampling", "Steps", "check_strength",
+]  # fmt: skip
 
 VENTRICLES = {"small": -1.5, "normal": 0.0, "large": 1.5}
 """Words for a size of the ventricles, in deviations of the logarithm of their volume."""
@@ -84,7 +86,12 @@ class BrainSampling:
             raise ValueError(f"temperature is {self.temperature}; expected above 0, at most 2")
         if self.ventricles is not None and not -3 <= self.ventricles <= 3:
             raise ValueError(f"ventricles is {self.ventricles}; expected -3 to 3")
-        if not 0 < self.strength <= 1:
-            raise ValueError(f"strength is {self.strength}; expected above 0, at most 1")
+        check_strength(self.strength)
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed is {self.seed}; expected 0 to 2^63 - 1")
+
+
+def check_strength(strength: float) -> None:
+    """Raise ValueError for a distance of relatives from a scan that is out of range."""
+    if not 0 < strength <= 1:
+        raise ValueError(f"strength is {strength}; expected above 0, at most 1")

@@ -22,6 +22,7 @@ from diff_core.sample import Ancestral, Sampler, TrigAdams, sample
 from diff_core.schedule import Edm
 from diff_medical.brain.grid import Grid
 from diff_medical.brain.places import Shape, waves
+from diff_medical.brain.sampling import check_strength
 
 __all__ = [
     "Gains", "Guidance", "Known", "Near", "Progress", "Put", "Stage", "again", "check_channels",
@@ -58,8 +59,7 @@ class Near:
     strength: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.strength <= 1:
-            raise ValueError(f"strength is {self.strength}; expected above 0, at most 1")
+        check_strength(self.strength)
 
     @property
     def sigma(self) -> float:

@@ -32,6 +32,7 @@ __all__ = [
 
 Array = NDArray[np.floating]
 Kernel = Callable[[Array, Array], Array]
+"""A kernel k(a, b) of rows (N, D) and (M, D), which returns (N, M)."""
 
 LOWEST, HIGHEST = 1 / 32, 1 / 4  # cycles a pixel between which a slope is fitted
 

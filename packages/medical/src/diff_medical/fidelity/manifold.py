@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 __all__ = ["NEIGHBOURS", "Overlap", "overlap"]
 
 NEIGHBOURS = 5
+"""The k of the k-th nearest neighbour, to which a ball reaches; 5 as in the papers."""
 
 
 @dataclass(frozen=True)

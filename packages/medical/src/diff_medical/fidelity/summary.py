@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 __all__ = ["BINS", "RANGE", "Summary", "diversity", "histograms", "radii_of", "spectra"]
 
 Array = NDArray[np.floating]
-RANGE = 1.25  # of tones
+RANGE = 1.25
+"""The highest tone of a histogram, which begins at 0."""
 BINS = 250
+"""The number of bins of a histogram."""
 _WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)  # Wang 2003, of the scales
 
 

@@ -10,6 +10,7 @@ NORMAL = {"sagittal": 0, "coronal": 1, "axial": 2}
 """The RAS axis that is normal to a plane."""
 
 PLANES = tuple(sorted(NORMAL))
+"""The names of the planes of slices."""
 
 
 @dataclass(frozen=True)

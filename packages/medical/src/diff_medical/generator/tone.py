@@ -9,8 +9,10 @@ from diff_medical.scan.intensity import scale
 
 __all__ = ["BRIGHT", "BRIGHTEST", "decode", "encode"]
 
-BRIGHT = 800.0  # what a bright level of 1 becomes in a synthetic MR scan, which has no unit
+BRIGHT = 800.0
+"""The value that a tone of 1 has in a synthetic MR scan, which has no unit."""
 BRIGHTEST = 1.25
+"""The highest tone."""
 
 # Soft tissue takes half of the range of CT, so that a small error is a small one in HU as well.
 _HU = (-1000.0, -500.0, -150.0, 250.0, 1500.0, 3000.0)

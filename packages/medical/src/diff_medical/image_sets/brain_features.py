@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from diff_medical.brain.grid import CLASSES
+from diff_medical.brain.spectrum import EDGES, radial_power
 
 __all__ = ["brain_features", "volume_name"]
 
 GREY, WHITE = 2, 3  # of `grid.CLASSES`
-EDGES = np.linspace(0.03, 0.5, 9)  # of the bands of the spectrum, cycles a voxel
 
 Volume = NDArray[np.float32]
 Labels = NDArray[np.uint8]
@@ -85,14 +85,7 @@ def _faces(labels: Labels, one: int, other: int) -> float:
 
 def _spectrum(scan: Volume) -> dict[str, float]:
     """The logarithm of the power by frequency, and its slope over the logarithm of frequency."""
-    power = np.abs(np.fft.rfftn(scan)) ** 2
-    axes = [np.fft.fftfreq(n) for n in scan.shape[:2]] + [np.fft.rfftfreq(scan.shape[2])]
-    squares = [np.square(axis) for axis in axes]
-    radius = np.sqrt(squares[0][:, None, None] + squares[1][:, None] + squares[2])
-    band = np.digitize(radius.ravel(), EDGES) - 1
-    inside = (band >= 0) & (band < len(EDGES) - 1)
-    total = np.bincount(band[inside], power.ravel()[inside], len(EDGES) - 1)
-    mean = np.log10(total / np.bincount(band[inside], minlength=len(EDGES) - 1).clip(1) + 1e-12)
+    mean = radial_power(scan)
     middle = np.log10((EDGES[1:] + EDGES[:-1]) / 2)
     found = {f"power of band {k}": float(mean[k]) for k in range(0, len(mean), 2)}
     return {**found, "slope of the spectrum": float(np.polyfit(middle, mean, 1)[0])}

@@ -29,7 +29,9 @@ from diff_medical.scan.open import SeriesScan, open_scan
 __all__ = ["FLOAT32", "Missing", "Ready", "prepare"]
 
 FLOAT32 = np.dtype(np.float32)
+"""The data type of maps beside a result, and of results with fractions."""
 Missing = Literal["refuse", "zero", "keep"]
+"""The treatment of values that are NaN or infinite."""
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from diff_audio.denoiser.network import FLOOR, BandNorm, rotate
+from diff_audio.denoiser.network import FLOOR, STRIDE, BandNorm, bands_of, noisy_of, rotate
 from diff_core.condition import Condition
 from diff_core.nn import FourierFeatures
 
 __all__ = ["LiveNet", "State"]
 
-_STRIDE = 4  # of the stem, in bins
 _QUIET = 1e-10  # power of a compressed spectrum, which keeps the level of silence from zero
 _EMBEDDING = 64
 
@@ -95,11 +94,7 @@ class LiveNet(nn.Module):
         memory: float = 2.0,
     ) -> None:
         super().__init__()
-        cell = _STRIDE * 2 ** (len(channels) - 1)
-        if not channels or bins % cell:
-            raise ValueError(
-                f"bins is {bins}; expected a multiple of {cell} for {len(channels)} levels"
-            )
+        bands = bands_of(bins, len(channels))
         if not memory > 0:
             raise ValueError(f"memory must be positive, in seconds, got {memory}")
         self.config: dict[str, object] = {
@@ -111,12 +106,11 @@ class LiveNet(nn.Module):
         }
         self.bins, self.width, self.depth = bins, width, depth
         self.decay = math.exp(-0.008 / memory)  # a frame is 8 ms
-        bands = [bins // _STRIDE // 2**level for level in range(len(channels))]
         pairs = list(zip(channels, channels[1:], strict=False))
         self.time = nn.Sequential(
             FourierFeatures(_EMBEDDING), nn.Linear(_EMBEDDING, _EMBEDDING), nn.SiLU()
         )
-        self.stem = _Causal(5, channels[0], 2, 7, _STRIDE)
+        self.stem = _Causal(5, channels[0], 2, 7, STRIDE)
         self.encoder = nn.ModuleList(_Block(c, f, 1) for c, f in zip(channels, bands, strict=True))
         self.down = nn.ModuleList(nn.Conv2d(a, b, (1, 2), (1, 2)) for a, b in pairs)
         flat = channels[-1] * bands[-1]
@@ -127,7 +121,7 @@ class LiveNet(nn.Module):
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, (1, 2), (1, 2)) for a, b in pairs)
         self.last = BandNorm(channels[0], bands[0])
         self.head = nn.ConvTranspose2d(
-            channels[0], 6, (1, 2 * _STRIDE), (1, _STRIDE), (0, _STRIDE // 2)
+            channels[0], 6, (1, 2 * STRIDE), (1, STRIDE), (0, STRIDE // 2)
         )
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
@@ -145,14 +139,8 @@ class LiveNet(nn.Module):
         """Return D (B, 2, F, N) in float32, for x = x_t and cond.channels = y (B, 2, F, N), time
         (B,): a recording from its first frame on.
         """
-        if cond is None or cond.channels is None or cond.channels.shape != x.shape:
-            given = None if cond is None or cond.channels is None else tuple(cond.channels.shape)
-            raise ValueError(
-                f"cond.channels must be the noisy spectrum, {tuple(x.shape)}, got {given}"
-            )
-        if x.ndim != 4 or x.shape[1:3] != (2, self.bins):
-            raise ValueError(f"x must have shape (B, 2, {self.bins}, N), got {tuple(x.shape)}")
-        return self.advance(x, cond.channels, self.modulation(time), self.initial(len(x)))[0]
+        y = noisy_of(x, cond, self.bins)
+        return self.advance(x, y, self.modulation(time), self.initial(len(x)))[0]
 
     def modulation(self, time: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Return what the blocks have to know of times (B,)."""

@@ -19,6 +19,7 @@ from diff_medical.brain.borders import Borders
 from diff_medical.brain.folds import Finer, Folds, Lobes
 from diff_medical.brain.fractions import fractions, one_hot, simplex
 from diff_medical.brain.people import People
+from diff_medical.brain.spectrum import radial_power
 from diff_medical.brain.training.augment import mirrored
 from diff_medical.generator.training.sheet import GAP, padded, write_sheet
 
@@ -29,7 +30,6 @@ COLOURS = np.array(
     np.float32,
 )
 PLANES = (0.47, 0.45, 0.52)  # where sheets cut the grid
-EDGES = (0.03, 0.5, 9)  # of the bands of a spectrum, cycles a voxel
 
 Row = list[NDArray[np.float32]]
 
@@ -134,24 +134,13 @@ def _nearest(made: Tensor, known: Tensor) -> float:
 
 def _spectra(made: Tensor, real: Tensor) -> dict[str, float]:
     """Log10 of the power of samples over that of people, in the lowest and the highest band."""
-    gap = spectrum(made) - spectrum(real)
+    gap = _spectrum(made) - _spectrum(real)
     return {"spectrum low": float(gap[0]), "spectrum high": float(gap[-1])}
 
 
-def spectrum(volumes: Tensor) -> Tensor:
-    """The mean log10 power of volumes (N, X, Y, Z) in 8 bands of radial frequency."""
-    x, y, z = volumes.shape[1:]
-    power = torch.fft.rfftn(volumes.float(), dim=(1, 2, 3)).abs().square()
-    axes = torch.meshgrid(
-        torch.fft.fftfreq(x), torch.fft.fftfreq(y), torch.fft.rfftfreq(z), indexing="ij"
-    )
-    radius = torch.stack(axes).square().sum(0).sqrt()
-    edges = torch.linspace(*EDGES[:2], int(EDGES[2]))
-    bands = [
-        power[:, (radius >= low) & (radius < high)].mean(1).clamp_min(1e-12).log10().mean()
-        for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
-    return torch.stack(bands)
+def _spectrum(volumes: Tensor) -> NDArray[np.float64]:
+    """The mean log10 power of volumes (N, X, Y, Z) in bands of radial frequency."""
+    return np.mean([radial_power(one) for one in volumes.float().cpu().numpy()], axis=0)
 
 
 def _cuts(volume: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -15,8 +15,10 @@ from diff_core.command.studio import Choices, Made, Tool
 from diff_medical.enhance import main as enhance
 from diff_medical.generate import main as generate
 from diff_medical.marks.told import tell
+from diff_medical.tools.brains import brains_tool
 from diff_medical.tools.enhance import enhance_tool
 from diff_medical.tools.generate import slices_tool, volumes_tool
+from tiny_brain import write_brain
 from tiny_generator import write_generator
 
 
@@ -60,6 +62,25 @@ def test_scans_are_generated_as_by_the_command(
         assert np.array_equal(values(back), values(path))
         assert tell(back).synthetic and tell(back).text() == tell(path).text()
     assert "not a scan of anyone" in made.report.read_text()
+
+
+def test_brains_are_generated_as_by_the_command() -> None:
+    weights = write_brain(Path("brain"))
+    given = {"number": "2", "seed": "5", "ventricles": "large"}
+    made = worked(brains_tool(), weights, Path("x"), **given)
+    with zipfile.ZipFile(made.result) as archive:
+        archive.extractall("back")
+    command = ["--volume", "--with-labels", "-n", "2", "-o", "out", "--weights", str(weights)]
+    command += ["--seed", "5", "--ventricles", "large", "--quality", "draft", "--quiet"]
+    assert generate(command) == 0
+    names = {path.name for path in Path("out").iterdir()}
+    assert names == {path.name for path in Path("back/synthetic").iterdir()}
+    scans = [path for path in Path("out").iterdir() if path.name.endswith(".nii.gz")]
+    assert len(scans) == 4
+    for path in scans:
+        back = Path("back/synthetic", path.name)
+        assert np.array_equal(values(back), values(path))
+        assert tell(back).synthetic and tell(back).text() == tell(path).text()
 
 
 def test_a_kind_is_chosen_by_its_words() -> None:

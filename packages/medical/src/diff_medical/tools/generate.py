@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,8 +13,10 @@ from diff_medical.weights import path_of
 
 if TYPE_CHECKING:
     from diff_medical.generator.model import Generator
+    from diff_medical.generator.model import Made as Scan
+    from diff_medical.marks.mark import Mark
 
-__all__ = ["slices_tool", "volumes_tool"]
+__all__ = ["FORMATS", "SEED", "packed", "slices_tool", "volumes_tool"]
 
 ANY = "all in turn"
 FORMATS = Field("format", "Files", "choice", "nifti or dicom", ("nifti", "dicom"))
@@ -35,17 +38,17 @@ FURTHER = (
 
 
 def slices_tool() -> Tool:
-    """Return the tool for slices."""
+    """Return the tool for slices, of kinds learned from few people."""
     position = Field(
         "position", "Position", "number",
         "0 right, back or bottom, to 1; empty: as in the training data", high=1,
     )  # fmt: skip
-    return _tool("slices", "Generate slices", "generate", 4, 64, (position,), _load_slices)
+    return _tool("slices", "Slices of few people", "generate", 4, 64, (position,), _load_slices)
 
 
 def volumes_tool() -> Tool:
-    """Return the tool for volumes."""
-    return _tool("volumes", "Generate volumes", "generate_volume", 1, 8, (), _load_volumes)
+    """Return the tool for volumes, of kinds learned from few people."""
+    return _tool("volumes", "Volumes of few people", "generate_volume", 1, 8, (), _load_volumes)
 
 
 def _tool(
@@ -59,8 +62,9 @@ def _tool(
     return Tool(
         name=name,
         label=label,
-        about="Make synthetic scans. Every scan is marked as synthetic, in its name, its header "
-        "and a JSON file beside it. For research, not for diagnosis.",
+        about="Make synthetic scans of kinds that were learned from fewer than 20 people. Every "
+        "scan is marked as synthetic, in its name, its header and a JSON file beside it. For "
+        "research, not for diagnosis.",
         action="Generate",
         load=load,
         work=_work,
@@ -100,15 +104,9 @@ def _load(weights: Path | None, device: str, spatial: int) -> Generator:
 
 def _work(generator: Generator, source: Path, choices: Choices, advance: Progress) -> Made:
     """Make the scans in a folder, and a zip archive of it with the contact sheet."""
-    import shutil
-
-    from diff_core.command.studio import write_result
-    from diff_core.command.studio.result import picture_uri
     from diff_medical.generator.model import Sampling
     from diff_medical.generator.selection import choose, honest
     from diff_medical.jobs.generate import Plan, make
-    from diff_medical.marks.mark import NOTICE, together
-    from diff_medical.pages.contact_sheet import contact_sheet
 
     del source
     further: dict[str, Any] = dict(choices.further)
@@ -131,14 +129,31 @@ def _work(generator: Generator, source: Path, choices: Choices, advance: Progres
     for _, one, mark in make(generator, plan, lambda done: advance(done / number)):
         made.append(one)
         marks.append(mark)
-    contact_sheet(plan.picture(), made, together(marks))
-    report = Path("synthetic.html")
     facts = {
-        "Scans": f"{number}",
-        "Seeds": f"{marks[0].seed} to {marks[-1].seed}",
         "Model": generator.card.name,
         "What is known of it": honest(generator.card, kinds),
     }
-    pictures = {"Contact sheet": picture_uri(plan.picture())}
-    write_result(report, "Synthetic scans", NOTICE, pictures=pictures, facts=facts, dark=True)
+    return packed(plan.picture(), made, marks, facts)
+
+
+def packed(
+    picture: Path, made: Sequence[Scan], marks: Sequence[Mark], facts: Mapping[str, str]
+) -> Made:
+    """Draw the contact sheet `picture` of scans that lie in the folder `synthetic`, and return an
+    archive of the folder, and a page that says what it holds.
+
+    facts: of the model
+    """
+    import shutil
+
+    from diff_core.command.studio import write_result
+    from diff_core.command.studio.result import picture_uri
+    from diff_medical.marks.mark import NOTICE, together
+    from diff_medical.pages.contact_sheet import contact_sheet
+
+    contact_sheet(picture, made, together(marks))
+    report = Path("synthetic.html")
+    said = {"Scans": f"{len(made)}", "Seeds": f"{marks[0].seed} to {marks[-1].seed}", **facts}
+    pictures = {"Contact sheet": picture_uri(picture)}
+    write_result(report, "Synthetic scans", NOTICE, pictures=pictures, facts=said, dark=True)
     return Made(Path(shutil.make_archive("synthetic", "zip", ".", "synthetic")), report)

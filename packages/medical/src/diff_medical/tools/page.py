@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from diff_core.command.studio import Page
+from diff_medical.tools.brains import brains_tool
 from diff_medical.tools.enhance import enhance_tool
 from diff_medical.tools.generate import slices_tool, volumes_tool
 
@@ -15,6 +16,6 @@ def page() -> Page:
         title="Scans",
         about="Everything happens on the machine that serves this page; nothing goes elsewhere. "
         "For research; not a medical device.",
-        tools=(enhance_tool(), slices_tool(), volumes_tool()),
+        tools=(enhance_tool(), brains_tool(), slices_tool(), volumes_tool()),
         dark=True,
     )

@@ -38,7 +38,7 @@ class Autoguided:
     is not guided.
     """
 
-    anatomy: float = 1.5
+    anatomy: float = 2.0
     lobes: float = 2.5
     folds: float = 1.75
 

@@ -1,4 +1,4 @@
-"""What Windows lacks, taken away: locks, the module `resource`, signals, and renames that replace."""
+"""What Windows lacks, taken away: locks, signals, links, and renames that replace nothing."""
 
 import importlib
 import os

@@ -137,13 +137,13 @@ class _Given:
 
     @property
     def asks_a_network(self) -> bool:
-        """Whether an option is given that `--brains` has no use for."""
+        """True where an option is given that `--brains` has no use for."""
         return bool(self.manifest or self.subject or self.volume or self.weights)
 
 
 @dataclass(frozen=True)
 class _Task:
-    """What is compared: images, their features, and what the record says of them."""
+    """The images that are compared, their features, and what the record says of them."""
 
     samples: Images
     train: Images

@@ -73,7 +73,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Guidance:
-    """What a stage is guided by as it samples.
+    """The guidance of a stage as it samples.
 
     words: weight of classifier-free guidance towards `Condition.vector`; 1 is none
     weak:  a smaller and less trained version of the stage, away from which it is guided

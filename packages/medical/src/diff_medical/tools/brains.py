@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from diff_core.command.studio import Choices, Field, Made, Tool
 from diff_core.progress import Progress
-from diff_medical.brain.sampling import QUALITIES, VENTRICLES
+from diff_medical.brain.sampling import QUALITIES, VENTRICLES, Steps
 from diff_medical.tools.generate import FORMATS, SEED, packed
 from diff_medical.weights import brain_paths
 
@@ -41,7 +41,11 @@ def brains_tool() -> Tool:
         work=_work,
         fields=FIELDS,
         main=4,
-        qualities=tuple(QUALITIES),
+        qualities={
+            "draft": "Half the steps in each stage.",
+            "default": f"{Steps()} steps in the five stages.",
+            "best": "Twice the steps in each stage.",
+        },
         is_there=bool(paths),
     )
 

@@ -20,7 +20,11 @@ __all__ = ["FORMATS", "SEED", "packed", "slices_tool", "volumes_tool"]
 
 ANY = "all in turn"
 FORMATS = Field("format", "Files", "choice", "nifti or dicom", ("nifti", "dicom"))
+"""The field for the kind of files."""
+
 SEED = Field("seed", "Seed", "number", "a whole number", usual=0, high=2**31, whole=True)
+"""The field for the seed of the first scan."""
+
 FURTHER = (
     Field(
         "steps", "Steps", "number", "of each stage, 1 to 100", low=1, high=100, usual=18,

@@ -145,8 +145,8 @@ def test_generate(
     spatial = 2 if model == "generate" else 3
     other = ["subbands.inner=2", "corpus.views={head: 200.0}", "coarse.gains=true"]
     other += [f"detail.gains={'true' if spatial == 2 else 'false'}"]
-    # one is of slices, the other of volumes; a model of pairs makes no scan alone to be judged; the
-    # lowest loss is the best
+    # one is of slices, the other of volumes; a model of pairs makes no scan alone to judge;
+    # and the lowest loss is the best
     fixed = {"corpus.spatial", "judging.count", "train.better"}
     recipe, path = trained(model, GenerateRecipe, [*GENERATE, *other], tmp_path / "data", fixed)
 

@@ -17,17 +17,15 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from diff_medical.brain.fractions import fractions
 from diff_medical.brain.model import BrainGenerator
 from diff_medical.brain.people import People, read_grid, read_people
 from diff_medical.brain.sampling import Autoguided, BrainSampling, Steps
-from diff_medical.brain.spectrum import radial_power
 from diff_medical.brain.training.augment import mirrored
+from diff_medical.brain.training.preview import nearest, power_gap
 
 WEIGHTS = (1.0, 1.5, 2.0, 2.5, 3.0)
 
@@ -57,13 +55,9 @@ def _anatomy(model: BrainGenerator, people: People, held: People, heads: int) ->
     known = _heads(people, stage.factor)
     both = torch.cat([known, mirrored(known)])
 
-    def nearest(made: Tensor) -> str:
-        each = [(both - one).square().mean((1, 2, 3, 4)).min().sqrt() for one in made]
-        return f"{float(torch.stack(each).mean()):.4f}"
-
     _header("anatomy", "nearest")
     real = _heads(held, stage.factor)
-    _row("people", real, known, nearest(real))
+    _row("people", real, known, f"{nearest(real, both):.4f}")
     seeds = list(range(100, 100 + heads))
     for weight in WEIGHTS:
         made = stage.sample(
@@ -72,7 +66,7 @@ def _anatomy(model: BrainGenerator, people: People, held: People, heads: int) ->
             stage.asked(seeds),
             guidance=_guidance(model, "anatomy", weight),
         )
-        _row(f"{weight:g}", made, known, nearest(made))
+        _row(f"{weight:g}", made, known, f"{nearest(made, both):.4f}")
 
 
 def _finer(model: BrainGenerator, name: str, held: People) -> None:
@@ -104,20 +98,16 @@ def _header(name: str, last: str) -> None:
 
 
 def _row(name: str, made: Tensor, real: Tensor, last: str) -> None:
-    gap = _spectrum(made[:, 1:3]) - _spectrum(real[:, 1:3])
+    gap = power_gap(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1))
     grey = made[:, 1]
     steps = float((grey[:, 1:] - grey[:, :-1]).abs().sum() / grey.sum())
     all_ = torch.cat([made, 1 - made.sum(1, keepdim=True)], 1).clamp(1e-9, 1)
     entropy = -(all_ * all_.log()).sum(1)[made.sum(1) > 0.5].mean()
     print(
-        f"| {name} | {float(gap[0]):+.2f} | {float(gap[-1]):+.2f} | {steps:.3f} | "
+        f"| {name} | {gap['spectrum low']:+.2f} | {gap['spectrum high']:+.2f} | {steps:.3f} | "
         f"{float(entropy):.3f} | {last} |",
         flush=True,
     )
-
-
-def _spectrum(volumes: Tensor) -> NDArray[np.float64]:
-    return np.mean([radial_power(one) for one in volumes.flatten(0, 1).numpy()], axis=0)
 
 
 if __name__ == "__main__":

@@ -26,11 +26,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
+from diff_core.data import Split
 from diff_medical.brain.grid import CLASSES
-from diff_medical.brain.maps import read_upright
-from diff_medical.brain.people import read_grid, read_people
-from diff_medical.image_sets.read import find_samples
-from diff_medical.scan.names import labels_beside
+from diff_medical.image_sets.brains import each_brain
 
 SIDE, BATCH = 40, 4  # of a crop, voxels; crops of a step
 BOOTSTRAPS = 2000
@@ -64,8 +62,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=20, help="trainings of each arm")
     parser.add_argument("--steps", type=int, default=400)
     options = parser.parse_args()
-    real, held = people(options.real, "train"), people(options.real, "val")
-    made = samples(options.samples)
+    real, held, made = read(options.real), read(options.real, "val"), read(options.samples)
     counts = f"{len(real.scans)} people, {len(made.scans)} samples, {len(held.scans)} held out"
     print(f"{counts}; {options.runs} trainings of {options.steps} steps of {BATCH} crops")
     arms = {"real": real, "samples": made, "real and samples": real + made}
@@ -88,27 +85,13 @@ def main() -> None:
               f"{scores.mean() / whole.mean():.1%} | {seconds:.0f} |", flush=True)  # fmt: skip
 
 
-def people(folder: Path, split: str) -> Set:
-    """Return the people of a split."""
-    found = read_people(folder, read_grid(folder), split)  # type: ignore[arg-type]
-    return Set(levelled(found.images.float(), found.labels), found.labels)
-
-
-def samples(folder: Path) -> Set:
-    """Return the samples and their label maps."""
-    scans: list[Tensor] = []
-    labels: list[Tensor] = []
-    for path in find_samples(folder):
-        scans.append(torch.from_numpy(np.ascontiguousarray(read_upright(path)[0])))
-        labels.append(torch.from_numpy(read_upright(labels_beside(path))[0].astype(np.uint8)))
-    both = torch.stack(scans), torch.stack(labels)
-    return Set(levelled(*both), both[1])
-
-
-def levelled(scans: Tensor, labels: Tensor) -> Tensor:
-    """Return scans over the median of their white matter."""
-    each = [scan / scan[one == 3].median() for scan, one in zip(scans, labels, strict=True)]
-    return torch.stack(each)
+def read(folder: Path, split: Split = "train") -> Set:
+    """Return the people of a split, or the samples of a folder, white matter 1."""
+    brains = [brain for _, brain in each_brain(folder, split)]
+    return Set(
+        torch.stack([torch.from_numpy(brain.tones()) for brain in brains]),
+        torch.stack([torch.from_numpy(brain.labels) for brain in brains]),
+    )
 
 
 def fit(train: Set, steps: int, seed: int) -> UNet:

@@ -9,7 +9,7 @@ from scipy import ndimage
 from diff_medical.brain.grid import CLASSES
 from diff_medical.brain.spectrum import EDGES, radial_power
 
-__all__ = ["brain_features", "volume_name"]
+__all__ = ["brain_features", "over_white", "volume_name"]
 
 GREY, WHITE = 2, 3  # of `grid.CLASSES`
 
@@ -20,6 +20,17 @@ Labels = NDArray[np.uint8]
 def volume_name(number: int) -> str:
     """Return the name of the feature that is the volume of a class, 1 to 5, in ml."""
     return f"{CLASSES[number]}, ml"
+
+
+def over_white(scan: Volume, labels: Labels) -> Volume:
+    """Return a scan (X, Y, Z) in units of the median of white matter.
+
+    Raises ValueError for a brain without white matter.
+    """
+    white = labels == WHITE
+    if not white.any() or not np.median(scan[white]) > 0:
+        raise ValueError("holds no white matter that is brighter than 0")
+    return scan / np.float32(np.median(scan[white]))
 
 
 def brain_features(scan: Volume, labels: Labels, voxel: float) -> dict[str, float]:
@@ -33,11 +44,8 @@ def brain_features(scan: Volume, labels: Labels, voxel: float) -> dict[str, floa
     scale, the faces between classes, the symmetry of the label map, and the power spectrum.
     Raises ValueError for a brain without white matter.
     """
-    white = labels == WHITE
-    if not white.any() or not np.median(scan[white]) > 0:
-        raise ValueError("holds no white matter that is brighter than 0")
-    scan = scan / np.float32(np.median(scan[white]))
-    head = labels > 0
+    scan = over_white(scan, labels)
+    white, head = labels == WHITE, labels > 0
     found = _classes(scan, labels, voxel)
     steps = np.sqrt(sum(np.square(g) for g in np.gradient(scan)))
     for q in (0.25, 0.5, 0.75, 0.95):

@@ -12,12 +12,11 @@ from numpy.typing import NDArray
 from diff_core.data import Split
 from diff_medical.brain.maps import read_upright
 from diff_medical.brain.people import GRID, read_grid, read_people
+from diff_medical.image_sets.brain_features import over_white
 from diff_medical.image_sets.read import find_samples
 from diff_medical.scan.names import labels_beside
 
 __all__ = ["Brain", "each_brain"]
-
-WHITE = 3  # of `grid.CLASSES`
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,10 @@ class Brain:
 
         Raises ValueError, one line that names the file, for a brain without white matter.
         """
-        white = self.labels == WHITE
-        if not white.any() or not np.median(self.scan[white]) > 0:
-            raise ValueError(f"{self.path}: holds no white matter that is brighter than 0")
-        return self.scan / np.float32(np.median(self.scan[white]))
+        try:
+            return over_white(self.scan, self.labels)
+        except ValueError as error:
+            raise ValueError(f"{self.path}: {error}") from error
 
 
 def each_brain(folder: Path, split: Split = "train") -> Iterator[tuple[float, Brain]]:

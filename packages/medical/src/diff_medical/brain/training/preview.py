@@ -23,7 +23,7 @@ from diff_medical.brain.spectrum import radial_power
 from diff_medical.brain.training.augment import mirrored
 from diff_medical.generator.training.sheet import GAP, padded, write_sheet
 
-__all__ = ["Preview", "preview"]
+__all__ = ["Preview", "nearest", "power_gap", "preview"]
 
 COLOURS = np.array(
     [[0, 0, 0], [60, 90, 200], [150, 150, 150], [245, 245, 245], [240, 150, 40], [60, 180, 90]],
@@ -83,9 +83,9 @@ def _anatomy(
     known = torch.cat([fractions(one[None], stage.factor) for one in people.labels])
     known = torch.cat([known, mirrored(known)])
     scores = {
-        "nearest": _nearest(made, known),
-        "held-out nearest": _nearest(real, known),
-        **_spectra(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1)),
+        "nearest": nearest(made, known),
+        "held-out nearest": nearest(real, known),
+        **power_gap(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1)),
     }
     if min(len(made), len(real)) > 1:
         scores["sample distance"] = energy_distance(made, real)
@@ -99,7 +99,7 @@ def _finer(
     real = fractions(labels, stage.factor)
     made = stage.sample(fractions(labels, 2 * stage.factor), list(range(shown)), settings.steps)
     scores = {"error": float((made - real).square().mean().sqrt())}
-    scores |= _spectra(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1))
+    scores |= power_gap(made[:, 1:3].flatten(0, 1), real[:, 1:3].flatten(0, 1))
     return [[_colour(one) for one in made], [_colour(one) for one in real]], scores
 
 
@@ -122,18 +122,22 @@ def _appearance(
     made = stage.sample(labels, list(range(shown)), min(settings.steps, 6), words)
     head = labels > 0
     scores = {"error": float((made - real)[head].square().mean().sqrt())}
-    scores |= _spectra(made, real)
+    scores |= power_gap(made, real)
     return [[_grey(one) for one in made], [_grey(one) for one in real]], scores
 
 
-def _nearest(made: Tensor, known: Tensor) -> float:
-    """The mean over heads of the rms distance to the nearest known one."""
+def nearest(made: Tensor, known: Tensor) -> float:
+    """Return the mean over heads made (N, ...) of the root mean square distance to the nearest of
+    the known (M, ...).
+    """
     each = [(known - one).square().mean((1, 2, 3, 4)).min().sqrt() for one in made]
     return float(torch.stack(each).mean())
 
 
-def _spectra(made: Tensor, real: Tensor) -> dict[str, float]:
-    """Log10 of the power of samples over that of people, in the lowest and the highest band."""
+def power_gap(made: Tensor, real: Tensor) -> dict[str, float]:
+    """Return log10 of the power of samples (N, X, Y, Z) over that of people (M, X, Y, Z), in the
+    lowest and the highest of the bands of `radial_power`.
+    """
     gap = _spectrum(made) - _spectrum(real)
     return {"spectrum low": float(gap[0]), "spectrum high": float(gap[-1])}
 
